@@ -1,0 +1,177 @@
+//! A set of endpoints that do the same, and how they are reached. Endpoints are [`crate::endpoint`].
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::{ClusterLoadAssignment, Name, Percent, TlsClient};
+
+/// Envoy's `Cluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Unique among clusters.
+    pub name: Name,
+    /// Where its endpoints come from.
+    pub discovery: Discovery,
+    /// How one of them is chosen.
+    pub lb: LbPolicy,
+    /// How long making a connection may take, TLS included. Not zero.
+    pub connect_timeout: Duration,
+    /// `None`: plaintext.
+    pub tls: Option<TlsClient>,
+    /// What is spoken to its endpoints.
+    pub protocol: UpstreamProtocol,
+    /// Limits on what may be under way at once, default priority.
+    pub limits: CircuitLimits,
+    /// Passive health; `None`: no endpoint is ever ejected.
+    pub outlier: Option<OutlierDetection>,
+    /// A connection is closed after this many requests; `None`: never for that reason.
+    pub max_requests_per_connection: Option<NonZeroU32>,
+    /// A pooled connection without a request for this long is closed; `None`: 1 h; zero: never.
+    pub idle_timeout: Option<Duration>,
+    /// Below this share of healthy endpoints all are used, healthy or not; 50 % unless told.
+    pub healthy_panic_threshold: Percent,
+}
+
+impl Cluster {
+    /// Envoy's default for [`Cluster::connect_timeout`].
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Envoy's default for [`Cluster::idle_timeout`].
+    pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+
+    /// A plaintext HTTP/1.1 round-robin cluster with Envoy's defaults.
+    pub fn new(name: impl Into<Name>, discovery: Discovery) -> Cluster {
+        Cluster {
+            name: name.into(),
+            discovery,
+            lb: LbPolicy::RoundRobin,
+            connect_timeout: Cluster::DEFAULT_CONNECT_TIMEOUT,
+            tls: None,
+            protocol: UpstreamProtocol::Http1,
+            limits: CircuitLimits::default(),
+            outlier: None,
+            max_requests_per_connection: None,
+            idle_timeout: None,
+            healthy_panic_threshold: Percent::whole(50),
+        }
+    }
+
+    /// The EDS resource that holds its endpoints, when they come from EDS.
+    pub fn eds_name(&self) -> Option<&Name> {
+        match &self.discovery {
+            Discovery::Eds { service_name } => Some(service_name.as_ref().unwrap_or(&self.name)),
+            Discovery::Static(_) => None,
+        }
+    }
+}
+
+/// Where the endpoints of a cluster come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Discovery {
+    /// Written in place.
+    Static(ClusterLoadAssignment),
+    /// EDS over ADS.
+    Eds {
+        /// Name of the EDS resource; `None`: the cluster's own name.
+        service_name: Option<Name>,
+    },
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LbPolicy {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The one with fewest active requests of `choices` drawn by dice (Envoy's `LEAST_REQUEST`).
+    LeastRequest {
+        /// How many are drawn; at least 2.
+        choices: u32,
+    },
+    /// By dice, by weight.
+    Random,
+}
+
+/// What is spoken to the endpoints of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, by prior knowledge or ALPN.
+    Http2,
+    /// What ALPN gives; HTTP/1.1 without it (Envoy's `auto_config`).
+    Auto,
+}
+
+/// Envoy's circuit breaker thresholds: limits on what may be under way at once, over all workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitLimits {
+    /// Connections.
+    pub max_connections: u32,
+    /// Requests that wait for a connection.
+    pub max_pending_requests: u32,
+    /// Requests that have been sent and not yet answered.
+    pub max_requests: u32,
+    /// Retries under way; with a budget, the budget counts instead.
+    pub max_retries: u32,
+    /// Retries as a share of what is under way. On by default, unlike Envoy's.
+    pub retry_budget: Option<RetryBudget>,
+}
+
+impl Default for CircuitLimits {
+    /// Envoy's 1024 each, and the retry budget on.
+    fn default() -> CircuitLimits {
+        CircuitLimits {
+            max_connections: 1024,
+            max_pending_requests: 1024,
+            max_requests: 1024,
+            max_retries: 3,
+            retry_budget: Some(RetryBudget::default()),
+        }
+    }
+}
+
+/// Envoy's `RetryBudget`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// Retries may be this share of active and pending requests.
+    pub budget: Percent,
+    /// This many may always be under way.
+    pub min_concurrency: u32,
+}
+
+impl Default for RetryBudget {
+    /// 20 %, at least 3, as Envoy has it when a budget is asked for.
+    fn default() -> RetryBudget {
+        RetryBudget { budget: Percent::whole(20), min_concurrency: 3 }
+    }
+}
+
+/// Envoy's passive health check: endpoints are ejected for what they answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutlierDetection {
+    /// This many 5xx or connection failures in a row eject; `None`: they do not.
+    pub consecutive_5xx: Option<NonZeroU32>,
+    /// This many 502, 503, 504 or connection failures in a row eject; `None`: they do not.
+    pub consecutive_gateway_failure: Option<NonZeroU32>,
+    /// Time between sweeps in which ejected endpoints may return.
+    pub interval: Duration,
+    /// The first ejection lasts this long, the n-th n times as long.
+    pub base_ejection_time: Duration,
+    /// No ejection lasts longer.
+    pub max_ejection_time: Duration,
+    /// At most this share of the endpoints is ejected at once; one always may be when there are two.
+    pub max_ejection_percent: Percent,
+}
+
+impl Default for OutlierDetection {
+    /// Envoy's defaults.
+    fn default() -> OutlierDetection {
+        OutlierDetection {
+            consecutive_5xx: NonZeroU32::new(5),
+            consecutive_gateway_failure: None,
+            interval: Duration::from_secs(10),
+            base_ejection_time: Duration::from_secs(30),
+            max_ejection_time: Duration::from_secs(300),
+            max_ejection_percent: Percent::whole(10),
+        }
+    }
+}

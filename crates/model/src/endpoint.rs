@@ -1,0 +1,129 @@
+//! Where the instances of a cluster are. Not how one is chosen: that is `ripstop-policy`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use crate::{Address, Name};
+
+/// All endpoints of one cluster, as EDS delivers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterLoadAssignment {
+    /// The EDS service name, or the cluster's name.
+    pub cluster_name: Name,
+    /// Endpoints by locality and priority.
+    pub localities: Vec<LocalityEndpoints>,
+    /// How many percent of its share a priority level can take over; 140 unless told.
+    pub overprovisioning_percent: u32,
+}
+
+impl ClusterLoadAssignment {
+    /// Envoy's default for [`ClusterLoadAssignment::overprovisioning_percent`].
+    pub const DEFAULT_OVERPROVISIONING_PERCENT: u32 = 140;
+
+    /// An assignment with all endpoints in one nameless locality at the highest priority.
+    pub fn flat(cluster_name: impl Into<Name>, endpoints: Vec<Endpoint>) -> ClusterLoadAssignment {
+        ClusterLoadAssignment {
+            cluster_name: cluster_name.into(),
+            localities: vec![LocalityEndpoints {
+                locality: Locality::default(),
+                priority: 0,
+                weight: NonZeroU32::new(1),
+                endpoints,
+            }],
+            overprovisioning_percent: Self::DEFAULT_OVERPROVISIONING_PERCENT,
+        }
+    }
+
+    /// Every endpoint, whatever its locality.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.localities.iter().flat_map(|l| l.endpoints.iter())
+    }
+}
+
+/// Where in the world something runs. Empty text: unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Locality {
+    /// For instance `eu-west-1`.
+    pub region: Name,
+    /// For instance `eu-west-1a`.
+    pub zone: Name,
+    /// For instance a rack.
+    pub sub_zone: Name,
+}
+
+/// The endpoints of one locality at one priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalityEndpoints {
+    /// Where they are.
+    pub locality: Locality,
+    /// 0 is the highest priority. At most 128.
+    pub priority: u32,
+    /// Share of the locality among those of its priority; `None` when localities are not weighted.
+    pub weight: Option<NonZeroU32>,
+    /// The instances.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is reached.
+    pub address: Address,
+    /// Host name for `host_rewrite: auto` and for people; may be empty.
+    pub hostname: Name,
+    /// What the source of the endpoint knows of its health.
+    pub health: HealthStatus,
+    /// Share among the endpoints of its locality.
+    pub weight: NonZeroU32,
+    /// Labels of the load balancer (`filter_metadata["envoy.lb"]`), text values only.
+    pub labels: BTreeMap<Name, Name>,
+}
+
+impl Endpoint {
+    /// A healthy endpoint of weight 1 without labels.
+    pub fn new(address: impl Into<Address>) -> Endpoint {
+        Endpoint {
+            address: address.into(),
+            hostname: "".into(),
+            health: HealthStatus::Unknown,
+            weight: NonZeroU32::MIN,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Envoy's `HealthStatus`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HealthStatus {
+    /// Nobody has said; counts as healthy.
+    #[default]
+    Unknown,
+    /// Takes traffic.
+    Healthy,
+    /// Takes no traffic.
+    Unhealthy,
+    /// Going away: no new requests, running ones may finish.
+    Draining,
+    /// Did not answer in time: no traffic.
+    Timeout,
+    /// Takes traffic when healthy ones are short.
+    Degraded,
+}
+
+impl HealthStatus {
+    /// Whether new requests may go there in the ordinary case.
+    pub fn is_available(self) -> bool {
+        matches!(self, HealthStatus::Unknown | HealthStatus::Healthy)
+    }
+
+    /// Envoy's word for `/clusters`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HealthStatus::Unknown | HealthStatus::Healthy => "healthy",
+            HealthStatus::Unhealthy => "unhealthy",
+            HealthStatus::Draining => "draining",
+            HealthStatus::Timeout => "timeout",
+            HealthStatus::Degraded => "degraded",
+        }
+    }
+}

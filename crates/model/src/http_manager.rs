@@ -1,0 +1,105 @@
+//! How a connection that speaks HTTP is treated. Which upstream a request goes to is [`crate::route`].
+
+use std::time::Duration;
+
+use crate::{AccessLog, Name, RouteConfiguration};
+
+/// Envoy's `HttpConnectionManager`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConnectionManager {
+    /// Beginning of its metric names, for instance `ingress_http`.
+    pub stat_prefix: Name,
+    /// Which protocol the client speaks.
+    pub codec: Codec,
+    /// Where the routes come from.
+    pub routes: RouteSource,
+    /// A line for each request.
+    pub access_logs: Vec<AccessLog>,
+    /// The remote address is the connection's own (edge), instead of what `x-forwarded-for` says.
+    pub use_remote_address: bool,
+    /// What is done with `x-forwarded-client-cert`.
+    pub forward_client_cert: ForwardClientCert,
+    /// A request without `x-request-id` gets one. On unless told otherwise.
+    pub generate_request_id: bool,
+    /// A stream without a byte in either direction for this long is ended; `None`: 5 min; zero: never.
+    pub stream_idle_timeout: Option<Duration>,
+    /// How long request heads may take; `None` or zero: no limit of its own.
+    pub request_headers_timeout: Option<Duration>,
+    /// A connection without a request for this long is closed; `None`: 1 h; zero: never.
+    pub idle_timeout: Option<Duration>,
+    /// Largest request head in KiB, 1 to 8192; `None`: 60.
+    pub max_request_headers_kb: Option<u32>,
+    /// Most header fields in a request head; `None`: 100.
+    pub max_headers_count: Option<u32>,
+    /// Most streams that an HTTP/2 client may have open at once; `None`: 1024.
+    pub http2_max_concurrent_streams: Option<u32>,
+}
+
+impl HttpConnectionManager {
+    /// Envoy's default for [`HttpConnectionManager::stream_idle_timeout`].
+    pub const DEFAULT_STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+    /// Envoy's default for [`HttpConnectionManager::idle_timeout`].
+    pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+    /// Envoy's default for [`HttpConnectionManager::max_request_headers_kb`].
+    pub const DEFAULT_MAX_REQUEST_HEADERS_KB: u32 = 60;
+    /// Envoy's default for [`HttpConnectionManager::max_headers_count`].
+    pub const DEFAULT_MAX_HEADERS_COUNT: u32 = 100;
+    /// Our default for [`HttpConnectionManager::http2_max_concurrent_streams`].
+    pub const DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS: u32 = 1024;
+
+    /// A manager with Envoy's defaults and no access log.
+    pub fn new(stat_prefix: impl Into<Name>, routes: RouteSource) -> HttpConnectionManager {
+        HttpConnectionManager {
+            stat_prefix: stat_prefix.into(),
+            codec: Codec::Auto,
+            routes,
+            access_logs: Vec::new(),
+            use_remote_address: false,
+            forward_client_cert: ForwardClientCert::Sanitize,
+            generate_request_id: true,
+            stream_idle_timeout: None,
+            request_headers_timeout: None,
+            idle_timeout: None,
+            max_request_headers_kb: None,
+            max_headers_count: None,
+            http2_max_concurrent_streams: None,
+        }
+    }
+}
+
+/// Envoy's `CodecType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// By ALPN, else by the first bytes.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// Where the routes of a manager come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteSource {
+    /// Written in place.
+    Inline(RouteConfiguration),
+    /// By name from RDS over ADS.
+    Rds(Name),
+}
+
+/// What is done with the header `x-forwarded-client-cert`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ForwardClientCert {
+    /// Removed from every request.
+    #[default]
+    Sanitize,
+    /// Passed on when the client has shown a certificate.
+    ForwardOnly,
+    /// The client's certificate is appended.
+    AppendForward,
+    /// Replaced by the client's certificate.
+    SanitizeSet,
+    /// Passed on from anybody. Only behind a peer that is trusted.
+    AlwaysForwardOnly,
+}

@@ -1,0 +1,44 @@
+//! The shared vocabulary of the mesh: validated, immutable, comparable values.
+//!
+//! Everything here is inert. There is no I/O, no clock, no lock and no serialisation: a value that
+//! exists is valid, and comparing two values says whether anything changed. The names are Envoy's,
+//! Istio's and SPIFFE's own; how a value looks on the wire is the business of `ripstop-xds`, what is
+//! decided from it that of `ripstop-policy`, what is done with it that of `ripstop-proxy`.
+//!
+//! ```text
+//! Snapshot ─┬─ Listener ── FilterChain ─┬─ TlsServer (who may connect)
+//!           │                           └─ NetworkFilter ── HttpConnectionManager ── RouteSource
+//!           ├─ RouteConfiguration ── VirtualHost ── Route ── RouteAction ── cluster names
+//!           ├─ Cluster ── TlsClient (whom to expect), balancing, limits, outlier detection
+//!           └─ ClusterLoadAssignment ── LocalityEndpoints ── Endpoint
+//! ```
+
+pub mod access_log;
+pub mod address;
+pub mod cluster;
+pub mod endpoint;
+pub mod http_manager;
+pub mod listener;
+pub mod matcher;
+pub mod node;
+pub mod ratio;
+pub mod route;
+pub mod snapshot;
+pub mod spiffe;
+pub mod tls;
+
+pub use access_log::AccessLog;
+pub use address::Address;
+pub use cluster::{Cluster, Discovery};
+pub use endpoint::{ClusterLoadAssignment, Endpoint, HealthStatus};
+pub use http_manager::HttpConnectionManager;
+pub use listener::{FilterChain, Listener, NetworkFilter};
+pub use node::Node;
+pub use ratio::Percent;
+pub use route::{Route, RouteConfiguration, VirtualHost};
+pub use snapshot::Snapshot;
+pub use spiffe::{SpiffeId, TrustDomain};
+pub use tls::{TlsClient, TlsServer};
+
+/// A resource name. Cheap to clone, because names travel from configuration to metrics and logs.
+pub type Name = std::sync::Arc<str>;

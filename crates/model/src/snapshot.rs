@@ -1,0 +1,138 @@
+//! One whole configuration of one proxy. It changes by being replaced, never by being edited.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::http_manager::RouteSource;
+use crate::route::RouteAction;
+use crate::{Cluster, ClusterLoadAssignment, Listener, Name, NetworkFilter, RouteConfiguration};
+
+/// Every resource that a proxy runs on. Resources are shared, so that two snapshots which differ in
+/// one endpoint share all the rest, and that equality is quick where nothing changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By name.
+    pub listeners: BTreeMap<Name, Arc<Listener>>,
+    /// By name; those written inside a listener are not here.
+    pub routes: BTreeMap<Name, Arc<RouteConfiguration>>,
+    /// By name.
+    pub clusters: BTreeMap<Name, Arc<Cluster>>,
+    /// By EDS name; those written inside a cluster are not here.
+    pub endpoints: BTreeMap<Name, Arc<ClusterLoadAssignment>>,
+}
+
+impl Snapshot {
+    /// The route configurations that the listeners ask RDS for.
+    pub fn wanted_routes(&self) -> impl Iterator<Item = &Name> {
+        self.managers().filter_map(|manager| match &manager.routes {
+            RouteSource::Rds(name) => Some(name),
+            RouteSource::Inline(_) => None,
+        })
+    }
+
+    /// The assignments that the clusters ask EDS for.
+    pub fn wanted_endpoints(&self) -> impl Iterator<Item = &Name> {
+        self.clusters.values().filter_map(|cluster| cluster.eds_name())
+    }
+
+    /// What is referred to and not there, as `kind name` for a message. Empty: the snapshot is whole.
+    pub fn dangling(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for name in self.wanted_routes().filter(|n| !self.routes.contains_key(*n)) {
+            missing.push(format!("route configuration {name}"));
+        }
+        for name in self.wanted_endpoints().filter(|n| !self.endpoints.contains_key(*n)) {
+            missing.push(format!("endpoints {name}"));
+        }
+        for name in self.referenced_clusters().filter(|n| !self.clusters.contains_key(*n)) {
+            missing.push(format!("cluster {name}"));
+        }
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
+    /// Every cluster that a route or a TCP proxy names.
+    pub fn referenced_clusters(&self) -> impl Iterator<Item = &Name> {
+        let inline = self.managers().filter_map(|manager| match &manager.routes {
+            RouteSource::Inline(routes) => Some(routes),
+            RouteSource::Rds(_) => None,
+        });
+        let routed = self
+            .routes
+            .values()
+            .map(|routes| &**routes)
+            .chain(inline)
+            .flat_map(|routes| &routes.virtual_hosts)
+            .flat_map(|host| &host.routes)
+            .filter_map(|route| match &route.action {
+                RouteAction::Forward(forward) => Some(forward.cluster.names()),
+                RouteAction::DirectResponse(_) => None,
+            })
+            .flatten();
+        let tcp = self.chains().filter_map(|chain| match &chain.filter {
+            NetworkFilter::Tcp(tcp) => Some(&tcp.cluster),
+            NetworkFilter::Http(_) => None,
+        });
+        routed.chain(tcp)
+    }
+
+    fn chains(&self) -> impl Iterator<Item = &crate::FilterChain> {
+        self.listeners.values().flat_map(|listener| &listener.filter_chains)
+    }
+
+    fn managers(&self) -> impl Iterator<Item = &crate::HttpConnectionManager> {
+        self.chains().filter_map(|chain| match &chain.filter {
+            NetworkFilter::Http(manager) => Some(&**manager),
+            NetworkFilter::Tcp(_) => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Forward, Route, RouteMatch, VirtualHost};
+    use crate::{Address, Discovery, FilterChain, HttpConnectionManager};
+
+    fn listener(routes: RouteSource) -> Arc<Listener> {
+        Arc::new(Listener {
+            name: "l".into(),
+            address: Address::socket([127, 0, 0, 1], 0),
+            direction: Default::default(),
+            tls_inspector: false,
+            listener_filters_timeout: None,
+            filter_chains: vec![FilterChain {
+                name: "".into(),
+                matches: Default::default(),
+                tls: None,
+                filter: NetworkFilter::Http(Box::new(HttpConnectionManager::new("h", routes))),
+            }],
+        })
+    }
+
+    #[test]
+    fn a_snapshot_says_what_is_missing() {
+        let mut snapshot = Snapshot::default();
+        snapshot.listeners.insert("l".into(), listener(RouteSource::Rds("r".into())));
+        assert_eq!(snapshot.dangling(), ["route configuration r"]);
+
+        let route = Route {
+            name: "".into(),
+            matches: RouteMatch::prefix("/"),
+            action: RouteAction::Forward(Box::new(Forward::to("c"))),
+        };
+        let host = VirtualHost { name: "v".into(), domains: vec!["*".into()], routes: vec![route] };
+        let routes = RouteConfiguration { name: "r".into(), virtual_hosts: vec![host] };
+        snapshot.routes.insert("r".into(), Arc::new(routes));
+        assert_eq!(snapshot.dangling(), ["cluster c"]);
+
+        let cluster = Cluster::new("c", Discovery::Eds { service_name: None });
+        snapshot.clusters.insert("c".into(), Arc::new(cluster));
+        assert_eq!(snapshot.dangling(), ["endpoints c"]);
+
+        let endpoints = ClusterLoadAssignment::flat("c", Vec::new());
+        snapshot.endpoints.insert("c".into(), Arc::new(endpoints));
+        assert!(snapshot.dangling().is_empty());
+    }
+}
