@@ -1,1 +1,10 @@
-//! (skeleton)
+//! Process plumbing: sockets, shutdown, readiness, logs and the skeleton of admin pages.
+//!
+//! Nothing here knows what a mesh is. Sockets are made in [`socket`] and nowhere else, so that a
+//! simulated network can take their place.
+
+pub mod admin;
+pub mod ready;
+pub mod shutdown;
+pub mod socket;
+pub mod telemetry;
