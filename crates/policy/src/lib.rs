@@ -1,1 +1,33 @@
-//! (skeleton)
+//! Every decision the mesh takes, as functions of values, time and dice.
+//!
+//! Nothing here waits, opens a socket, reads a clock or writes a log: `now` and the dice are arguments, and every
+//! answer is a value that says *why*. The proxy carries decisions out, and simulations drive the very same code with a
+//! virtual clock.
+//!
+//! | question | answered by |
+//! | --- | --- |
+//! | which route takes a request | [`route::RouteTable`] |
+//! | which cluster of a split | [`split::WeightedChoice`] |
+//! | what the path becomes | [`rewrite::rewrite_path`] |
+//! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
+//! | which endpoint takes a request | [`balance::Balancer`] |
+//! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
+//! | whether one more may be under way | [`limits::ClusterLimits`] |
+//! | whether and when a request is tried again | [`retry::RetryState`] |
+//! | how long anything may take | [`timeout`] |
+//! | what all this is called in an access log | [`flags::ResponseFlag`] |
+//!
+//! State that workers share is atomic ([`host::Host`], [`limits::ClusterLimits`]); a lock is taken only where an
+//! endpoint is ejected or returns. State that is not shared ([`balance::Balancer`], [`retry::RetryState`]) is owned by
+//! one worker and taken by `&mut`.
+
+pub mod balance;
+pub mod flags;
+pub mod host;
+pub mod limits;
+pub mod outlier;
+pub mod retry;
+pub mod rewrite;
+pub mod route;
+pub mod split;
+pub mod timeout;

@@ -1,0 +1,41 @@
+//! By dice, in proportion to weights. Remembers nothing.
+
+use std::sync::Arc;
+
+use super::unequal_weights;
+use crate::host::HostEntry;
+
+/// The choice among a fixed list of hosts.
+#[derive(Debug)]
+pub struct Random {
+    len: usize,
+    /// Running sums, where weights are not equal.
+    bounds: Option<Vec<f64>>,
+}
+
+impl Random {
+    /// Prepares the dice.
+    pub fn new(entries: &[Arc<HostEntry>]) -> Random {
+        let running_sums = |weights: Vec<f64>| {
+            let mut sum = 0.0;
+            let add = |weight| {
+                sum += weight;
+                sum
+            };
+            weights.into_iter().map(add).collect()
+        };
+        Random { len: entries.len(), bounds: unequal_weights(entries).map(running_sums) }
+    }
+
+    /// A position in the list given to [`Random::new`]; 0 when it was empty.
+    pub fn pick(&self, rng: &mut fastrand::Rng) -> usize {
+        match &self.bounds {
+            None if self.len == 0 => 0,
+            None => rng.usize(0..self.len),
+            Some(bounds) => {
+                let thrown = rng.f64() * bounds.last().copied().unwrap_or_default();
+                bounds.partition_point(|&bound| bound <= thrown).min(self.len - 1)
+            }
+        }
+    }
+}

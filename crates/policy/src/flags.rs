@@ -1,0 +1,149 @@
+//! Why a response is not simply what the upstream answered: Envoy's response flags, as they stand in an access log.
+//!
+//! The vocabulary alone. Which error gives which flag is decided where the error arises.
+
+use std::fmt;
+
+/// Envoy's response flags, as far as something here can cause them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ResponseFlag {
+    /// `UH`: no healthy upstream host; 503.
+    NoHealthyUpstream,
+    /// `UF`: no connection to the upstream could be made; 503.
+    UpstreamConnectionFailure,
+    /// `UO`: a circuit limit is reached; 503.
+    UpstreamOverflow,
+    /// `NR`: no route takes the request, or no filter chain the connection; 404.
+    NoRouteFound,
+    /// `NC`: the route names a cluster that is not there; 503.
+    NoClusterFound,
+    /// `URX`: the upstream failed and all retries are used up.
+    UpstreamRetryLimitExceeded,
+    /// `UT`: the upstream did not answer in time; 504.
+    UpstreamRequestTimeout,
+    /// `UC`: the upstream closed the connection in the middle; 503.
+    UpstreamConnectionTermination,
+    /// `UR`: the upstream reset the stream; 503.
+    UpstreamRemoteReset,
+    /// `UPE`: the upstream broke the protocol; 502.
+    UpstreamProtocolError,
+    /// `LR`: the stream was reset here; 503.
+    LocalReset,
+    /// `DC`: the client closed the connection before the response was whole.
+    DownstreamConnectionTermination,
+    /// `DR`: the client reset the stream before the response was whole.
+    DownstreamRemoteReset,
+    /// `DPE`: the client broke the protocol; 400.
+    DownstreamProtocolError,
+    /// `SI`: neither side sent anything for too long; 408 before the response has begun.
+    StreamIdleTimeout,
+    /// `DT`: the request or connection exceeded its duration.
+    DurationTimeout,
+    /// `UMSDR`: the stream exceeded its maximum duration.
+    UpstreamMaxStreamDurationReached,
+    /// `RL`: limited by rate; 429.
+    RateLimited,
+    /// `UAEX`: refused by authorization; 403.
+    UnauthorizedExternalService,
+    /// `OM`: terminated by the overload manager.
+    OverloadManager,
+}
+
+impl ResponseFlag {
+    /// Every flag, in the order in which they stand in a log.
+    pub const ALL: [ResponseFlag; 20] = [
+        ResponseFlag::NoHealthyUpstream,
+        ResponseFlag::UpstreamConnectionFailure,
+        ResponseFlag::UpstreamOverflow,
+        ResponseFlag::NoRouteFound,
+        ResponseFlag::NoClusterFound,
+        ResponseFlag::UpstreamRetryLimitExceeded,
+        ResponseFlag::UpstreamRequestTimeout,
+        ResponseFlag::UpstreamConnectionTermination,
+        ResponseFlag::UpstreamRemoteReset,
+        ResponseFlag::UpstreamProtocolError,
+        ResponseFlag::LocalReset,
+        ResponseFlag::DownstreamConnectionTermination,
+        ResponseFlag::DownstreamRemoteReset,
+        ResponseFlag::DownstreamProtocolError,
+        ResponseFlag::StreamIdleTimeout,
+        ResponseFlag::DurationTimeout,
+        ResponseFlag::UpstreamMaxStreamDurationReached,
+        ResponseFlag::RateLimited,
+        ResponseFlag::UnauthorizedExternalService,
+        ResponseFlag::OverloadManager,
+    ];
+
+    /// The short code of access logs (`%RESPONSE_FLAGS%`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ResponseFlag::NoHealthyUpstream => "UH",
+            ResponseFlag::UpstreamConnectionFailure => "UF",
+            ResponseFlag::UpstreamOverflow => "UO",
+            ResponseFlag::NoRouteFound => "NR",
+            ResponseFlag::NoClusterFound => "NC",
+            ResponseFlag::UpstreamRetryLimitExceeded => "URX",
+            ResponseFlag::UpstreamRequestTimeout => "UT",
+            ResponseFlag::UpstreamConnectionTermination => "UC",
+            ResponseFlag::UpstreamRemoteReset => "UR",
+            ResponseFlag::UpstreamProtocolError => "UPE",
+            ResponseFlag::LocalReset => "LR",
+            ResponseFlag::DownstreamConnectionTermination => "DC",
+            ResponseFlag::DownstreamRemoteReset => "DR",
+            ResponseFlag::DownstreamProtocolError => "DPE",
+            ResponseFlag::StreamIdleTimeout => "SI",
+            ResponseFlag::DurationTimeout => "DT",
+            ResponseFlag::UpstreamMaxStreamDurationReached => "UMSDR",
+            ResponseFlag::RateLimited => "RL",
+            ResponseFlag::UnauthorizedExternalService => "UAEX",
+            ResponseFlag::OverloadManager => "OM",
+        }
+    }
+
+    /// The long name of access logs (`%RESPONSE_FLAGS_LONG%`).
+    pub const fn long_name(self) -> &'static str {
+        match self {
+            ResponseFlag::NoHealthyUpstream => "NoHealthyUpstream",
+            ResponseFlag::UpstreamConnectionFailure => "UpstreamConnectionFailure",
+            ResponseFlag::UpstreamOverflow => "UpstreamOverflow",
+            ResponseFlag::NoRouteFound => "NoRouteFound",
+            ResponseFlag::NoClusterFound => "NoClusterFound",
+            ResponseFlag::UpstreamRetryLimitExceeded => "UpstreamRetryLimitExceeded",
+            ResponseFlag::UpstreamRequestTimeout => "UpstreamRequestTimeout",
+            ResponseFlag::UpstreamConnectionTermination => "UpstreamConnectionTermination",
+            ResponseFlag::UpstreamRemoteReset => "UpstreamRemoteReset",
+            ResponseFlag::UpstreamProtocolError => "UpstreamProtocolError",
+            ResponseFlag::LocalReset => "LocalReset",
+            ResponseFlag::DownstreamConnectionTermination => "DownstreamConnectionTermination",
+            ResponseFlag::DownstreamRemoteReset => "DownstreamRemoteReset",
+            ResponseFlag::DownstreamProtocolError => "DownstreamProtocolError",
+            ResponseFlag::StreamIdleTimeout => "StreamIdleTimeout",
+            ResponseFlag::DurationTimeout => "DurationTimeout",
+            ResponseFlag::UpstreamMaxStreamDurationReached => "UpstreamMaxStreamDurationReached",
+            ResponseFlag::RateLimited => "RateLimited",
+            ResponseFlag::UnauthorizedExternalService => "UnauthorizedExternalService",
+            ResponseFlag::OverloadManager => "OverloadManagerTerminated",
+        }
+    }
+}
+
+impl fmt::Display for ResponseFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_distinct_and_complete() {
+        let short: BTreeSet<_> = ResponseFlag::ALL.iter().map(|f| f.as_str()).collect();
+        let long: BTreeSet<_> = ResponseFlag::ALL.iter().map(|f| f.long_name()).collect();
+        assert_eq!((short.len(), long.len()), (ResponseFlag::ALL.len(), ResponseFlag::ALL.len()));
+        assert_eq!(ResponseFlag::UpstreamConnectionFailure.to_string(), "UF");
+    }
+}

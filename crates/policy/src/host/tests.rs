@@ -1,0 +1,43 @@
+use super::*;
+use std::num::NonZeroU32;
+
+fn endpoint(port: u16) -> Endpoint {
+    Endpoint::new(Address::socket([10, 0, 0, 1], port))
+}
+
+fn address(port: u16) -> Address {
+    Address::socket([10, 0, 0, 1], port)
+}
+
+#[test]
+fn a_host_survives_a_change_of_its_weight_and_health() {
+    let first = HostSet::update(None, &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(2)]));
+    let request = first.get(&address(2)).unwrap().host.begin_request();
+
+    let heavy =
+        Endpoint { weight: NonZeroU32::new(9).unwrap(), health: HealthStatus::Draining, ..endpoint(2) };
+    let assignment = ClusterLoadAssignment::flat("c", vec![heavy, endpoint(3)]);
+    let second = HostSet::update(Some(&first), &assignment);
+
+    let (before, after) = (first.get(&address(2)).unwrap(), second.get(&address(2)).unwrap());
+    assert!(Arc::ptr_eq(&before.host, &after.host));
+    assert_eq!((after.host.active_requests(), after.index), (1, 0));
+    assert_eq!((before.endpoint.weight.get(), after.endpoint.weight.get()), (1, 9));
+    assert!(before.is_available() && !after.is_available());
+    assert_eq!(after.health_flags(), "/eds_status_draining");
+    assert!(second.get(&address(1)).is_none());
+    assert_eq!((second.len(), second.available()), (2, 1));
+    drop(request);
+    assert_eq!(after.host.active_requests(), 0);
+    assert_eq!(after.host.totals.rq_total.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn an_address_that_stands_twice_counts_once() {
+    let set = HostSet::update(None, &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(1)]));
+    assert_eq!(set.len(), 1);
+    let connection = set.entries()[0].host.begin_connection();
+    assert_eq!(set.entries()[0].host.active_connections(), 1);
+    drop(connection);
+    assert_eq!(set.entries()[0].host.active_connections(), 0);
+}

@@ -1,0 +1,256 @@
+//! Passive health: a host that answers badly is put aside for a while (Envoy's outlier detection).
+//!
+//! Detectors: consecutive 5xx and consecutive gateway failures. What happens to a request on this side (no connection,
+//! reset, time-out) counts as Envoy counts it when local and external errors are not split: as 503 or 504. Active
+//! health checks and the circuit breaker are something else.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ripstop_model::cluster::OutlierDetection;
+
+use crate::host::{EjectionState, Host, HostEntry, HostSet};
+
+/// What became of one request to a host, as far as its health is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// No connection could be made; counts as 503.
+    ConnectFailure,
+    /// The connection or stream ended before the response was whole; counts as 503.
+    Reset,
+    /// It did not answer in time; counts as 504.
+    Timeout,
+}
+
+impl Outcome {
+    /// The status that the outcome counts as.
+    pub fn as_status(self) -> u16 {
+        match self {
+            Outcome::Status(status) => status,
+            Outcome::ConnectFailure | Outcome::Reset => 503,
+            Outcome::Timeout => 504,
+        }
+    }
+}
+
+/// Which detector put a host aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EjectionReason {
+    /// Too many 5xx in a row.
+    Consecutive5xx,
+    /// Too many 502, 503 or 504 in a row.
+    ConsecutiveGatewayFailure,
+}
+
+impl EjectionReason {
+    /// Envoy's word, which also stands in its metric names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EjectionReason::Consecutive5xx => "consecutive_5xx",
+            EjectionReason::ConsecutiveGatewayFailure => "consecutive_gateway_failure",
+        }
+    }
+}
+
+/// A host was put aside.
+#[derive(Clone, Debug)]
+pub struct Ejection {
+    /// Which.
+    pub host: Arc<Host>,
+    /// By which detector.
+    pub reason: EjectionReason,
+    /// From when on a sweep lets it return.
+    pub until: Instant,
+    /// How long that is from now.
+    pub duration: Duration,
+    /// How often it was put aside in its life, this time included.
+    pub times: u32,
+}
+
+/// A host takes requests again.
+#[derive(Clone, Debug)]
+pub struct Return {
+    /// Which.
+    pub host: Arc<Host>,
+    /// What it had been put aside for.
+    pub ejection: EjectionState,
+}
+
+/// Watches the hosts of one cluster; shared by all workers. Recording an outcome is a few atomic operations; only an
+/// ejection takes a lock.
+#[derive(Debug)]
+pub struct OutlierDetector {
+    config: OutlierDetection,
+    /// How many hosts are ejected; `None` until it was counted. Held while hosts are ejected and return, so that the
+    /// share of ejected hosts is kept exactly.
+    ejected: Mutex<Option<usize>>,
+}
+
+impl OutlierDetector {
+    /// A detector that nothing was reported to. Hosts that another one has ejected stay so until a sweep finds their
+    /// time over.
+    pub fn new(config: OutlierDetection) -> OutlierDetector {
+        OutlierDetector { config, ejected: Mutex::new(None) }
+    }
+
+    /// What it was made from.
+    pub fn config(&self) -> &OutlierDetection {
+        &self.config
+    }
+
+    /// Takes note of what became of a request to `host`, and puts it aside if that was once too often and the share
+    /// of ejected hosts in `set` allows it. Where it does not, counting starts anew.
+    pub fn record(
+        &self,
+        host: &Arc<Host>,
+        outcome: Outcome,
+        set: &HostSet,
+        now: Instant,
+    ) -> Option<Ejection> {
+        let reason = self.count(host, outcome.as_status())?;
+        self.eject(host, reason, set, now)
+    }
+
+    /// Lets hosts return whose time is over, and lets the memory of former ejections fade for hosts that are well. To
+    /// be called every [`OutlierDetection::interval`].
+    pub fn sweep(&self, set: &HostSet, now: Instant) -> Vec<Return> {
+        let mut ejected = self.lock();
+        let mut still_ejected = 0;
+        let mut returned = Vec::new();
+        for entry in set.entries() {
+            let mut history = entry.host.history();
+            match history.current {
+                None => history.multiplier = history.multiplier.saturating_sub(1),
+                Some(ejection) if ejection.until <= now => {
+                    history.current = None;
+                    entry.host.reset_consecutive();
+                    entry.host.set_ejected(false);
+                    returned.push(Return { host: Arc::clone(&entry.host), ejection });
+                }
+                Some(_) => still_ejected += 1,
+            }
+        }
+        *ejected = Some(still_ejected);
+        if !returned.is_empty() {
+            set.health_changed();
+        }
+        returned
+    }
+
+    /// The detector that has had enough of the host, if one has.
+    fn count(&self, host: &Host, status: u16) -> Option<EjectionReason> {
+        if host.is_ejected() {
+            return None;
+        }
+        if !(500..600).contains(&status) {
+            // A load is cheaper than a store to a line that all workers share, and zero is what nearly all see.
+            let (server, gateway) = (&host.consecutive_5xx, &host.consecutive_gateway_failure);
+            if server.load(Ordering::Relaxed) != 0 || gateway.load(Ordering::Relaxed) != 0 {
+                host.reset_consecutive();
+            }
+            return None;
+        }
+        let gateway_failure = matches!(status, 502..=504);
+        if !gateway_failure {
+            host.consecutive_gateway_failure.store(0, Ordering::Relaxed);
+        }
+        let config = &self.config;
+        let gateway = gateway_failure
+            && reached(
+                &host.consecutive_gateway_failure,
+                config.consecutive_gateway_failure.map(|n| n.get()),
+            );
+        // Both are counted, whichever detector speaks.
+        let server = reached(&host.consecutive_5xx, config.consecutive_5xx.map(|n| n.get()));
+        if gateway {
+            Some(EjectionReason::ConsecutiveGatewayFailure)
+        } else {
+            server.then_some(EjectionReason::Consecutive5xx)
+        }
+    }
+
+    fn eject(
+        &self,
+        host: &Arc<Host>,
+        reason: EjectionReason,
+        set: &HostSet,
+        now: Instant,
+    ) -> Option<Ejection> {
+        let mut ejected = self.lock();
+        let already = *ejected.get_or_insert_with(|| count_ejected(set.entries()));
+        let mut history = host.history();
+        if history.current.is_some() || already >= self.most_ejected(set.len()) {
+            return None;
+        }
+        // As Envoy: grows until the product has passed the maximum, so that it takes as long to fade as it took to grow.
+        let (base, max) = (self.config.base_ejection_time, self.longest());
+        if base.saturating_mul(history.multiplier) < max.saturating_add(base) {
+            history.multiplier = history.multiplier.saturating_add(1);
+        }
+        let duration = base.saturating_mul(history.multiplier).min(max);
+        // A clock that cannot count that far gets the furthest that is surely counted.
+        let until = now.checked_add(duration).unwrap_or(now);
+        history.count = history.count.saturating_add(1);
+        history.current = Some(EjectionState { reason, since: now, until });
+        let times = history.count;
+        drop(history);
+        host.reset_consecutive();
+        host.set_ejected(true);
+        *ejected = Some(already + 1);
+        drop(ejected);
+        set.health_changed();
+        Some(Ejection { host: Arc::clone(host), reason, until, duration, times })
+    }
+
+    /// How many of `hosts` may be ejected at once: the configured share, but one of two or more always, unless the
+    /// share is zero; never the only one.
+    fn most_ejected(&self, hosts: usize) -> usize {
+        let share = self.config.max_ejection_percent;
+        if hosts < 2 || share.as_per_million() == 0 {
+            return 0;
+        }
+        // At most `hosts`, which is a `usize`.
+        usize::try_from(share.of(hosts as u64)).unwrap_or(hosts).max(1)
+    }
+
+    /// As Envoy, the maximum is never below the base.
+    fn longest(&self) -> Duration {
+        self.config.max_ejection_time.max(self.config.base_ejection_time)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<usize>> {
+        self.ejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets every host return at once, for a cluster that has no outlier detection any more.
+pub fn forgive_all(set: &HostSet) {
+    for entry in set.entries().iter().filter(|entry| entry.host.is_ejected()) {
+        entry.host.history().current = None;
+        entry.host.reset_consecutive();
+        entry.host.set_ejected(false);
+    }
+    set.health_changed();
+}
+
+/// Counts one more in a row; true at the limit, whereupon counting starts anew.
+fn reached(counter: &AtomicU32, limit: Option<u32>) -> bool {
+    let count = counter.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    let reached = limit.is_some_and(|limit| count >= limit);
+    if reached {
+        counter.store(0, Ordering::Relaxed);
+    }
+    reached
+}
+
+fn count_ejected(entries: &[Arc<HostEntry>]) -> usize {
+    entries.iter().filter(|entry| entry.host.is_ejected()).count()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Whether, and after what wait, a request is tried again.
+//!
+//! Four things must agree. The *policy* of the route names the failures that are retried ([`conditions`]). The *request*
+//! must bear it: what the upstream has provably not processed may be repeated whatever the method; anything else only
+//! where the method is safe or idempotent (RFC 9110, section 9.2), the request carries `Idempotency-Key`, or the policy
+//! says `any_method`; and never when a part of the body is gone. No *outer hop* may own the retries (see
+//! [`ATTEMPT_HEADER`]), and the retry *budget* of the cluster must have room. The wait is exponential with full jitter.
+//!
+//! Who waits, and which host comes next, is decided elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use ripstop_model::route::{Backoff, RetryPolicy};
+
+use crate::flags::ResponseFlag;
+use crate::limits::{ClusterLimits, Permit};
+
+pub mod conditions;
+
+/// The request header that keeps the retries of several hops from multiplying.
+///
+/// The outermost hop with a retry policy sends it with every try; its value is the number of the try, from 1. A hop that
+/// receives it passes it on unchanged and leaves retries to the sender, except of what was provably not processed: that
+/// cannot add load where load is the problem. Applications have to pass it on to what they call, as they do with trace
+/// headers, for the hops behind them to know of it; where they do not, the budgets still bound each hop by itself.
+/// A gateway removes it from what comes from outside.
+pub const ATTEMPT_HEADER: &str = "x-ripstop-attempt";
+
+/// The request header by which a client says that repeating the request is harmless.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// How often a request whose reused connection turned out to be dead is sent again on another one, beyond what the
+/// policy grants.
+const STALE_CONNECTION_RETRIES: u32 = 1;
+
+/// What about a request matters for retries. Taken once, from the request as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// Processing it twice is no worse than once.
+    pub idempotent: bool,
+    /// What [`ATTEMPT_HEADER`] said.
+    pub outer_attempt: Option<u32>,
+}
+
+impl RequestFacts {
+    /// Reads them off a request.
+    pub fn of(method: &Method, headers: &HeaderMap) -> RequestFacts {
+        let by_method = method.is_idempotent();
+        let by_key = headers.get(IDEMPOTENCY_KEY).is_some_and(|key| !key.is_empty());
+        let attempt = headers.get(ATTEMPT_HEADER).and_then(|value| value.to_str().ok());
+        RequestFacts {
+            idempotent: by_method || by_key,
+            outer_attempt: attempt.and_then(|text| text.trim().parse().ok()),
+        }
+    }
+}
+
+/// How a try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The head of a response has come.
+    Status(u16),
+    /// No connection could be made.
+    ConnectFailure,
+    /// The upstream refused the stream without looking at it: REFUSED_STREAM, or GOAWAY below its number.
+    RefusedStream,
+    /// The connection or stream ended before the head of a response.
+    Reset,
+    /// The head of a response did not come in the time of one try.
+    PerTryTimeout,
+}
+
+/// A try that might be followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// `grpc-status` of the response head or trailers-only response.
+    pub grpc_status: Option<u32>,
+    /// The response says `x-envoy-overloaded` or `x-envoy-ratelimited`: more of the same would not help.
+    pub overloaded: bool,
+    /// The connection had carried requests before.
+    pub reused_connection: bool,
+    /// A part of the request may have reached the upstream.
+    pub request_sent: bool,
+    /// The whole body can be sent once more: there is none, nothing was taken from it, or what was taken is kept.
+    pub body_replayable: bool,
+}
+
+impl Attempt {
+    /// A try of a request without body on a fresh connection.
+    pub fn new(outcome: AttemptOutcome) -> Attempt {
+        let unsent = matches!(outcome, AttemptOutcome::ConnectFailure);
+        Attempt {
+            outcome,
+            grpc_status: None,
+            overloaded: false,
+            reused_connection: false,
+            request_sent: !unsent,
+            body_replayable: true,
+        }
+    }
+
+    /// Whether the upstream has certainly done nothing about it.
+    pub fn is_unprocessed(&self) -> bool {
+        match self.outcome {
+            AttemptOutcome::Status(_) => false,
+            AttemptOutcome::ConnectFailure | AttemptOutcome::RefusedStream => true,
+            AttemptOutcome::Reset | AttemptOutcome::PerTryTimeout => !self.request_sent,
+        }
+    }
+}
+
+/// What is to be done after a try.
+#[derive(Debug)]
+pub enum RetryDecision {
+    /// Another try.
+    Retry {
+        /// After this wait.
+        after: Duration,
+        /// To be kept until that try has ended.
+        permit: Permit,
+    },
+    /// What came, or did not come, is the answer.
+    No(NoRetry),
+}
+
+/// Why a request is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum NoRetry {
+    /// The route does not retry this outcome; a success is the usual one.
+    #[error("the retry policy does not name this outcome")]
+    NotRetriable,
+    /// All retries of the policy are used up.
+    #[error("all retries of the policy are used up")]
+    Exhausted,
+    /// Too many retries are under way to the cluster.
+    #[error("the retry budget of the cluster is used up")]
+    Budget,
+    /// The upstream may have processed it, and the method must not be repeated.
+    #[error("the upstream may have processed the request, and its method must not be repeated")]
+    Method,
+    /// A part of the body is gone.
+    #[error("the body of the request cannot be sent once more")]
+    Body,
+    /// An outer hop retries.
+    #[error("an outer hop owns the retries of this request")]
+    OuterHopOwns,
+    /// The response says that the upstream has too much to do.
+    #[error("the upstream says that it is overloaded")]
+    Overloaded,
+    /// The request would be over before the wait is.
+    #[error("too little time is left for another try")]
+    Deadline,
+}
+
+impl NoRetry {
+    /// What the access log says of it, where it says anything.
+    pub const fn flag(self) -> Option<ResponseFlag> {
+        match self {
+            NoRetry::Exhausted => Some(ResponseFlag::UpstreamRetryLimitExceeded),
+            NoRetry::Budget => Some(ResponseFlag::UpstreamOverflow),
+            _ => None,
+        }
+    }
+}
+
+/// The tries of one request.
+#[derive(Clone, Debug)]
+pub struct RetryState {
+    policy: Option<RetryPolicy>,
+    facts: RequestFacts,
+    /// Retries that the policy granted so far.
+    retries: u32,
+    /// Retries for a dead reused connection so far.
+    stale: u32,
+}
+
+impl RetryState {
+    /// A request that is about to be tried for the first time. Without a policy only a dead reused connection is
+    /// made up for.
+    pub fn new(policy: Option<&RetryPolicy>, facts: RequestFacts) -> RetryState {
+        RetryState { policy: policy.cloned(), facts, retries: 0, stale: 0 }
+    }
+
+    /// The number of the current try, from 1 (`x-envoy-attempt-count`).
+    pub fn attempt_number(&self) -> u32 {
+        1 + self.retries + self.stale
+    }
+
+    /// What the current try carries in [`ATTEMPT_HEADER`]; `None`: nothing.
+    pub fn attempt_header(&self) -> Option<u32> {
+        let owns = self.policy.as_ref().is_some_and(|policy| policy.num_retries > 0);
+        self.facts.outer_attempt.or(owns.then(|| self.attempt_number()))
+    }
+
+    /// Whether the current try's body has to be kept for another one. False saves the memory.
+    pub fn may_retry(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| self.retries < policy.num_retries)
+            || (self.facts.idempotent && self.stale < STALE_CONNECTION_RETRIES)
+    }
+
+    /// What is to be done after a try. `left` is the time left for the request; `None`: there is no limit.
+    pub fn decide(
+        &mut self,
+        attempt: &Attempt,
+        left: Option<Duration>,
+        limits: &Arc<ClusterLimits>,
+        rng: &mut fastrand::Rng,
+    ) -> RetryDecision {
+        if self.is_stale_connection(attempt) {
+            let decision = grant(Duration::ZERO, left, limits);
+            self.stale += u32::from(matches!(decision, RetryDecision::Retry { .. }));
+            return decision;
+        }
+        let after = match self.wait(attempt, rng) {
+            Ok(after) => after,
+            Err(reason) => return RetryDecision::No(reason),
+        };
+        let decision = grant(after, left, limits);
+        self.retries += u32::from(matches!(decision, RetryDecision::Retry { .. }));
+        decision
+    }
+
+    /// A connection that was kept for reuse was closed by the upstream at the moment of its reuse. That is an
+    /// everyday race, not a failure; it needs no policy, no wait, and concerns no other hop.
+    fn is_stale_connection(&self, attempt: &Attempt) -> bool {
+        let any_method = self.policy.as_ref().is_some_and(|policy| policy.any_method);
+        attempt.outcome == AttemptOutcome::Reset
+            && attempt.reused_connection
+            && attempt.body_replayable
+            && self.stale < STALE_CONNECTION_RETRIES
+            && (!attempt.request_sent || self.facts.idempotent || any_method)
+    }
+
+    /// How long to wait, as far as policy and request go.
+    fn wait(&self, attempt: &Attempt, rng: &mut fastrand::Rng) -> Result<Duration, NoRetry> {
+        let policy = self.policy.as_ref().ok_or(NoRetry::NotRetriable)?;
+        if !conditions::names(policy, attempt) {
+            return Err(NoRetry::NotRetriable);
+        }
+        if attempt.overloaded {
+            return Err(NoRetry::Overloaded);
+        }
+        if !attempt.body_replayable {
+            return Err(NoRetry::Body);
+        }
+        if !attempt.is_unprocessed() {
+            if self.facts.outer_attempt.is_some() {
+                return Err(NoRetry::OuterHopOwns);
+            }
+            if !self.facts.idempotent && !policy.any_method {
+                return Err(NoRetry::Method);
+            }
+        }
+        if self.retries >= policy.num_retries {
+            return Err(NoRetry::Exhausted);
+        }
+        Ok(full_jitter(policy.backoff, self.retries, rng))
+    }
+}
+
+/// A retry after `after`, if time and budget allow.
+fn grant(after: Duration, left: Option<Duration>, limits: &Arc<ClusterLimits>) -> RetryDecision {
+    if left.is_some_and(|left| left <= after) {
+        return RetryDecision::No(NoRetry::Deadline);
+    }
+    match limits.try_retry() {
+        Ok(permit) => RetryDecision::Retry { after, permit },
+        Err(_) => RetryDecision::No(NoRetry::Budget),
+    }
+}
+
+/// A wait between zero and `base × 2^retry`, the latter at most `max`; `retry` counts from 0.
+pub fn full_jitter(backoff: Backoff, retry: u32, rng: &mut fastrand::Rng) -> Duration {
+    let longest = backoff.base.saturating_mul(2_u32.saturating_pow(retry)).min(backoff.max);
+    // Half a million years of nanoseconds fit.
+    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(rng.u64(0..=nanos))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
