@@ -1,1 +1,14 @@
-//! (skeleton)
+//! The control plane: resources in, xDS and certificates out.
+//!
+//! ```text
+//! files ──▶ document ──▶ resource ──▶ world ──▶ translate ──▶ Snapshot (ripstop-model) ──▶ ADS (ripstop-xds)
+//! source    text into    typed       index      pure, one
+//!           values       values      + checks   proxy at a time
+//! ```
+//!
+//! Each stage knows only those to its left. Nothing here knows protobuf, and nothing here knows how a proxy does what
+//! it is told.
+
+pub mod document;
+pub mod resource;
+pub mod world;

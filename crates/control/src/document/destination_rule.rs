@@ -1,0 +1,33 @@
+//! Reads `DestinationRule`. Its policies are read by `traffic_policy`.
+
+use ripstop_yaml::{Field, Reader};
+
+use crate::document::common::{Decoder, host, label, labels};
+use crate::document::traffic_policy;
+use crate::resource::{DestinationRule, Metadata, Subset};
+
+pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -> Option<DestinationRule> {
+    let host = spec.required("host").and_then(|field| host(&field, true));
+    let policy = spec.map("trafficPolicy").map(traffic_policy::decode).unwrap_or_default();
+    let mut subsets: Vec<Subset> = Vec::new();
+    for field in spec.list("subsets") {
+        let Some(subset) = subset(decoder, &field) else { continue };
+        if subsets.iter().any(|other| other.name == subset.name) {
+            field.error(format!("another subset is called `{}`", subset.name));
+        }
+        subsets.push(subset);
+    }
+    spec.known_but_unsupported("exportTo", "it applies in every namespace");
+    spec.known_but_unsupported("workloadSelector", "it applies to every workload");
+    Some(DestinationRule { meta, host: host?, policy, subsets })
+}
+
+fn subset(decoder: &Decoder<'_>, field: &Field<'_>) -> Option<Subset> {
+    let reader = field.map()?;
+    let name = reader.required("name").and_then(|field| label(&field));
+    let labels = labels(&reader, "labels");
+    let policy = reader.map("trafficPolicy").map(traffic_policy::decode).unwrap_or_default();
+    let origin = decoder.origin(&reader);
+    reader.finish();
+    Some(Subset { name: name?, labels, policy, origin })
+}

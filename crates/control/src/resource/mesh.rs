@@ -1,0 +1,69 @@
+//! The mesh as a whole: its trust domain, its control plane, how its programs are built.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ripstop_model::{Name, TrustDomain};
+
+use super::{Metadata, ObjectKey, Origin};
+
+/// `Mesh` of `ripstop.io/v1`. There is at most one; without it, [`Mesh::new`] with `cluster.local` is in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mesh {
+    /// Name and place.
+    pub meta: Metadata,
+    /// Every identity of the mesh belongs to it.
+    pub trust_domain: TrustDomain,
+    /// How long a workload certificate is valid; [`Mesh::CERTIFICATE_LIFETIMES`].
+    pub certificate_lifetime: Duration,
+    /// Where the control plane listens.
+    pub control: Control,
+    /// Command that builds the applications; empty: nothing to build.
+    pub build: Vec<String>,
+    /// Policies in this namespace hold for the whole mesh.
+    pub root_namespace: Name,
+}
+
+/// Where the control plane listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// xDS and certificates (gRPC).
+    pub xds: SocketAddr,
+    /// JSON API.
+    pub api: SocketAddr,
+}
+
+impl Default for Control {
+    fn default() -> Control {
+        let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Control { xds: on(15012), api: on(15014) }
+    }
+}
+
+impl Mesh {
+    /// Trust domain of a mesh that names none, as Istio's.
+    pub const DEFAULT_TRUST_DOMAIN: &'static str = "cluster.local";
+    /// Namespace of mesh-wide policies unless the mesh is itself written into one, as Istio's.
+    pub const DEFAULT_ROOT_NAMESPACE: &'static str = "istio-system";
+    /// Certificate lifetime of a mesh that names none.
+    pub const DEFAULT_CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+    /// Shortest and longest certificate lifetime.
+    pub const CERTIFICATE_LIFETIMES: (Duration, Duration) =
+        (Duration::from_secs(10), Duration::from_secs(365 * 24 * 3600));
+
+    /// A mesh of which only the trust domain is said.
+    pub fn new(trust_domain: TrustDomain) -> Mesh {
+        Mesh {
+            meta: Metadata {
+                key: ObjectKey::new(Metadata::DEFAULT_NAMESPACE, "mesh"),
+                labels: Default::default(),
+                origin: Origin::default(),
+            },
+            trust_domain,
+            certificate_lifetime: Mesh::DEFAULT_CERTIFICATE_LIFETIME,
+            control: Control::default(),
+            build: Vec::new(),
+            root_namespace: Mesh::DEFAULT_ROOT_NAMESPACE.into(),
+        }
+    }
+}
