@@ -1,0 +1,133 @@
+//! The accepting side for gRPC servers: TLS handshakes on a listener, as a stream of connections that know their peer.
+//! It opens no listener, and a proxy's data path does not go through here.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+
+use crate::peer::{ConnectedPeer, PeerIdentity};
+use crate::verify::refusal;
+
+/// Most handshakes in progress on one listener; further connections wait in the kernel's queue.
+pub const MAX_HANDSHAKES: usize = 256;
+
+/// A handshake must be done within this.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+
+/// A TLS connection that says who its client is, as a request extension of type [`ConnectedPeer`].
+#[derive(Debug)]
+pub struct PeerStream {
+    tls: TlsStream<TcpStream>,
+    peer: ConnectedPeer,
+}
+
+impl PeerStream {
+    /// Does the server side of a handshake on `tcp`.
+    ///
+    /// # Errors
+    /// If the handshake fails, takes longer than [`HANDSHAKE_TIMEOUT`], or the peer is gone.
+    pub async fn accept(tcp: TcpStream, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let address = tcp.peer_addr()?;
+        tcp.set_nodelay(true)?;
+        let tls = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(tcp))
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "TLS handshake took too long"))??;
+        let identity = PeerIdentity::from_chain(tls.get_ref().1.peer_certificates())
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        Ok(Self { tls, peer: ConnectedPeer { address, identity } })
+    }
+
+    /// The client.
+    pub fn peer(&self) -> &ConnectedPeer {
+        &self.peer
+    }
+}
+
+/// Accepts TLS connections on `listener` until the stream is dropped: for tonic's `serve_with_incoming`. Handshakes run
+/// side by side, so a slow client does not delay others; failed ones are logged and left out.
+pub fn incoming(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) -> impl Stream<Item = io::Result<PeerStream>> + Send + Unpin {
+    let (done, accepted) = mpsc::channel(MAX_HANDSHAKES);
+    tokio::spawn(accept_loop(listener, TlsAcceptor::from(tls), done));
+    ReceiverStream::new(accepted)
+}
+
+async fn accept_loop(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    done: mpsc::Sender<io::Result<PeerStream>>,
+) {
+    let slots = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = done.closed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, address) = match accepted {
+            Ok(connection) => connection,
+            Err(error) => {
+                // Out of file descriptors, mostly: trying again at once would spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE_AFTER_ACCEPT_ERROR).await;
+                continue;
+            }
+        };
+        let (acceptor, done) = (acceptor.clone(), done.clone());
+        tokio::spawn(async move {
+            match PeerStream::accept(tcp, &acceptor).await {
+                // If the receiver is gone the server is stopping.
+                Ok(stream) => drop(done.send(Ok(stream)).await),
+                Err(error) => match refusal(&error) {
+                    Some(reason) => tracing::warn!(%address, %reason, "TLS handshake refused"),
+                    None => tracing::info!(%address, %error, "TLS handshake failed"),
+                },
+            }
+            drop(slot);
+        });
+    }
+}
+
+impl Connected for PeerStream {
+    type ConnectInfo = ConnectedPeer;
+
+    fn connect_info(&self) -> ConnectedPeer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for PeerStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tls).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for PeerStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().tls).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tls).poll_shutdown(cx)
+    }
+}
