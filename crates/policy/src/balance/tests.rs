@@ -1,1 +1,146 @@
+use super::*;
+use ripstop_model::endpoint::LocalityEndpoints;
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus};
+use std::num::NonZeroU32;
 
+const POLICIES: [LbPolicy; 3] =
+    [LbPolicy::RoundRobin, LbPolicy::LeastRequest { choices: 2 }, LbPolicy::Random];
+
+/// Hosts by priority, each with health and weight; ports count from 1 through all of them.
+fn hosts(levels: &[&[(HealthStatus, u32)]]) -> Arc<HostSet> {
+    let mut port = 0;
+    let mut assignment = ClusterLoadAssignment::flat("c", Vec::new());
+    assignment.localities.clear();
+    for (priority, level) in (0..).zip(levels) {
+        let endpoints = level.iter().map(|&(health, weight)| {
+            port += 1;
+            let weight = NonZeroU32::new(weight).unwrap();
+            Endpoint { health, weight, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) }
+        });
+        assignment.localities.push(LocalityEndpoints {
+            locality: Default::default(),
+            priority,
+            weight: None,
+            endpoints: endpoints.collect(),
+        });
+    }
+    Arc::new(HostSet::update(None, &assignment))
+}
+
+/// How often each host is picked in `n` picks.
+fn picks(balancer: &mut Balancer, n: usize) -> Vec<usize> {
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut counts = vec![0; balancer.hosts().len()];
+    for _ in 0..n {
+        match balancer.pick(&[], &mut rng) {
+            Pick::Host { entry, .. } => counts[entry.index] += 1,
+            Pick::None(why) => panic!("{why}"),
+        }
+    }
+    counts
+}
+
+fn balancer(policy: LbPolicy, hosts: &Arc<HostSet>) -> Balancer {
+    Balancer::new(policy, Arc::clone(hosts), Percent::whole(50), 3)
+}
+
+const UP: (HealthStatus, u32) = (HealthStatus::Healthy, 1);
+
+#[test]
+fn only_available_hosts_are_picked() {
+    use HealthStatus::{Degraded, Draining, Timeout, Unhealthy};
+    let set = hosts(&[&[UP, UP, UP, (Draining, 1), (Unhealthy, 1), UP, (Timeout, 1), UP]]);
+    for policy in POLICIES {
+        let counts = picks(&mut balancer(policy, &set), 500);
+        assert_eq!((counts[3], counts[4], counts[6]), (0, 0, 0), "{policy:?}");
+        assert!([0, 1, 2, 5, 7].iter().all(|&i| counts[i] > 50), "{policy:?} {counts:?}");
+    }
+    // 70 % of the load stay with the healthy half, the rest goes to the degraded one.
+    let set = hosts(&[&[UP, (Degraded, 1)]]);
+    let counts = picks(&mut balancer(LbPolicy::RoundRobin, &set), 10_000);
+    assert!(counts[0].abs_diff(7_000) < 200, "{counts:?}");
+}
+
+#[test]
+fn panic_is_declared() {
+    let set = hosts(&[&[UP, (HealthStatus::Unhealthy, 1), (HealthStatus::Unhealthy, 1)]]);
+    let mut rng = fastrand::Rng::with_seed(1);
+    for policy in POLICIES {
+        let mut panicking = balancer(policy, &set);
+        assert!(matches!(panicking.pick(&[], &mut rng), Pick::Host { panic: true, .. }));
+        assert!(picks(&mut panicking, 300).iter().all(|&count| count > 50));
+        let mut calm = Balancer::new(policy, Arc::clone(&set), Percent::ZERO, 3);
+        assert_eq!(picks(&mut calm, 300), [300, 0, 0]);
+    }
+}
+
+#[test]
+fn there_may_be_none() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let set = hosts(&[&[(HealthStatus::Unhealthy, 1)]]);
+    let mut none = Balancer::new(LbPolicy::Random, Arc::clone(&set), Percent::ZERO, 3);
+    assert!(matches!(none.pick(&[], &mut rng), Pick::None(NoHost::NoneAvailable)));
+    none.replace_hosts(hosts(&[]));
+    assert!(matches!(none.pick(&[], &mut rng), Pick::None(NoHost::Empty)));
+}
+
+#[test]
+fn a_host_that_was_not_tried_is_always_found() {
+    let set = hosts(&[&[UP; 9], &[UP]]);
+    let mut rng = fastrand::Rng::with_seed(1);
+    for policy in POLICIES {
+        let mut balancer = balancer(policy, &set);
+        let mut tried = Vec::new();
+        while let Pick::Host { entry, .. } = balancer.pick(&tried, &mut rng) {
+            assert!(!tried.iter().any(|host| Arc::ptr_eq(host, &entry.host)));
+            // The lower priority comes last.
+            assert_eq!(entry.priority == 1, tried.len() == 9);
+            tried.push(Arc::clone(&entry.host));
+        }
+        assert_eq!(tried.len(), 10);
+        assert!(matches!(balancer.pick(&tried, &mut rng), Pick::None(NoHost::AllTried)));
+        assert!(matches!(balancer.pick(&[], &mut rng), Pick::Host { .. }));
+    }
+}
+
+#[test]
+fn weights_are_kept_by_every_policy() {
+    let up = |weight| (HealthStatus::Unknown, weight);
+    let set = hosts(&[&[up(1), up(2), up(5)]]);
+    let counts = picks(&mut balancer(LbPolicy::RoundRobin, &set), 8_000);
+    assert!(counts.iter().zip([1_000, 2_000, 5_000]).all(|(n, expected)| n.abs_diff(expected) <= 1));
+    // No requests stay active here, so least request is a plain weighted turn.
+    let counts = picks(&mut balancer(LbPolicy::LeastRequest { choices: 2 }, &set), 8_000);
+    assert!(counts.iter().zip([1_000, 2_000, 5_000]).all(|(n, expected)| n.abs_diff(expected) <= 1));
+    let counts = picks(&mut balancer(LbPolicy::Random, &set), 80_000);
+    let near = |(n, expected): (&usize, usize)| n.abs_diff(expected) < 600;
+    assert!(counts.iter().zip([10_000, 20_000, 50_000]).all(near), "{counts:?}");
+}
+
+#[test]
+fn least_request_prefers_the_idle() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let set = hosts(&[&[UP; 3]]);
+    let _busy = [set.entries()[0].host.begin_request(), set.entries()[2].host.begin_request()];
+    let mut full_scan = balancer(LbPolicy::LeastRequest { choices: 3 }, &set);
+    for _ in 0..50 {
+        let Pick::Host { entry, .. } = full_scan.pick(&[], &mut rng) else { panic!("no host") };
+        assert_eq!(entry.index, 1);
+    }
+    // The busy host has weight 10 / (9 + 1) and takes turns with an idle one of weight 1.
+    let set = hosts(&[&[(HealthStatus::Healthy, 10), UP]]);
+    let _busy: Vec<_> = (0..9).map(|_| set.entries()[0].host.begin_request()).collect();
+    let counts = picks(&mut balancer(LbPolicy::LeastRequest { choices: 2 }, &set), 1_000);
+    assert!(counts[0].abs_diff(500) <= 10, "{counts:?}");
+}
+
+#[test]
+fn turns_begin_at_different_places() {
+    let set = hosts(&[&[UP; 8]]);
+    let first = |seed| {
+        let mut balancer = Balancer::new(LbPolicy::RoundRobin, Arc::clone(&set), Percent::whole(50), seed);
+        picks(&mut balancer, 1).iter().position(|&n| n == 1)
+    };
+    let places: std::collections::BTreeSet<_> = (0..32).map(first).collect();
+    assert!(places.len() > 4, "{places:?}");
+}
