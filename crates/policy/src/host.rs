@@ -5,7 +5,7 @@
 //! [`HostEntry`] of each generation. Which host takes a request is decided in [`crate::balance`], which is put aside in
 //! [`crate::outlier`].
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ripstop_model::endpoint::Locality;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use crate::outlier::EjectionReason;
+use crate::outlier::{EjectionReason, Outcome};
 
 /// One endpoint and how it fares, shared by all workers and all generations that hold its address.
 #[derive(Debug)]
@@ -118,6 +118,22 @@ impl Host {
         self.totals.cx_total.fetch_add(1, Ordering::Relaxed);
         self.active_connections.fetch_add(1, Ordering::Relaxed);
         ActiveConnection { host: Arc::clone(self) }
+    }
+
+    /// Counts what became of a request in [`Host::totals`]. Says nothing to outlier detection.
+    pub fn count_outcome(&self, outcome: Outcome) {
+        let totals = &self.totals;
+        let success = outcome.as_status() < 500;
+        let counter = if success { &totals.rq_success } else { &totals.rq_error };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if outcome == Outcome::Timeout {
+            totals.rq_timeout.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a connection that could not be made in [`Host::totals`].
+    pub fn count_connect_failure(&self) {
+        self.totals.cx_connect_fail.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether outlier detection has put it aside.
@@ -225,7 +241,8 @@ impl HostEntry {
 pub struct HostSet {
     name: Name,
     entries: Vec<Arc<HostEntry>>,
-    by_address: HashMap<Address, usize>,
+    /// Positions in `entries`, in the order of their addresses.
+    by_address: Vec<usize>,
     overprovisioning_percent: u32,
     /// Raised whenever a host is ejected or returns; shared by all generations, since their hosts are.
     health_version: Arc<AtomicU64>,
@@ -238,15 +255,15 @@ impl HostSet {
         let mut set = HostSet {
             name: assignment.cluster_name.clone(),
             entries: Vec::new(),
-            by_address: HashMap::new(),
+            by_address: Vec::new(),
             overprovisioning_percent: assignment.overprovisioning_percent,
             health_version: previous.map(|p| Arc::clone(&p.health_version)).unwrap_or_default(),
         };
+        let mut seen = HashSet::new();
         for group in &assignment.localities {
             let locality = Arc::new(group.locality.clone());
             for endpoint in &group.endpoints {
-                let index = set.entries.len();
-                if set.by_address.contains_key(&endpoint.address) {
+                if !seen.insert(&endpoint.address) {
                     continue;
                 }
                 let known = previous.and_then(|previous| previous.get(&endpoint.address));
@@ -254,16 +271,17 @@ impl HostSet {
                     || Arc::new(Host::new(endpoint.address.clone())),
                     |entry| Arc::clone(&entry.host),
                 );
-                set.by_address.insert(endpoint.address.clone(), index);
                 set.entries.push(Arc::new(HostEntry {
                     host,
-                    index,
+                    index: set.entries.len(),
                     endpoint: endpoint.clone(),
                     priority: group.priority,
                     locality: Arc::clone(&locality),
                 }));
             }
         }
+        set.by_address = (0..set.entries.len()).collect();
+        set.by_address.sort_unstable_by_key(|&index| set.entries[index].host.address());
         set
     }
 
@@ -279,7 +297,8 @@ impl HostSet {
 
     /// The host at this address.
     pub fn get(&self, address: &Address) -> Option<&Arc<HostEntry>> {
-        self.by_address.get(address).map(|&index| &self.entries[index])
+        let at = self.by_address.binary_search_by(|&index| self.entries[index].host.address().cmp(address));
+        at.ok().map(|place| &self.entries[self.by_address[place]])
     }
 
     /// How many there are, whatever their health.

@@ -12,6 +12,9 @@ use ripstop_model::cluster::OutlierDetection;
 
 use crate::host::{EjectionState, Host, HostEntry, HostSet};
 
+/// A hundred years, whatever is configured: a clock surely counts that far.
+const LONGEST_EJECTION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// What became of one request to a host, as far as its health is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -192,8 +195,7 @@ impl OutlierDetector {
             history.multiplier = history.multiplier.saturating_add(1);
         }
         let duration = base.saturating_mul(history.multiplier).min(max);
-        // A clock that cannot count that far gets the furthest that is surely counted.
-        let until = now.checked_add(duration).unwrap_or(now);
+        let until = now + duration;
         history.count = history.count.saturating_add(1);
         history.current = Some(EjectionState { reason, since: now, until });
         let times = history.count;
@@ -219,7 +221,7 @@ impl OutlierDetector {
 
     /// As Envoy, the maximum is never below the base.
     fn longest(&self) -> Duration {
-        self.config.max_ejection_time.max(self.config.base_ejection_time)
+        self.config.max_ejection_time.max(self.config.base_ejection_time).min(LONGEST_EJECTION)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<usize>> {

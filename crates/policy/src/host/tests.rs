@@ -41,3 +41,25 @@ fn an_address_that_stands_twice_counts_once() {
     drop(connection);
     assert_eq!(set.entries()[0].host.active_connections(), 0);
 }
+
+#[test]
+fn outcomes_are_counted_by_kind() {
+    let host = Host::new(address(1));
+    for outcome in [Outcome::Status(404), Outcome::Status(500), Outcome::Timeout, Outcome::ConnectFailure] {
+        host.count_outcome(outcome);
+    }
+    host.count_connect_failure();
+    let totals = &host.totals;
+    let counts = [&totals.rq_success, &totals.rq_error, &totals.rq_timeout, &totals.cx_connect_fail];
+    assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [1, 3, 1, 1]);
+}
+
+#[test]
+fn hosts_are_found_by_address_in_any_order() {
+    let endpoints = [5, 1, 4, 2].map(endpoint).to_vec();
+    let set = HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints));
+    for port in 0..7 {
+        let found = set.get(&address(port)).map(|entry| entry.index);
+        assert_eq!(found, [5, 1, 4, 2].iter().position(|&p| p == port), "{port}");
+    }
+}

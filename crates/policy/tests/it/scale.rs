@@ -1,0 +1,69 @@
+//! Size must not change what is decided: ten thousand virtual hosts, a hundred thousand endpoints.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use ripstop_model::cluster::LbPolicy;
+use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, RouteMatch};
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Percent, VirtualHost};
+use ripstop_policy::balance::{Balancer, Pick};
+use ripstop_policy::host::HostSet;
+use ripstop_policy::route::{RequestHead, RouteTable};
+
+fn virtual_host(n: usize) -> VirtualHost {
+    let domain = match n % 4 {
+        0 => format!("*.suffix-{n}.example.com"),
+        1 => format!("prefix-{n}.*"),
+        _ => format!("host-{n}.example.com"),
+    };
+    VirtualHost {
+        name: format!("v{n}").into(),
+        domains: vec![domain.into()],
+        routes: vec![Route {
+            name: "".into(),
+            matches: RouteMatch::prefix("/"),
+            action: RouteAction::Forward(Box::new(Forward::to("c"))),
+        }],
+    }
+}
+
+#[test]
+fn ten_thousand_virtual_hosts_are_told_apart() {
+    let virtual_hosts = (0..10_000).map(virtual_host).collect();
+    let config = RouteConfiguration { name: "r".into(), virtual_hosts };
+    let table = RouteTable::compile(&config).expect("the domains differ");
+    assert_eq!(table.len(), 10_000);
+    let headers = HeaderMap::new();
+    for n in 0..10_000 {
+        let authority = match n % 4 {
+            0 => format!("any.Suffix-{n}.example.com"),
+            1 => format!("prefix-{n}.anything"),
+            _ => format!("HOST-{n}.example.com"),
+        };
+        let head = RequestHead {
+            authority: &authority,
+            path: "/",
+            query: None,
+            method: "GET",
+            scheme: "http",
+            headers: &headers,
+        };
+        assert_eq!(table.find(&head).map(|found| (found.virtual_host, found.index)), Ok((n, n)));
+    }
+}
+
+#[test]
+fn a_hundred_thousand_endpoints_all_get_their_turn() {
+    let endpoint = |n: u32| Endpoint::new(Address::socket(std::net::Ipv4Addr::from(0x0a00_0000 + n), 80));
+    let endpoints = (0..100_000).map(endpoint).collect();
+    let set = Arc::new(HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints)));
+    let mut balancer = Balancer::new(LbPolicy::RoundRobin, Arc::clone(&set), Percent::whole(50), 1);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut picked = BTreeSet::new();
+    for _ in 0..100_000 {
+        let Pick::Host { entry, .. } = balancer.pick(&[], &mut rng) else { panic!("no host") };
+        picked.insert(entry.index);
+    }
+    assert_eq!(picked.len(), 100_000);
+}
