@@ -66,6 +66,11 @@ impl Problems {
         self.list.borrow().len() + self.beyond.get()
     }
 
+    /// Whether further problems are only counted, so that nobody needs to think of help for them.
+    pub fn is_full(&self) -> bool {
+        self.list.borrow().len() >= MAX_PROBLEMS
+    }
+
     /// Whether nothing was reported.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -99,7 +104,7 @@ mod tests {
         for n in 0..MAX_PROBLEMS + 5 {
             problems.warn("x", None, format!("{n}"));
         }
-        assert!(!problems.has_errors());
+        assert!(problems.is_full() && !problems.has_errors());
         problems.error("x", None, "the one that matters");
         assert!(problems.has_errors(), "an error counts even when it is not kept");
         assert_eq!(problems.len(), MAX_PROBLEMS + 6);

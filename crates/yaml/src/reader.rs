@@ -221,8 +221,10 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let mut problem = self.at_key(entry, "unknown field").with_code(code::UNKNOWN_FIELD);
-            problem.help = nearest(&entry.key, asked.iter().map(String::as_str))
-                .map(|word| format!("did you mean `{word}`?").into());
+            if !self.problems.is_full() {
+                let meant = nearest(&entry.key, asked.iter().map(String::as_str));
+                problem.help = meant.map(|word| format!("did you mean `{word}`?").into());
+            }
             self.push(problem);
         }
     }
