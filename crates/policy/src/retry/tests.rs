@@ -117,6 +117,8 @@ fn a_dead_reused_connection_is_made_up_for_once() {
     let stale = Attempt { reused_connection: true, ..Attempt::new(AttemptOutcome::Reset) };
     let mut state = RetryState::new(None, IDEMPOTENT);
     assert!(state.may_retry());
+    let too_late = state.decide(&stale, Some(Duration::ZERO), &limits, &mut rng);
+    assert!(matches!(too_late, RetryDecision::No(NoRetry::Deadline)));
     match state.decide(&stale, None, &limits, &mut rng) {
         RetryDecision::Retry { after, .. } => assert_eq!(after, Duration::ZERO),
         RetryDecision::No(why) => panic!("{why}"),
