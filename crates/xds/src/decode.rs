@@ -1,0 +1,173 @@
+//! Wire → model. A resource is taken whole or not at all, and what we do not support is reported:
+//! as a problem where leaving it out would be unsafe (who may connect, what matches, where requests go),
+//! as a warning elsewhere. Which fields are supported is written down in [`support`].
+
+mod access_log;
+mod cluster;
+mod common;
+mod endpoint;
+mod filter_chain;
+mod http_manager;
+mod listener;
+mod matcher;
+mod retry;
+mod route;
+mod support;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use prost::{Message, Name as WireName};
+use prost_reflect::DynamicMessage;
+use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+
+use crate::{descriptor, pb, validate};
+use common::Context;
+
+/// A resource that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded<T> {
+    /// What it says.
+    pub value: T,
+    /// What it says beyond that, without effect here.
+    pub warnings: Vec<Unsupported>,
+}
+
+/// Something that is understood but has no effect here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Where, for instance `filter_chains[0].filters[0].typed_config.via`.
+    pub path: String,
+    /// What becomes of it.
+    pub message: String,
+}
+
+/// One reason why a resource cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where; empty: the resource as a whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A resource that cannot be taken, with every reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Rejection {
+    /// Name of the resource; empty when not even that could be read.
+    pub name: String,
+    /// Never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", if self.name.is_empty() { "(unnamed)" } else { &self.name })?;
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_at(f, &self.path, &self.message)
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_at(f, &self.path, &self.message)
+    }
+}
+
+fn write_at(f: &mut fmt::Formatter<'_>, path: &str, message: &str) -> fmt::Result {
+    if path.is_empty() { f.write_str(message) } else { write!(f, "{path}: {message}") }
+}
+
+/// Reads a listener from the value of its `Any`. Without a name of its own it gets that of its address.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_listener(bytes: &[u8]) -> Result<Decoded<Listener>, Rejection> {
+    decode(bytes, |wire: &pb::Listener| &wire.name, listener::listener)
+}
+
+/// Reads a route configuration from the value of its `Any`.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_route_configuration(bytes: &[u8]) -> Result<Decoded<RouteConfiguration>, Rejection> {
+    decode(
+        bytes,
+        |wire: &pb::RouteConfiguration| &wire.name,
+        |cx, wire| {
+            let routes = route::route_configuration(cx, wire);
+            if routes.name.is_empty() {
+                cx.at("name", |cx| cx.reject("a route configuration needs a name"));
+            }
+            Some(routes)
+        },
+    )
+}
+
+/// Reads a cluster from the value of its `Any`.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_cluster(bytes: &[u8]) -> Result<Decoded<Cluster>, Rejection> {
+    decode(bytes, |wire: &pb::Cluster| &wire.name, cluster::cluster)
+}
+
+/// Reads the endpoints of a cluster from the value of their `Any`.
+///
+/// # Errors
+/// Every reason why they cannot be taken.
+pub fn decode_load_assignment(bytes: &[u8]) -> Result<Decoded<ClusterLoadAssignment>, Rejection> {
+    decode(bytes, |wire: &pb::ClusterLoadAssignment| &wire.cluster_name, endpoint::load_assignment)
+}
+
+fn decode<W, T>(
+    bytes: &[u8],
+    name: fn(&W) -> &String,
+    read: impl FnOnce(&mut Context, &W) -> Option<T>,
+) -> Result<Decoded<T>, Rejection>
+where
+    W: Message + WireName + Default,
+{
+    let wire = W::decode(bytes).map_err(|error| Rejection {
+        name: String::new(),
+        problems: vec![Problem {
+            path: String::new(),
+            message: format!("not a valid {}: {error}", W::full_name()),
+        }],
+    })?;
+    let mut cx = Context::default();
+    for violation in validate::check(&W::full_name(), bytes) {
+        cx.problem(violation.path, violation.message);
+    }
+    let descriptor = descriptor::pool().get_message_by_name(&W::full_name());
+    // What prost has decoded, the descriptor decodes as well.
+    if let Some(Ok(message)) = descriptor.map(|descriptor| DynamicMessage::decode(descriptor, bytes)) {
+        support::check(&mut cx, &message);
+    }
+    let value = read(&mut cx, &wire);
+    let name = name(&wire).clone();
+    let (problems, warnings) = cx.finish();
+    match value {
+        Some(value) if problems.is_empty() => Ok(Decoded { value, warnings }),
+        _ if problems.is_empty() => {
+            // A reader that gives nothing has said why; this holds even if one forgets.
+            let message = "cannot be read".to_owned();
+            Err(Rejection { name, problems: vec![Problem { path: String::new(), message }] })
+        }
+        _ => Err(Rejection { name, problems }),
+    }
+}

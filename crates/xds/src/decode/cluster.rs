@@ -1,0 +1,267 @@
+//! Clusters ← wire.
+
+use std::num::NonZeroU32;
+
+use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, RetryBudget, UpstreamProtocol};
+use ripstop_model::{Cluster, Discovery, Percent};
+
+use super::common::{
+    Context, check_metadata_keys, duration, is, metadata_mark, metadata_value, percent, positive_duration,
+    require_ads, type_name, unpack,
+};
+use super::{endpoint, tls};
+use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use crate::pb;
+
+pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
+    check_metadata_keys(cx, wire.metadata.as_ref(), &[AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION]);
+    let discovery = discovery(cx, wire);
+    let lb = balancing(cx, wire);
+    let http = http_options(cx, wire);
+    let connect_timeout = positive_duration(cx, "connect_timeout", wire.connect_timeout.as_ref());
+    let tls = wire
+        .transport_socket
+        .as_ref()
+        .and_then(|socket| cx.at("transport_socket", |cx| tls::upstream(cx, socket)));
+    let limits = cx.at("circuit_breakers", |cx| circuit_limits(cx, wire.circuit_breakers.as_ref()));
+    let outlier = wire.outlier_detection.as_ref().map(|outlier| {
+        let exact = max_ejection(cx, wire.metadata.as_ref());
+        cx.at("outlier_detection", |cx| outlier_detection(cx, outlier, exact))
+    });
+    let panic = wire.common_lb_config.as_ref().and_then(|config| config.healthy_panic_threshold.as_ref());
+    let panic = cx.at("common_lb_config", |cx| percent(cx, "healthy_panic_threshold", panic));
+    Some(Cluster {
+        name: wire.name.as_str().into(),
+        discovery: discovery?,
+        lb: lb?,
+        connect_timeout: connect_timeout.unwrap_or(Cluster::DEFAULT_CONNECT_TIMEOUT),
+        tls,
+        protocol: http.protocol,
+        limits,
+        outlier,
+        max_requests_per_connection: http.max_requests_per_connection,
+        idle_timeout: http.idle_timeout,
+        healthy_panic_threshold: panic.unwrap_or(Percent::whole(50)),
+    })
+}
+
+fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
+    use pb::cluster::{ClusterDiscoveryType, DiscoveryType};
+    let kind = match &wire.cluster_discovery_type {
+        None => Ok(DiscoveryType::Static),
+        Some(ClusterDiscoveryType::Type(kind)) => {
+            DiscoveryType::try_from(*kind).map_err(|_| kind.to_string())
+        }
+        Some(ClusterDiscoveryType::ClusterType(custom)) => Err(custom.name.clone()),
+    };
+    match kind {
+        Ok(DiscoveryType::Static) => match &wire.load_assignment {
+            Some(assignment) => cx
+                .at("load_assignment", |cx| endpoint::load_assignment(cx, assignment))
+                .map(Discovery::Static),
+            None => cx.at("load_assignment", |cx| cx.refuse("a static cluster holds its endpoints here")),
+        },
+        Ok(DiscoveryType::Eds) => {
+            if wire.load_assignment.is_some() {
+                cx.at("load_assignment", |cx| cx.warn("has no effect: the endpoints come from EDS"));
+            }
+            let config = wire.eds_cluster_config.as_ref();
+            cx.at("eds_cluster_config", |cx| {
+                require_ads(cx, "eds_config", config.and_then(|config| config.eds_config.as_ref()));
+            });
+            let service_name =
+                config.map(|config| config.service_name.as_str()).filter(|name| !name.is_empty());
+            Some(Discovery::Eds { service_name: service_name.map(Into::into) })
+        }
+        Ok(other) => cx.at("type", |cx| {
+            cx.refuse(format!("{} is not supported (only STATIC and EDS)", other.as_str_name()))
+        }),
+        Err(other) => {
+            cx.at("type", |cx| cx.refuse(format!("{other} is not supported (only STATIC and EDS)")))
+        }
+    }
+}
+
+fn balancing(cx: &mut Context, wire: &pb::Cluster) -> Option<LbPolicy> {
+    use pb::cluster::{LbConfig, LbPolicy as Wire};
+    match Wire::try_from(wire.lb_policy) {
+        Ok(Wire::RoundRobin) => Some(LbPolicy::RoundRobin),
+        Ok(Wire::Random) => Some(LbPolicy::Random),
+        Ok(Wire::LeastRequest) => {
+            let choices = match &wire.lb_config {
+                Some(LbConfig::LeastRequestLbConfig(config)) => config.choice_count.as_ref().map(|n| n.value),
+                _ => None,
+            };
+            // Envoy draws two unless told; fewer are no choice.
+            Some(LbPolicy::LeastRequest { choices: choices.unwrap_or(2).max(2) })
+        }
+        Ok(consistent @ (Wire::RingHash | Wire::Maglev)) => {
+            cx.at("lb_policy", |cx| {
+                cx.warn(format!("{} is not supported; requests go round robin", consistent.as_str_name()));
+            });
+            Some(LbPolicy::RoundRobin)
+        }
+        Ok(other) => cx.at("lb_policy", |cx| cx.refuse(format!("{} is not supported", other.as_str_name()))),
+        Err(_) => cx.at("lb_policy", |cx| cx.refuse(format!("{} is not known", wire.lb_policy))),
+    }
+}
+
+fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> CircuitLimits {
+    let defaults = CircuitLimits::default();
+    let thresholds = wire.map_or(&[][..], |wire| wire.thresholds.as_slice());
+    for (index, _) in thresholds.iter().enumerate().filter(|(_, limits)| limits.priority != 0) {
+        cx.item("thresholds", index, |cx| cx.warn("only the priority DEFAULT is supported"));
+    }
+    let Some((index, limits)) = thresholds.iter().enumerate().find(|(_, limits)| limits.priority == 0) else {
+        return defaults;
+    };
+    let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |limit| limit.value);
+    let retry_budget = match &limits.retry_budget {
+        Some(budget) => {
+            let share = cx.item("thresholds", index, |cx| {
+                cx.at("retry_budget", |cx| percent(cx, "budget_percent", budget.budget_percent.as_ref()))
+            });
+            let default = RetryBudget::default();
+            Some(RetryBudget {
+                budget: share.unwrap_or(default.budget),
+                min_concurrency: or(budget.min_retry_concurrency.as_ref(), default.min_concurrency),
+            })
+        }
+        // Whoever limits retries by number does not want them limited by a share as well.
+        None if limits.max_retries.is_some() => None,
+        None => defaults.retry_budget,
+    };
+    CircuitLimits {
+        max_connections: or(limits.max_connections.as_ref(), defaults.max_connections),
+        max_pending_requests: or(limits.max_pending_requests.as_ref(), defaults.max_pending_requests),
+        max_requests: or(limits.max_requests.as_ref(), defaults.max_requests),
+        max_retries: or(limits.max_retries.as_ref(), defaults.max_retries),
+        retry_budget,
+    }
+}
+
+/// The exact share, where the cluster's metadata holds one.
+fn max_ejection(cx: &mut Context, metadata: Option<&pb::Metadata>) -> Option<Percent> {
+    match metadata_value(metadata, RIPSTOP, MAX_EJECTION_PER_MILLION)? {
+        // In range by the pattern, so the cast cannot truncate.
+        pb::value::Kind::NumberValue(parts) if (0.0..=1_000_000.0).contains(parts) => {
+            Some(Percent::per_million(parts.round() as u32))
+        }
+        _ => cx.at("metadata", |cx| {
+            cx.refuse(format!(
+                "filter_metadata[\"ripstop\"].{MAX_EJECTION_PER_MILLION} must be between 0 and 1000000"
+            ))
+        }),
+    }
+}
+
+fn outlier_detection(
+    cx: &mut Context,
+    wire: &pb::OutlierDetection,
+    exact: Option<Percent>,
+) -> OutlierDetection {
+    let default = OutlierDetection::default();
+    let mut streak = |field: &str, count: Option<&pb::UInt32Value>, enforcing: u32| match enforcing {
+        0 => None,
+        _ => {
+            if enforcing < 100 {
+                cx.at(field, |cx| cx.warn(format!("{enforcing} % is not supported; it is always enforced")));
+            }
+            NonZeroU32::new(count.map_or(5, |count| count.value))
+        }
+    };
+    let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |value| value.value);
+    let consecutive_5xx = streak(
+        "enforcing_consecutive_5xx",
+        wire.consecutive_5xx.as_ref(),
+        or(wire.enforcing_consecutive_5xx.as_ref(), 100),
+    );
+    let consecutive_gateway_failure = streak(
+        "enforcing_consecutive_gateway_failure",
+        wire.consecutive_gateway_failure.as_ref(),
+        or(wire.enforcing_consecutive_gateway_failure.as_ref(), 0),
+    );
+    if or(wire.enforcing_success_rate.as_ref(), 0) > 0 {
+        cx.at("enforcing_success_rate", |cx| cx.warn("ejection by success rate is not supported"));
+    }
+    let interval = positive_duration(cx, "interval", wire.interval.as_ref());
+    let base = positive_duration(cx, "base_ejection_time", wire.base_ejection_time.as_ref());
+    let base = base.unwrap_or(default.base_ejection_time);
+    let max = positive_duration(cx, "max_ejection_time", wire.max_ejection_time.as_ref());
+    let share = wire.max_ejection_percent.as_ref().map(|percent| Percent::whole(percent.value));
+    OutlierDetection {
+        consecutive_5xx,
+        consecutive_gateway_failure,
+        interval: interval.unwrap_or(default.interval),
+        base_ejection_time: base,
+        max_ejection_time: max.unwrap_or(default.max_ejection_time.max(base)),
+        max_ejection_percent: exact.or(share).unwrap_or(default.max_ejection_percent),
+    }
+}
+
+/// What is spoken to the endpoints, and for how long on one connection.
+struct HttpOptions {
+    protocol: UpstreamProtocol,
+    idle_timeout: Option<std::time::Duration>,
+    max_requests_per_connection: Option<NonZeroU32>,
+}
+
+#[allow(deprecated, reason = "Envoy files older than HttpProtocolOptions say it in the cluster itself")]
+fn http_options(cx: &mut Context, wire: &pb::Cluster) -> HttpOptions {
+    let mut typed = wire.typed_extension_protocol_options.iter();
+    let unknown = typed.clone().filter(|(_, any)| !is::<pb::UpstreamHttpOptions>(any));
+    for (name, any) in unknown {
+        cx.at("typed_extension_protocol_options", |cx| {
+            cx.warn(format!("'{name}' ({}) is not supported", type_name(any)));
+        });
+    }
+    let modern = typed.find(|(_, any)| is::<pb::UpstreamHttpOptions>(any)).and_then(|(_, any)| {
+        cx.at("typed_extension_protocol_options", |cx| unpack::<pb::UpstreamHttpOptions>(cx, any))
+    });
+    let auto_mark = metadata_mark(cx, wire.metadata.as_ref(), AUTO_PROTOCOL);
+    let old_protocol = match wire.http2_protocol_options {
+        Some(_) => UpstreamProtocol::Http2,
+        None => UpstreamProtocol::Http1,
+    };
+    let protocol = match modern.as_ref().and_then(|options| options.upstream_protocol_options.as_ref()) {
+        Some(protocol) => cx.at("typed_extension_protocol_options", |cx| upstream_protocol(cx, protocol)),
+        None => old_protocol,
+    };
+    let common = modern.as_ref().and_then(|options| options.common_http_protocol_options.as_ref());
+    let common = common.or(wire.common_http_protocol_options.as_ref());
+    let limit = common
+        .and_then(|common| common.max_requests_per_connection.as_ref())
+        .or(wire.max_requests_per_connection.as_ref());
+    HttpOptions {
+        protocol: if auto_mark { UpstreamProtocol::Auto } else { protocol },
+        idle_timeout: cx.at("common_http_protocol_options", |cx| {
+            duration(cx, "idle_timeout", common.and_then(|common| common.idle_timeout.as_ref()))
+        }),
+        max_requests_per_connection: limit.and_then(|limit| NonZeroU32::new(limit.value)),
+    }
+}
+
+fn upstream_protocol(
+    cx: &mut Context,
+    wire: &pb::upstream_http_options::UpstreamProtocolOptions,
+) -> UpstreamProtocol {
+    use pb::upstream_http_options::UpstreamProtocolOptions;
+    use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
+    match wire {
+        UpstreamProtocolOptions::AutoConfig(_) => UpstreamProtocol::Auto,
+        UpstreamProtocolOptions::ExplicitHttpConfig(config) => match &config.protocol_config {
+            Some(ProtocolConfig::Http2ProtocolOptions(_)) => UpstreamProtocol::Http2,
+            Some(ProtocolConfig::Http3ProtocolOptions(_)) => {
+                cx.reject("HTTP/3 to upstreams is not supported");
+                UpstreamProtocol::Http1
+            }
+            Some(ProtocolConfig::HttpProtocolOptions(_)) | None => UpstreamProtocol::Http1,
+        },
+        UpstreamProtocolOptions::UseDownstreamProtocolConfig(_) => {
+            cx.reject(
+                "use_downstream_protocol_config is not supported; say explicit_http_config or auto_config",
+            );
+            UpstreamProtocol::Http1
+        }
+    }
+}

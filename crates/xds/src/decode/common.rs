@@ -1,0 +1,226 @@
+//! What every reader needs: the place it is at, the list of what is wrong, and small values.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use prost::{Message, Name as WireName};
+use ripstop_model::address::HostPort;
+use ripstop_model::{Address, Percent};
+
+use super::{Problem, Unsupported};
+use crate::pb;
+
+/// Most problems or warnings kept of one resource; a broken one repeats itself.
+const MAX_REPORTED: usize = 100;
+
+/// The place that is being read, and what was found wrong so far.
+#[derive(Default)]
+pub(super) struct Context {
+    path: String,
+    problems: Vec<Problem>,
+    warnings: Vec<Unsupported>,
+}
+
+impl Context {
+    /// Reads a field.
+    pub(super) fn at<T>(&mut self, field: &str, read: impl FnOnce(&mut Context) -> T) -> T {
+        let length = self.path.len();
+        if !self.path.is_empty() {
+            self.path.push('.');
+        }
+        self.path.push_str(field);
+        let value = read(self);
+        self.path.truncate(length);
+        value
+    }
+
+    /// Reads an element of a list.
+    pub(super) fn item<T>(&mut self, field: &str, index: usize, read: impl FnOnce(&mut Context) -> T) -> T {
+        self.at(&format!("{field}[{index}]"), read)
+    }
+
+    /// Reads a list. Elements that cannot be read are left out; they have been reported.
+    pub(super) fn items<W, T>(
+        &mut self,
+        field: &str,
+        list: &[W],
+        mut read: impl FnMut(&mut Context, &W) -> Option<T>,
+    ) -> Vec<T> {
+        let mut values = Vec::with_capacity(list.len());
+        for (index, wire) in list.iter().enumerate() {
+            values.extend(self.item(field, index, |cx| read(cx, wire)));
+        }
+        values
+    }
+
+    /// What stands here makes the resource unusable.
+    pub(super) fn reject(&mut self, message: impl Into<String>) {
+        self.problem(self.path.clone(), message.into());
+    }
+
+    /// The same as [`Context::reject`], in the place of a value.
+    pub(super) fn refuse<T>(&mut self, message: impl Into<String>) -> Option<T> {
+        self.reject(message);
+        None
+    }
+
+    /// What stands here has no effect.
+    pub(super) fn warn(&mut self, message: impl Into<String>) {
+        if self.warnings.len() < MAX_REPORTED {
+            self.warnings.push(Unsupported { path: self.path.clone(), message: message.into() });
+        }
+    }
+
+    /// A problem at a place that somebody else has found.
+    pub(super) fn problem(&mut self, path: String, message: String) {
+        if self.problems.len() < MAX_REPORTED {
+            self.problems.push(Problem { path, message });
+        }
+    }
+
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Unsupported>) {
+        (self.problems, self.warnings)
+    }
+}
+
+/// Message of the type `T` inside `any`, when it is of that type.
+pub(super) fn unpack<T: Message + WireName + Default>(cx: &mut Context, any: &pb::Any) -> Option<T> {
+    match T::decode(any.value.as_slice()) {
+        Ok(message) => Some(message),
+        Err(error) => cx.refuse(format!("not a valid {}: {error}", T::full_name())),
+    }
+}
+
+/// Whether `any` says that it is a `T`. The host before the slash does not matter.
+pub(super) fn is<T: WireName>(any: &pb::Any) -> bool {
+    type_name(any) == T::full_name()
+}
+
+/// Full name of the message in `any`.
+pub(super) fn type_name(any: &pb::Any) -> &str {
+    any.type_url.rsplit_once('/').map_or(&any.type_url, |(_, name)| name)
+}
+
+/// Reads a duration that is not negative.
+pub(super) fn duration(cx: &mut Context, field: &str, wire: Option<&pb::Duration>) -> Option<Duration> {
+    let wire = wire?;
+    match (u64::try_from(wire.seconds), u32::try_from(wire.nanos)) {
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Some(Duration::new(seconds, nanos)),
+        _ => cx.at(field, |cx| cx.refuse("must be a duration that is not negative")),
+    }
+}
+
+/// Like [`duration`]; zero is refused.
+pub(super) fn positive_duration(
+    cx: &mut Context,
+    field: &str,
+    wire: Option<&pb::Duration>,
+) -> Option<Duration> {
+    let value = duration(cx, field, wire)?;
+    if value.is_zero() { cx.at(field, |cx| cx.refuse("must be longer than zero")) } else { Some(value) }
+}
+
+pub(super) fn percent(cx: &mut Context, field: &str, wire: Option<&pb::Percent>) -> Option<Percent> {
+    let value = wire?.value;
+    match Percent::from_f64(value) {
+        Some(percent) => Some(percent),
+        None => cx.at(field, |cx| cx.refuse(format!("{value} is not a percentage between 0 and 100"))),
+    }
+}
+
+pub(super) fn is_true(wire: Option<&pb::BoolValue>) -> bool {
+    wire.is_some_and(|value| value.value)
+}
+
+/// Reads a text that is written in place.
+pub(super) fn inline_text(cx: &mut Context, source: &pb::DataSource) -> Option<String> {
+    use pb::data_source::Specifier;
+    match &source.specifier {
+        Some(Specifier::InlineString(text)) => Some(text.clone()),
+        Some(Specifier::InlineBytes(bytes)) => match String::from_utf8(bytes.clone()) {
+            Ok(text) => Some(text),
+            Err(_) => cx.refuse("must be UTF-8 text"),
+        },
+        _ => cx.refuse("must be given in place, as inline_string"),
+    }
+}
+
+/// Reads an address that needs no resolver.
+pub(super) fn address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<Address> {
+    use pb::address::Address as Kind;
+    match wire.and_then(|wire| wire.address.as_ref()) {
+        None => cx.refuse("an address is needed"),
+        Some(Kind::EnvoyInternalAddress(_)) => cx.refuse("internal addresses are not supported"),
+        Some(Kind::Pipe(pipe)) => Some(Address::Pipe(pipe.path.as_str().into())),
+        Some(Kind::SocketAddress(socket)) => cx.at("socket_address", |cx| {
+            let target = host_port(cx, socket)?;
+            match target.host.parse::<IpAddr>() {
+                Ok(ip) => Some(Address::socket(ip, target.port)),
+                Err(_) => cx.at("address", |cx| {
+                    cx.refuse(format!(
+                        "'{}' is not an IP address, and names are not resolved here",
+                        target.host
+                    ))
+                }),
+            }
+        }),
+    }
+}
+
+fn host_port(cx: &mut Context, socket: &pb::SocketAddress) -> Option<HostPort> {
+    use pb::socket_address::{PortSpecifier, Protocol};
+    if socket.protocol != i32::from(Protocol::Tcp) {
+        return cx.at("protocol", |cx| cx.refuse("only TCP is supported"));
+    }
+    let port = match socket.port_specifier {
+        Some(PortSpecifier::PortValue(port)) => u16::try_from(port).ok(),
+        _ => None,
+    };
+    match port {
+        Some(port) => Some(HostPort { host: socket.address.as_str().into(), port }),
+        None => cx.at("port_value", |cx| cx.refuse("must be a port number between 0 and 65535")),
+    }
+}
+
+/// Only the stream that brought this resource brings others.
+pub(super) fn require_ads(cx: &mut Context, field: &str, source: Option<&pb::ConfigSource>) {
+    use pb::config_source::ConfigSourceSpecifier;
+    let specifier = source.and_then(|source| source.config_source_specifier.as_ref());
+    if !matches!(specifier, Some(ConfigSourceSpecifier::Ads(_) | ConfigSourceSpecifier::Self_(_))) {
+        cx.at(field, |cx| cx.reject("only ADS is supported as a source; write `ads: {}`"));
+    }
+}
+
+/// One value of the metadata of a namespace.
+pub(super) fn metadata_value<'a>(
+    metadata: Option<&'a pb::Metadata>,
+    namespace: &str,
+    key: &str,
+) -> Option<&'a pb::value::Kind> {
+    metadata?.filter_metadata.get(namespace)?.fields.get(key)?.kind.as_ref()
+}
+
+/// Whether a mark of ours is set. Anything but a bool counts as unset and is reported.
+pub(super) fn metadata_mark(cx: &mut Context, metadata: Option<&pb::Metadata>, key: &str) -> bool {
+    match metadata_value(metadata, crate::metadata::RIPSTOP, key) {
+        None => false,
+        Some(pb::value::Kind::BoolValue(value)) => *value,
+        Some(_) => {
+            cx.at("metadata", |cx| {
+                cx.reject(format!("filter_metadata[\"ripstop\"].{key} must be true or false"));
+            });
+            false
+        }
+    }
+}
+
+/// Reports keys of our own namespace that we do not know. Other namespaces are for others.
+pub(super) fn check_metadata_keys(cx: &mut Context, metadata: Option<&pb::Metadata>, known: &[&str]) {
+    let ours = metadata.and_then(|metadata| metadata.filter_metadata.get(crate::metadata::RIPSTOP));
+    let Some(ours) = ours else { return };
+    let mut unknown: Vec<&String> = ours.fields.keys().filter(|key| !known.contains(&key.as_str())).collect();
+    unknown.sort();
+    for key in unknown {
+        cx.at("metadata", |cx| cx.warn(format!("filter_metadata[\"ripstop\"].{key} is not known")));
+    }
+}

@@ -1,0 +1,97 @@
+//! Endpoints ← wire.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
+
+use super::common::{Context, address, check_metadata_keys, metadata_mark};
+use crate::metadata::{ENVOY_LB, UNWEIGHTED};
+use crate::pb;
+
+pub(super) fn load_assignment(
+    cx: &mut Context,
+    wire: &pb::ClusterLoadAssignment,
+) -> Option<ClusterLoadAssignment> {
+    let factor = wire.policy.as_ref().and_then(|policy| policy.overprovisioning_factor.as_ref());
+    Some(ClusterLoadAssignment {
+        cluster_name: wire.cluster_name.as_str().into(),
+        localities: cx.items("endpoints", &wire.endpoints, locality),
+        overprovisioning_percent: factor
+            .map_or(ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT, |factor| factor.value),
+    })
+}
+
+fn locality(cx: &mut Context, wire: &pb::LocalityLbEndpoints) -> Option<LocalityEndpoints> {
+    check_metadata_keys(cx, wire.metadata.as_ref(), &[UNWEIGHTED]);
+    let unweighted = metadata_mark(cx, wire.metadata.as_ref(), UNWEIGHTED);
+    let weight = wire.load_balancing_weight.as_ref().and_then(|weight| NonZeroU32::new(weight.value));
+    let place = wire.locality.as_ref();
+    let text = |pick: fn(&pb::Locality) -> &String| {
+        place.map_or_else(|| Name::from(""), |place| Name::from(pick(place).as_str()))
+    };
+    Some(LocalityEndpoints {
+        locality: Locality {
+            region: text(|place| &place.region),
+            zone: text(|place| &place.zone),
+            sub_zone: text(|place| &place.sub_zone),
+        },
+        priority: wire.priority,
+        weight: weight.filter(|_| !unweighted),
+        endpoints: cx.items("lb_endpoints", &wire.lb_endpoints, endpoint),
+    })
+}
+
+fn endpoint(cx: &mut Context, wire: &pb::LbEndpoint) -> Option<Endpoint> {
+    let target = match &wire.host_identifier {
+        Some(pb::lb_endpoint::HostIdentifier::Endpoint(endpoint)) => endpoint,
+        _ => return cx.refuse("must hold its endpoint in place"),
+    };
+    let address = cx.at("endpoint", |cx| cx.at("address", |cx| address(cx, target.address.as_ref())))?;
+    let weight = wire.load_balancing_weight.as_ref().map_or(1, |weight| weight.value);
+    let Some(weight) = NonZeroU32::new(weight) else {
+        return cx.at("load_balancing_weight", |cx| cx.refuse("must be at least 1"));
+    };
+    Some(Endpoint {
+        address,
+        hostname: target.hostname.as_str().into(),
+        health: health(cx, wire.health_status),
+        weight,
+        labels: labels(cx, wire.metadata.as_ref()),
+    })
+}
+
+/// Numbers of `envoy.config.core.v3.HealthStatus`. A status of the future takes no traffic.
+fn health(cx: &mut Context, status: i32) -> HealthStatus {
+    match status {
+        0 => HealthStatus::Unknown,
+        1 => HealthStatus::Healthy,
+        2 => HealthStatus::Unhealthy,
+        3 => HealthStatus::Draining,
+        4 => HealthStatus::Timeout,
+        5 => HealthStatus::Degraded,
+        other => {
+            cx.at("health_status", |cx| cx.warn(format!("{other} is not known and counts as unhealthy")));
+            HealthStatus::Unhealthy
+        }
+    }
+}
+
+fn labels(cx: &mut Context, metadata: Option<&pb::Metadata>) -> BTreeMap<Name, Name> {
+    let mut labels = BTreeMap::new();
+    let Some(fields) = metadata.and_then(|metadata| metadata.filter_metadata.get(ENVOY_LB)) else {
+        return labels;
+    };
+    for (key, value) in &fields.fields {
+        match &value.kind {
+            Some(pb::value::Kind::StringValue(text)) => {
+                labels.insert(key.as_str().into(), text.as_str().into());
+            }
+            _ => cx.at("metadata", |cx| {
+                cx.warn(format!("label '{key}' of envoy.lb is not a text and is left out"));
+            }),
+        }
+    }
+    labels
+}

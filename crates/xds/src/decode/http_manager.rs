@@ -1,0 +1,159 @@
+//! HTTP connection managers ← wire.
+
+use ripstop_model::HttpConnectionManager;
+use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
+
+use super::access_log::access_log;
+use super::common::{Context, duration, is, is_true, require_ads, type_name};
+use super::route::route_configuration;
+use crate::pb;
+use crate::pb::http_connection_manager as wire_manager;
+
+/// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
+const HARMLESS_FILTERS: [&str; 6] = [
+    "envoy.extensions.filters.http.fault.v3.HTTPFault",
+    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+    "envoy.extensions.filters.http.on_demand.v3.OnDemand",
+    "envoy.extensions.filters.http.tap.v3.Tap",
+    "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
+    "envoy.extensions.filters.http.compressor.v3.Compressor",
+];
+
+pub(super) fn http_manager(
+    cx: &mut Context,
+    wire: &pb::HttpConnectionManager,
+) -> Option<HttpConnectionManager> {
+    http_filters(cx, &wire.http_filters);
+    upgrades(cx, &wire.upgrade_configs);
+    certificate_details(cx, wire.set_current_client_cert_details.as_ref());
+    if is_true(wire.normalize_path.as_ref()) {
+        cx.at("normalize_path", |cx| {
+            cx.reject("is not supported: routes would match other paths than meant")
+        });
+    }
+    let routes = routes(cx, wire);
+    let common = wire.common_http_protocol_options.as_ref();
+    let http2 = wire.http2_protocol_options.as_ref();
+    let manager = HttpConnectionManager {
+        stat_prefix: wire.stat_prefix.as_str().into(),
+        codec: codec(cx, wire.codec_type),
+        routes: routes?,
+        access_logs: cx.items("access_log", &wire.access_log, access_log),
+        use_remote_address: is_true(wire.use_remote_address.as_ref()),
+        forward_client_cert: forward_client_cert(cx, wire.forward_client_cert_details)?,
+        generate_request_id: wire.generate_request_id.as_ref().is_none_or(|generate| generate.value),
+        stream_idle_timeout: duration(cx, "stream_idle_timeout", wire.stream_idle_timeout.as_ref()),
+        request_headers_timeout: duration(
+            cx,
+            "request_headers_timeout",
+            wire.request_headers_timeout.as_ref(),
+        ),
+        idle_timeout: cx.at("common_http_protocol_options", |cx| {
+            duration(cx, "idle_timeout", common.and_then(|common| common.idle_timeout.as_ref()))
+        }),
+        max_request_headers_kb: wire.max_request_headers_kb.as_ref().map(|limit| limit.value),
+        max_headers_count: common
+            .and_then(|common| common.max_headers_count.as_ref())
+            .map(|limit| limit.value),
+        http2_max_concurrent_streams: http2
+            .and_then(|http2| http2.max_concurrent_streams.as_ref())
+            .map(|limit| limit.value),
+    };
+    Some(manager)
+}
+
+fn routes(cx: &mut Context, wire: &pb::HttpConnectionManager) -> Option<RouteSource> {
+    match &wire.route_specifier {
+        Some(wire_manager::RouteSpecifier::RouteConfig(routes)) => {
+            Some(RouteSource::Inline(cx.at("route_config", |cx| route_configuration(cx, routes))))
+        }
+        Some(wire_manager::RouteSpecifier::Rds(rds)) => cx.at("rds", |cx| {
+            require_ads(cx, "config_source", rds.config_source.as_ref());
+            if rds.route_config_name.is_empty() {
+                return cx.at("route_config_name", |cx| cx.refuse("must name a route configuration"));
+            }
+            Some(RouteSource::Rds(rds.route_config_name.as_str().into()))
+        }),
+        Some(wire_manager::RouteSpecifier::ScopedRoutes(_)) => {
+            cx.at("scoped_routes", |cx| cx.refuse("scoped routes are not supported"))
+        }
+        None => cx.refuse("needs one of rds and route_config"),
+    }
+}
+
+fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) {
+    use pb::http_filter::ConfigType;
+    let mut ends_in_router = false;
+    for (index, filter) in filters.iter().enumerate() {
+        cx.item("http_filters", index, |cx| {
+            let type_name = match &filter.config_type {
+                Some(ConfigType::TypedConfig(any)) if is::<pb::Router>(any) => {
+                    ends_in_router = index + 1 == filters.len();
+                    if !ends_in_router {
+                        cx.reject("the router must be the last filter");
+                    }
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any)) => type_name(any),
+                _ => filter.name.as_str(),
+            };
+            if filter.is_optional || filter.disabled || HARMLESS_FILTERS.contains(&type_name) {
+                cx.warn(format!("HTTP filter {type_name} is not supported and left out"));
+            } else {
+                cx.reject(format!("HTTP filter {type_name} is not supported"));
+            }
+        });
+    }
+    if !ends_in_router {
+        cx.at("http_filters", |cx| cx.reject("the last filter must be envoy.filters.http.router"));
+    }
+}
+
+/// WebSocket always passes.
+fn upgrades(cx: &mut Context, upgrades: &[wire_manager::UpgradeConfig]) {
+    for (index, upgrade) in upgrades.iter().enumerate() {
+        let enabled = upgrade.enabled.as_ref().is_none_or(|enabled| enabled.value);
+        let websocket = upgrade.upgrade_type.eq_ignore_ascii_case("websocket");
+        cx.item("upgrade_configs", index, |cx| match (websocket, enabled) {
+            (true, true) | (false, false) => {}
+            (true, false) => cx.warn("upgrades to WebSocket cannot be switched off"),
+            (false, true) => cx.warn(format!("upgrades to '{}' are not supported", upgrade.upgrade_type)),
+        });
+    }
+}
+
+/// The URI name and the subject are what the header holds.
+fn certificate_details(cx: &mut Context, wire: Option<&wire_manager::SetCurrentClientCertDetails>) {
+    let Some(wire) = wire else { return };
+    cx.at("set_current_client_cert_details", |cx| {
+        for (field, set) in [("cert", wire.cert), ("chain", wire.chain), ("dns", wire.dns)] {
+            if set {
+                cx.at(field, |cx| cx.warn("is not supported and left out of x-forwarded-client-cert"));
+            }
+        }
+    });
+}
+
+fn codec(cx: &mut Context, codec: i32) -> Codec {
+    match wire_manager::CodecType::try_from(codec) {
+        Ok(wire_manager::CodecType::Auto) => Codec::Auto,
+        Ok(wire_manager::CodecType::Http1) => Codec::Http1,
+        Ok(wire_manager::CodecType::Http2) => Codec::Http2,
+        _ => {
+            cx.at("codec_type", |cx| cx.reject("only AUTO, HTTP1 and HTTP2 are supported"));
+            Codec::Auto
+        }
+    }
+}
+
+fn forward_client_cert(cx: &mut Context, mode: i32) -> Option<ForwardClientCert> {
+    use wire_manager::ForwardClientCertDetails as Wire;
+    match Wire::try_from(mode) {
+        Ok(Wire::Sanitize) => Some(ForwardClientCert::Sanitize),
+        Ok(Wire::ForwardOnly) => Some(ForwardClientCert::ForwardOnly),
+        Ok(Wire::AppendForward) => Some(ForwardClientCert::AppendForward),
+        Ok(Wire::SanitizeSet) => Some(ForwardClientCert::SanitizeSet),
+        Ok(Wire::AlwaysForwardOnly) => Some(ForwardClientCert::AlwaysForwardOnly),
+        Err(_) => cx.at("forward_client_cert_details", |cx| cx.refuse(format!("{mode} is not known"))),
+    }
+}

@@ -1,0 +1,153 @@
+//! Finds the fields of a resource that we do not support. It walks the message by its descriptor, so that a
+//! field which nobody thought of is found as well; the tables in [`table`] say which fields are read.
+
+mod table;
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
+
+use super::common::Context;
+use crate::descriptor;
+
+/// Which fields of a message are read. A message that is in no table is read whole.
+struct Support {
+    /// Full name of the message.
+    message: &'static str,
+    /// Fields, with spaces between, whose every value is either understood or reported by the reader.
+    read: &'static str,
+    /// Fields that are left out with a warning. All others make the resource unusable.
+    harmless: &'static str,
+}
+
+fn lists(fields: &'static str, name: &str) -> bool {
+    fields.split_ascii_whitespace().any(|field| field == name)
+}
+
+/// Reports every field of the message that is set and not read.
+pub(super) fn check(cx: &mut Context, message: &DynamicMessage) {
+    let descriptor = message.descriptor();
+    let Some(support) = table::of(descriptor.full_name()) else { return };
+    for (field, value) in message.fields() {
+        let name = field.name();
+        if lists(support.read, name) {
+            descend(cx, &field, value);
+        } else if lists(support.harmless, name) {
+            cx.at(name, |cx| cx.warn("is not supported and has no effect"));
+        } else {
+            cx.at(name, |cx| cx.reject("is not supported"));
+        }
+    }
+    for unknown in message.unknown_fields() {
+        let message = format!("field number {} of {} is not known", unknown.number(), descriptor.full_name());
+        cx.warn(message);
+    }
+}
+
+fn descend(cx: &mut Context, field: &FieldDescriptor, value: &Value) {
+    let name = field.name();
+    match value {
+        Value::Message(message) => cx.at(name, |cx| nested(cx, message)),
+        Value::List(list) => {
+            for (index, value) in list.iter().enumerate() {
+                if let Value::Message(message) = value {
+                    cx.item(name, index, |cx| nested(cx, message));
+                }
+            }
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<(String, &DynamicMessage)> =
+                map.iter().filter_map(|(key, value)| Some((key_text(key), value.as_message()?))).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            for (key, message) in entries {
+                cx.at(&format!("{name}[\"{key}\"]"), |cx| nested(cx, message));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn key_text(key: &MapKey) -> String {
+    key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned)
+}
+
+/// Steps through an `Any` when what it holds is in a table. Nothing in the tables holds itself, so this ends.
+fn nested(cx: &mut Context, message: &DynamicMessage) {
+    if message.descriptor().full_name() != "google.protobuf.Any" {
+        return check(cx, message);
+    }
+    let text = message.get_field_by_name("type_url");
+    let bytes = message.get_field_by_name("value");
+    let (Some(url), Some(bytes)) =
+        (text.as_ref().and_then(|v| v.as_str()), bytes.as_ref().and_then(|v| v.as_bytes()))
+    else {
+        return;
+    };
+    let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
+    if table::of(name).is_none() {
+        return;
+    }
+    // Bytes that cannot be decoded are reported by the reader.
+    if let Some(descriptor) = descriptor::pool().get_message_by_name(name)
+        && let Ok(inner) = DynamicMessage::decode(descriptor, bytes.clone())
+    {
+        check(cx, &inner);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_name_fields_that_exist() {
+        for support in table::all() {
+            let descriptor = descriptor::pool().get_message_by_name(support.message);
+            let descriptor = descriptor.unwrap_or_else(|| panic!("no message {}", support.message));
+            for field in support.read.split(' ').chain(support.harmless.split(' ')).filter(|f| !f.is_empty())
+            {
+                assert!(descriptor.get_field_by_name(field).is_some(), "{}.{field}", support.message);
+            }
+            for field in support.harmless.split(' ') {
+                assert!(!lists(support.read, field), "{}.{field} is in both", support.message);
+            }
+        }
+    }
+
+    /// A message in no table is read whole, so nothing below it is looked at.
+    #[test]
+    fn nothing_in_a_table_hides_behind_a_message_that_is_in_none() {
+        let is_checked = |name: &str| name == "google.protobuf.Any" || table::of(name).is_some();
+        for support in table::all() {
+            let descriptor = descriptor::pool().get_message_by_name(support.message).unwrap();
+            for field in support.read.split(' ').filter_map(|name| descriptor.get_field_by_name(name)) {
+                if field.is_map() {
+                    // Its values are looked at one by one.
+                    continue;
+                }
+                let kind = field.kind();
+                let Some(inner) = kind.as_message().filter(|inner| !is_checked(inner.full_name())) else {
+                    continue;
+                };
+                for below in inner.fields().filter(|_| !READ_BY_HAND.contains(&inner.full_name())) {
+                    let kind = below.kind();
+                    let name = kind.as_message().map(|message| message.full_name().to_owned());
+                    let hidden = name.as_deref().is_some_and(is_checked);
+                    assert!(!hidden, "{name:?} hides in {}.{}", inner.full_name(), below.name());
+                }
+            }
+        }
+    }
+
+    /// Messages whose readers refuse whatever they do not know, or which are refused as a whole.
+    const READ_BY_HAND: &[&str] = &[
+        "envoy.config.route.v3.RetryPolicy.RetryHostPredicate",
+        "envoy.config.route.v3.FilterAction",
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig",
+        "envoy.config.route.v3.ClusterSpecifierPlugin",
+        "envoy.config.core.v3.TypedExtensionConfig",
+        "envoy.config.core.v3.ExtensionConfigSource",
+        "envoy.config.core.v3.ApiConfigSource",
+        "envoy.config.cluster.v3.Cluster.CustomClusterType",
+        "envoy.extensions.filters.network.http_connection_manager.v3.ScopedRoutes",
+    ];
+}

@@ -1,0 +1,326 @@
+//! What goes out comes back, and what we do not support is reported.
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Debug;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use fastrand::Rng;
+use ripstop_model::access_log::AccessLogFormat;
+use ripstop_model::cluster::{LbPolicy, UpstreamProtocol};
+use ripstop_model::matcher::{HeaderValueMatch, StringPattern};
+use ripstop_model::{NetworkFilter, Percent};
+
+use super::*;
+use crate::{ResourceType, arbitrary, encode};
+
+/// Rounds of the property tests; each makes one value of each type.
+const ROUNDS: u64 = 400;
+
+#[track_caller]
+fn round_trip<T: PartialEq + Debug>(
+    seed: u64,
+    kind: ResourceType,
+    value: &T,
+    encode: fn(&T) -> Vec<u8>,
+    decode: fn(&[u8]) -> Result<Decoded<T>, Rejection>,
+) {
+    let bytes = encode(value);
+    assert_eq!(bytes, encode(value), "seed {seed}: equal values have equal bytes");
+    assert_eq!(validate::check(kind.message_name(), &bytes), [], "seed {seed}: {value:#?}");
+    let decoded = decode(&bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{value:#?}"));
+    assert_eq!(&decoded.value, value, "seed {seed}");
+    assert_eq!(decoded.warnings, [], "seed {seed}");
+}
+
+#[test]
+fn every_value_comes_back() {
+    use ResourceType::{Cluster, Endpoint, Listener, Route};
+    for seed in 0..ROUNDS {
+        let rng = &mut Rng::with_seed(seed);
+        round_trip(seed, Listener, &arbitrary::listener(rng), encode::encode_listener, decode_listener);
+        round_trip(seed, Cluster, &arbitrary::cluster(rng), encode::encode_cluster, decode_cluster);
+        let routes = arbitrary::route_configuration(rng);
+        round_trip(seed, Route, &routes, encode::encode_route_configuration, decode_route_configuration);
+        let endpoints = arbitrary::load_assignment(rng);
+        round_trip(seed, Endpoint, &endpoints, encode::encode_load_assignment, decode_load_assignment);
+    }
+}
+
+#[test]
+fn damaged_bytes_are_refused_without_harm() {
+    for seed in 0..ROUNDS {
+        let rng = &mut Rng::with_seed(seed);
+        let mut bytes = encode::encode_listener(&arbitrary::listener(rng));
+        let at = rng.usize(0..bytes.len());
+        bytes[at] = rng.u8(..);
+        let _ = decode_listener(&bytes);
+        bytes.truncate(rng.usize(0..bytes.len()));
+        let _ = decode_listener(&bytes);
+        let _ = decode_cluster(&bytes);
+        let _ = decode_route_configuration(&bytes);
+        let _ = decode_load_assignment(&bytes);
+    }
+}
+
+/// Binds YAML to a message, as files are read.
+fn wire(kind: ResourceType, yaml: &str) -> Vec<u8> {
+    let source = ripstop_yaml::Source::new("test.yaml", yaml);
+    let problems = ripstop_yaml::Problems::new(&source);
+    let documents = ripstop_yaml::parse(&source).unwrap();
+    let bytes = crate::binder::bind(&documents[0].root, kind.message_name(), &problems);
+    bytes.unwrap_or_else(|| panic!("{:?}\n{yaml}", problems.into_vec()))
+}
+
+#[track_caller]
+fn rejected<T: Debug>(result: Result<Decoded<T>, Rejection>, path: &str, message: &str) {
+    let rejection = result.unwrap_err();
+    let found = rejection.problems.iter().any(|p| p.path == path && p.message.contains(message));
+    assert!(found, "no '{path}: …{message}…' in {rejection}");
+}
+
+#[track_caller]
+fn warned<T>(decoded: &Decoded<T>, path: &str, message: &str) {
+    let found = decoded.warnings.iter().any(|w| w.path == path && w.message.contains(message));
+    assert!(found, "no '{path}: …{message}…' in {:?}", decoded.warnings);
+}
+
+fn cluster(yaml: &str) -> Result<Decoded<Cluster>, Rejection> {
+    decode_cluster(&wire(ResourceType::Cluster, yaml))
+}
+
+const EDS: &str = "name: c\ntype: EDS\neds_cluster_config: { eds_config: { ads: {} } }\n";
+
+#[test]
+fn a_cluster_gets_envoys_defaults() {
+    let decoded = cluster(EDS).unwrap();
+    assert_eq!(decoded.warnings, []);
+    let expected = Cluster::new("c", ripstop_model::Discovery::Eds { service_name: None });
+    assert_eq!(decoded.value, expected);
+    let decoded = cluster(&format!("{EDS}lb_policy: LEAST_REQUEST\noutlier_detection: {{}}")).unwrap();
+    assert_eq!(decoded.value.lb, LbPolicy::LeastRequest { choices: 2 });
+    assert_eq!(decoded.value.outlier, Some(ripstop_model::cluster::OutlierDetection::default()));
+}
+
+#[test]
+fn retries_are_limited_by_number_where_only_a_number_is_given() {
+    let limits = |yaml: &str| {
+        cluster(&format!("{EDS}circuit_breakers: {{ thresholds: [ {yaml} ] }}")).unwrap().value.limits
+    };
+    assert_eq!(limits("{ max_retries: 7 }").retry_budget, None);
+    assert!(limits("{ max_requests: 7 }").retry_budget.is_some());
+    let budget = limits("{ retry_budget: { budget_percent: { value: 12.5 } } }").retry_budget.unwrap();
+    assert_eq!((budget.budget, budget.min_concurrency), (Percent::from_f64(12.5).unwrap(), 3));
+}
+
+#[test]
+fn what_a_cluster_cannot_be_is_refused_or_reported() {
+    rejected(cluster("name: c\ntype: STRICT_DNS"), "type", "STRICT_DNS is not supported");
+    rejected(cluster("name: c\ntype: STATIC"), "load_assignment", "holds its endpoints");
+    rejected(decode_cluster(&[]), "name", "");
+    rejected(
+        cluster("name: c\ntype: EDS\neds_cluster_config: { eds_config: { path: /x } }"),
+        "eds_cluster_config.eds_config",
+        "only ADS",
+    );
+    rejected(
+        cluster(&format!("{EDS}lb_subset_config: {{ fallback_policy: ANY_ENDPOINT }}")),
+        "lb_subset_config",
+        "",
+    );
+    let decoded = cluster(&format!(
+        "{EDS}lb_policy: MAGLEV\nalt_stat_name: x\nmetadata: {{ filter_metadata: {{ ripstop: {{ zzz: 1 }}, other: {{ a: 1 }} }} }}"
+    ));
+    let decoded = decoded.unwrap();
+    assert_eq!(decoded.warnings.len(), 3, "{:?}", decoded.warnings);
+    warned(&decoded, "lb_policy", "MAGLEV");
+    warned(&decoded, "alt_stat_name", "has no effect");
+    warned(&decoded, "metadata", "zzz");
+}
+
+#[test]
+fn old_ways_to_ask_for_http2_still_work() {
+    let decoded =
+        cluster(&format!("{EDS}http2_protocol_options: {{}}\nmax_requests_per_connection: 9")).unwrap();
+    assert_eq!(decoded.value.protocol, UpstreamProtocol::Http2);
+    assert_eq!(decoded.value.max_requests_per_connection, NonZeroU32::new(9));
+}
+
+fn tls_cluster(context: &str) -> Result<Decoded<Cluster>, Rejection> {
+    let url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+    cluster(&format!(
+        "{EDS}transport_socket: {{ name: tls, typed_config: {{ \"@type\": {url}, {context} }} }}"
+    ))
+}
+
+#[test]
+fn tls_is_taken_whole_or_not_at_all() {
+    let path = |end: &str| format!("transport_socket.typed_config.common_tls_context{end}");
+    rejected(tls_cluster("sni: x"), &path(""), "any server would be trusted");
+    rejected(
+        tls_cluster("common_tls_context: { validation_context: { trusted_ca: { filename: /ca } } }"),
+        &path(""),
+        "own trust bundle",
+    );
+    rejected(
+        tls_cluster("common_tls_context: { tls_params: { tls_minimum_protocol_version: TLSv1_3 } }"),
+        &path(".tls_params"),
+        "is not supported",
+    );
+    let combined = |san: &str| {
+        tls_cluster(&format!(
+            "common_tls_context: {{ combined_validation_context: {{ default_validation_context: {{ match_typed_subject_alt_names: [ {san} ] }}, \
+             validation_context_sds_secret_config: {{ name: ROOTCA, sds_config: {{ path_config_source: {{ path: /x }} }} }} }} }}"
+        ))
+    };
+    let sans = ".combined_validation_context.default_validation_context.match_typed_subject_alt_names[0]";
+    rejected(
+        combined("{ san_type: DNS, matcher: { exact: a } }"),
+        &path(&format!("{sans}.san_type")),
+        "only URI",
+    );
+    let prefix = "{ san_type: URI, matcher: { prefix: \"spiffe://a/\" } }";
+    rejected(combined(prefix), &path(&format!("{sans}.matcher")), "only the exact SPIFFE ID");
+    let decoded = combined("{ san_type: URI, matcher: { exact: \"spiffe://a/ns/b/sa/c\" } }").unwrap();
+    assert_eq!(decoded.value.tls.as_ref().unwrap().peer.allowed[0].as_str(), "spiffe://a/ns/b/sa/c");
+    let source = ".combined_validation_context.validation_context_sds_secret_config.sds_config";
+    warned(&decoded, &path(source), "renews its own identity");
+}
+
+const MANAGER: &str =
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+const ROUTER: &str = "{ name: r, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }";
+
+/// A listener with a connection manager; `extra` goes into the manager, `filters` before the router.
+fn manager(extra: &str, filters: &str) -> Result<Decoded<Listener>, Rejection> {
+    decode_listener(&wire(
+        ResourceType::Listener,
+        &format!(
+            "address: {{ socket_address: {{ address: 127.0.0.1, port_value: 80 }} }}
+filter_chains:
+- filters:
+  - name: hcm
+    typed_config:
+      \"@type\": {MANAGER}
+      stat_prefix: x
+      http_filters: [ {filters}{ROUTER} ]
+      rds: {{ config_source: {{ ads: {{}} }}, route_config_name: r }}
+{extra}"
+        ),
+    ))
+}
+
+#[test]
+fn a_listener_without_a_name_gets_that_of_its_address() {
+    let decoded = manager("", "").unwrap();
+    assert_eq!(&*decoded.value.name, "127.0.0.1:80");
+    assert_eq!(decoded.warnings, []);
+}
+
+#[test]
+fn filters_that_guard_are_never_left_out() {
+    let filter = |name: &str, extra: &str| {
+        let url = format!("type.googleapis.com/envoy.extensions.filters.http.{name}");
+        manager("", &format!("{{ name: f, {extra} typed_config: {{ \"@type\": {url} }} }}, "))
+    };
+    let at = "filter_chains[0].filters[0].typed_config.http_filters[0]";
+    rejected(filter("rbac.v3.RBAC", ""), at, "rbac");
+    rejected(filter("jwt_authn.v3.JwtAuthentication", ""), at, "jwt_authn");
+    warned(&filter("rbac.v3.RBAC", "is_optional: true,").unwrap(), at, "left out");
+    warned(&filter("fault.v3.HTTPFault", "").unwrap(), at, "left out");
+}
+
+#[test]
+fn what_changes_how_paths_match_is_refused() {
+    let at = "filter_chains[0].filters[0].typed_config";
+    rejected(manager("      merge_slashes: true", ""), &format!("{at}.merge_slashes"), "not supported");
+    rejected(manager("      normalize_path: true", ""), &format!("{at}.normalize_path"), "not supported");
+    assert!(manager("      normalize_path: false", "").is_ok());
+    warned(&manager("      via: x", "").unwrap(), &format!("{at}.via"), "has no effect");
+}
+
+#[test]
+fn access_logs_may_be_json_and_are_then_text() {
+    let url = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";
+    let log = format!(
+        "      access_log: [ {{ name: l, typed_config: {{ \"@type\": {url}, log_format: {{ json_format: {{ a: b }} }} }} }} ]"
+    );
+    let decoded = manager(&log, "").unwrap();
+    let NetworkFilter::Http(manager) = &decoded.value.filter_chains[0].filter else { panic!("no manager") };
+    assert_eq!(manager.access_logs[0].format, AccessLogFormat::Default);
+    assert_eq!(decoded.warnings.len(), 1, "{:?}", decoded.warnings);
+}
+
+fn route(yaml: &str) -> Result<Decoded<RouteConfiguration>, Rejection> {
+    let host = format!("name: r\nvirtual_hosts: [ {{ name: v, domains: [ '*' ], routes: [ {yaml} ] }} ]");
+    decode_route_configuration(&wire(ResourceType::Route, &host))
+}
+
+#[test]
+fn routes_that_would_match_otherwise_are_refused() {
+    let at = "virtual_hosts[0].routes[0]";
+    let to = "route: { cluster: c }";
+    let matched = |rule: &str| route(&format!("{{ match: {{ prefix: /, {rule} }}, {to} }}"));
+    rejected(matched("grpc: {}"), &format!("{at}.match.grpc"), "not supported");
+    rejected(
+        matched("tls_context: { presented: true }"),
+        &format!("{at}.match.tls_context"),
+        "not supported",
+    );
+    rejected(
+        route("{ match: { prefix: / }, redirect: { path_redirect: /x } }"),
+        &format!("{at}.redirect"),
+        "redirects",
+    );
+    rejected(
+        route(
+            "{ match: { prefix: / }, route: { cluster: c, regex_rewrite: { pattern: { regex: a }, substitution: b } } }",
+        ),
+        &format!("{at}.route.regex_rewrite"),
+        "not supported",
+    );
+    rejected(
+        route(
+            "{ match: { prefix: / }, route: { weighted_clusters: { clusters: [ { name: a, weight: 0 } ] } } }",
+        ),
+        &format!("{at}.route.weighted_clusters"),
+        "sum of the weights is 0",
+    );
+}
+
+#[test]
+fn old_header_rules_and_retry_words_are_read() {
+    let headers = "headers: [ { name: X-A, exact_match: v }, { name: b } ]";
+    let retry = "retry_policy: { retry_on: 'connect-failure, retriable-headers' }";
+    let yaml =
+        format!("{{ match: {{ prefix: /, {headers} }}, route: {{ cluster: c, timeout: 0s, {retry} }} }}");
+    let decoded = route(&yaml).unwrap();
+    warned(&decoded, "virtual_hosts[0].routes[0].route.retry_policy.retry_on", "retriable-headers");
+    let route = &decoded.value.virtual_hosts[0].routes[0];
+    assert_eq!(&*route.matches.headers[0].name, "x-a");
+    let HeaderValueMatch::String(rule) = &route.matches.headers[0].value else { panic!("no text rule") };
+    assert_eq!(rule.pattern, StringPattern::Exact("v".into()));
+    assert_eq!(route.matches.headers[1].value, HeaderValueMatch::Present(true));
+    let ripstop_model::route::RouteAction::Forward(forward) = &route.action else { panic!("no forward") };
+    assert_eq!(forward.timeout, Some(Duration::ZERO));
+    let retry = forward.retry.as_ref().unwrap();
+    assert_eq!((retry.num_retries, retry.host_selection_attempts), (1, 1));
+}
+
+#[test]
+fn endpoints_are_addresses() {
+    let endpoints = |address: &str| {
+        let yaml = format!(
+            "cluster_name: c\nendpoints: [ {{ lb_endpoints: [ {{ endpoint: {{ address: {{ socket_address: {{ address: {address}, port_value: 80 }} }} }} }} ] }} ]"
+        );
+        decode_load_assignment(&wire(ResourceType::Endpoint, &yaml))
+    };
+    let decoded = endpoints("'::1'").unwrap().value;
+    assert_eq!(decoded.localities[0].weight, None);
+    assert_eq!(decoded.endpoints().next().unwrap().address.to_string(), "[::1]:80");
+    rejected(
+        endpoints("example.org"),
+        "endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address",
+        "not an IP address",
+    );
+}

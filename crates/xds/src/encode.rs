@@ -1,0 +1,38 @@
+//! Model → wire. What comes out is accepted by real Envoy, and `decode` gives back what went in.
+//!
+//! The bytes of equal values are equal, across runs and machines, because versions are hashes of them.
+//! Two values mean nothing and are not sent: a `PathRewrite::Prefix` of the empty text, and `ignore_case` on a
+//! regex.
+
+mod access_log;
+mod cluster;
+mod common;
+mod endpoint;
+mod http_manager;
+mod listener;
+mod matcher;
+mod route;
+mod tls;
+
+use prost::Message;
+use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+
+/// The value of the `Any` that holds this listener.
+pub fn encode_listener(listener: &Listener) -> Vec<u8> {
+    listener::listener(listener).encode_to_vec()
+}
+
+/// The value of the `Any` that holds this route configuration.
+pub fn encode_route_configuration(routes: &RouteConfiguration) -> Vec<u8> {
+    route::route_configuration(routes).encode_to_vec()
+}
+
+/// The value of the `Any` that holds this cluster.
+pub fn encode_cluster(cluster: &Cluster) -> Vec<u8> {
+    cluster::encode(cluster)
+}
+
+/// The value of the `Any` that holds these endpoints.
+pub fn encode_load_assignment(assignment: &ClusterLoadAssignment) -> Vec<u8> {
+    endpoint::load_assignment(assignment).encode_to_vec()
+}

@@ -1,0 +1,166 @@
+//! Clusters → wire.
+
+use prost::Message;
+use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, UpstreamProtocol};
+use ripstop_model::{Cluster, Discovery, Percent};
+
+use super::common::{OrderedMetadata, ads, any, duration, metadata, percent, u32_value};
+use super::endpoint::{OrderedAssignment, load_assignment};
+use super::tls;
+use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use crate::pb;
+
+/// Key of the HTTP options in `typed_extension_protocol_options`.
+const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/// The fields of `envoy.config.cluster.v3.Cluster` that hold maps. Fields may come in any order on the
+/// wire, so these are simply appended.
+#[derive(Clone, PartialEq, Message)]
+struct OrderedFields {
+    #[prost(message, optional, tag = "25")]
+    metadata: Option<OrderedMetadata>,
+    #[prost(message, optional, tag = "33")]
+    load_assignment: Option<OrderedAssignment>,
+}
+
+pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
+    let assignment = match &cluster.discovery {
+        Discovery::Static(assignment) => Some(load_assignment(assignment)),
+        Discovery::Eds { .. } => None,
+    };
+    let ordered =
+        OrderedFields { metadata: metadata(RIPSTOP, unsayable(cluster)), load_assignment: assignment };
+    let mut bytes = message(cluster).encode_to_vec();
+    bytes.extend(ordered.encode_to_vec());
+    bytes
+}
+
+fn message(cluster: &Cluster) -> pb::Cluster {
+    let (kind, eds_cluster_config) = match &cluster.discovery {
+        Discovery::Static(_) => (pb::cluster::DiscoveryType::Static, None),
+        Discovery::Eds { service_name } => {
+            let config = pb::cluster::EdsClusterConfig {
+                eds_config: Some(ads()),
+                service_name: service_name.as_deref().unwrap_or_default().to_owned(),
+            };
+            (pb::cluster::DiscoveryType::Eds, Some(config))
+        }
+    };
+    let (lb_policy, lb_config) = balancing(cluster.lb);
+    let panic = cluster.healthy_panic_threshold;
+    pb::Cluster {
+        name: cluster.name.to_string(),
+        cluster_discovery_type: Some(pb::cluster::ClusterDiscoveryType::Type(kind.into())),
+        eds_cluster_config,
+        connect_timeout: Some(duration(cluster.connect_timeout)),
+        lb_policy: lb_policy.into(),
+        lb_config,
+        circuit_breakers: Some(circuit_breakers(&cluster.limits)),
+        outlier_detection: cluster.outlier.as_ref().map(outlier_detection),
+        transport_socket: cluster.tls.as_ref().map(tls::upstream_socket),
+        typed_extension_protocol_options: http_options(cluster)
+            .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
+            .into_iter()
+            .collect(),
+        common_lb_config: (panic != Percent::whole(50)).then(|| pb::cluster::CommonLbConfig {
+            healthy_panic_threshold: Some(percent(panic)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn balancing(lb: LbPolicy) -> (pb::cluster::LbPolicy, Option<pb::cluster::LbConfig>) {
+    match lb {
+        LbPolicy::RoundRobin => (pb::cluster::LbPolicy::RoundRobin, None),
+        LbPolicy::Random => (pb::cluster::LbPolicy::Random, None),
+        LbPolicy::LeastRequest { choices } => {
+            let config = pb::cluster::LeastRequestLbConfig {
+                choice_count: Some(u32_value(choices)),
+                ..Default::default()
+            };
+            (pb::cluster::LbPolicy::LeastRequest, Some(pb::cluster::LbConfig::LeastRequestLbConfig(config)))
+        }
+    }
+}
+
+fn circuit_breakers(limits: &CircuitLimits) -> pb::CircuitBreakers {
+    let retry_budget = limits.retry_budget.map(|budget| pb::circuit_breakers::thresholds::RetryBudget {
+        budget_percent: Some(percent(budget.budget)),
+        min_retry_concurrency: Some(u32_value(budget.min_concurrency)),
+        ..Default::default()
+    });
+    let thresholds = pb::circuit_breakers::Thresholds {
+        max_connections: Some(u32_value(limits.max_connections)),
+        max_pending_requests: Some(u32_value(limits.max_pending_requests)),
+        max_requests: Some(u32_value(limits.max_requests)),
+        max_retries: Some(u32_value(limits.max_retries)),
+        retry_budget,
+        ..Default::default()
+    };
+    pb::CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
+}
+
+/// Every kind of detection is switched on or off by name: Envoy has some on by default that we do not know.
+fn outlier_detection(outlier: &OutlierDetection) -> pb::OutlierDetection {
+    let enforcing = |on: bool| Some(u32_value(if on { 100 } else { 0 }));
+    pb::OutlierDetection {
+        consecutive_5xx: outlier.consecutive_5xx.map(|n| u32_value(n.get())),
+        enforcing_consecutive_5xx: enforcing(outlier.consecutive_5xx.is_some()),
+        consecutive_gateway_failure: outlier.consecutive_gateway_failure.map(|n| u32_value(n.get())),
+        enforcing_consecutive_gateway_failure: enforcing(outlier.consecutive_gateway_failure.is_some()),
+        enforcing_success_rate: enforcing(false),
+        interval: Some(duration(outlier.interval)),
+        base_ejection_time: Some(duration(outlier.base_ejection_time)),
+        max_ejection_time: Some(duration(outlier.max_ejection_time)),
+        max_ejection_percent: Some(u32_value(outlier.max_ejection_percent.as_per_million() / 10_000)),
+        ..Default::default()
+    }
+}
+
+/// `None` where Envoy's defaults (HTTP/1.1) say the same.
+fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
+    use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
+    use pb::upstream_http_options::{AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions};
+    let common =
+        (cluster.idle_timeout.is_some() || cluster.max_requests_per_connection.is_some()).then(|| {
+            pb::HttpProtocolOptions {
+                idle_timeout: cluster.idle_timeout.map(duration),
+                max_requests_per_connection: cluster.max_requests_per_connection.map(|n| u32_value(n.get())),
+                ..Default::default()
+            }
+        });
+    let explicit = |config| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) })
+    };
+    let http1 = || explicit(ProtocolConfig::HttpProtocolOptions(pb::Http1ProtocolOptions::default()));
+    let protocol = match cluster.protocol {
+        UpstreamProtocol::Http1 if common.is_none() => return None,
+        UpstreamProtocol::Http1 => http1(),
+        UpstreamProtocol::Http2 => {
+            explicit(ProtocolConfig::Http2ProtocolOptions(pb::Http2ProtocolOptions::default()))
+        }
+        UpstreamProtocol::Auto if cluster.tls.is_none() => http1(),
+        UpstreamProtocol::Auto => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig::default()),
+    };
+    Some(pb::UpstreamHttpOptions {
+        common_http_protocol_options: common,
+        upstream_protocol_options: Some(protocol),
+        ..Default::default()
+    })
+}
+
+/// What Envoy has no field for.
+fn unsayable(cluster: &Cluster) -> Vec<(String, pb::value::Kind)> {
+    let mut values = Vec::new();
+    if cluster.protocol == UpstreamProtocol::Auto && cluster.tls.is_none() {
+        values.push((AUTO_PROTOCOL.to_owned(), pb::value::Kind::BoolValue(true)));
+    }
+    if let Some(outlier) = &cluster.outlier {
+        let exact = outlier.max_ejection_percent.as_per_million();
+        if exact % 10_000 != 0 {
+            values.push((MAX_EJECTION_PER_MILLION.to_owned(), pb::value::Kind::NumberValue(exact.into())));
+        }
+    }
+    values
+}

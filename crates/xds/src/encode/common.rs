@@ -1,0 +1,105 @@
+//! Small wire values that every resource is made of.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prost::{Message, Name};
+use ripstop_model::{Address, Percent};
+
+use crate::pb;
+
+/// Longest duration that protobuf allows: 10,000 years.
+const MAX_DURATION_SECONDS: u64 = 315_576_000_000;
+
+/// Durations beyond 10,000 years become 10,000 years.
+pub(super) fn duration(duration: Duration) -> pb::Duration {
+    let seconds = duration.as_secs().min(MAX_DURATION_SECONDS);
+    let nanos = if seconds == MAX_DURATION_SECONDS { 0 } else { duration.subsec_nanos() };
+    pb::Duration {
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        // Below 10^9 by the contract of `subsec_nanos`.
+        nanos: i32::try_from(nanos).unwrap_or(0),
+    }
+}
+
+pub(super) fn u32_value(value: u32) -> pb::UInt32Value {
+    pb::UInt32Value { value }
+}
+
+pub(super) fn bool_value(value: bool) -> pb::BoolValue {
+    pb::BoolValue { value }
+}
+
+pub(super) fn percent(percent: Percent) -> pb::Percent {
+    pb::Percent { value: percent.as_f64() }
+}
+
+pub(super) fn any<T: Message + Name>(message: &T) -> pb::Any {
+    pb::Any { type_url: T::type_url(), value: message.encode_to_vec() }
+}
+
+pub(super) fn inline_string(text: &str) -> pb::DataSource {
+    pb::DataSource {
+        specifier: Some(pb::data_source::Specifier::InlineString(text.to_owned())),
+        ..Default::default()
+    }
+}
+
+/// The same ADS stream that brought the resource.
+pub(super) fn ads() -> pb::ConfigSource {
+    pb::ConfigSource {
+        resource_api_version: pb::ApiVersion::V3.into(),
+        config_source_specifier: Some(pb::config_source::ConfigSourceSpecifier::Ads(
+            pb::AggregatedConfigSource {},
+        )),
+        ..Default::default()
+    }
+}
+
+pub(super) fn address(address: &Address) -> pb::Address {
+    let address = match address {
+        Address::Socket(socket) => pb::address::Address::SocketAddress(pb::SocketAddress {
+            address: socket.ip().to_string(),
+            port_specifier: Some(pb::socket_address::PortSpecifier::PortValue(socket.port().into())),
+            ..Default::default()
+        }),
+        Address::Pipe(path) => pb::address::Address::Pipe(pb::Pipe { path: path.to_string(), mode: 0 }),
+    };
+    pb::Address { address: Some(address) }
+}
+
+/// `core.v3.Metadata` with its maps in order, so that equal values have equal bytes.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OrderedMetadata {
+    #[prost(btree_map = "string, message", tag = "1")]
+    filter_metadata: BTreeMap<String, OrderedStruct>,
+}
+
+/// `google.protobuf.Struct` with its fields in order.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OrderedStruct {
+    #[prost(btree_map = "string, message", tag = "1")]
+    fields: BTreeMap<String, pb::Value>,
+}
+
+/// `None` without values, so that nothing is sent for nothing.
+pub(super) fn metadata(
+    namespace: &str,
+    values: impl IntoIterator<Item = (String, pb::value::Kind)>,
+) -> Option<OrderedMetadata> {
+    let fields: BTreeMap<String, pb::Value> =
+        values.into_iter().map(|(key, kind)| (key, pb::Value { kind: Some(kind) })).collect();
+    if fields.is_empty() {
+        return None;
+    }
+    Some(OrderedMetadata {
+        filter_metadata: BTreeMap::from([(namespace.to_owned(), OrderedStruct { fields })]),
+    })
+}
+
+/// A single mark, as an ordinary message: with one entry there is no order to keep.
+pub(super) fn mark(namespace: &str, key: &str) -> pb::Metadata {
+    let value = pb::Value { kind: Some(pb::value::Kind::BoolValue(true)) };
+    let fields = pb::Struct { fields: [(key.to_owned(), value)].into() };
+    pb::Metadata { filter_metadata: [(namespace.to_owned(), fields)].into(), ..Default::default() }
+}

@@ -1,0 +1,16 @@
+//! Names of the metadata that carries what Envoy's schema has no field for. Real Envoy ignores it.
+
+/// Namespace of ours in `metadata.filter_metadata`.
+pub(crate) const RIPSTOP: &str = "ripstop";
+/// Envoy's namespace for the labels of an endpoint.
+pub(crate) const ENVOY_LB: &str = "envoy.lb";
+
+/// On a route, bool: retries whatever the method.
+pub(crate) const ANY_METHOD: &str = "any_method";
+/// On a cluster, bool: `UpstreamProtocol::Auto` without TLS, which Envoy's `auto_config` refuses.
+pub(crate) const AUTO_PROTOCOL: &str = "auto_protocol";
+/// On a cluster, number: `max_ejection_percent` where it is not a whole percent.
+pub(crate) const MAX_EJECTION_PER_MILLION: &str = "max_ejection_per_million";
+/// On a locality, bool: it has no weight of its own. The field cannot stay away, because gRPC leaves
+/// out localities without weight.
+pub(crate) const UNWEIGHTED: &str = "unweighted";

@@ -1,0 +1,8 @@
+//! The ADS server: what is pushed to whom, and what became of it. What is in a snapshot is decided elsewhere
+//! (see [`ViewSource`]).
+
+mod status;
+mod view;
+
+pub use status::{Nack, StreamReport, StreamStatus, TypeReport};
+pub use view::{PeerId, Refusal, View, ViewSource};
