@@ -1,1 +1,15 @@
-//! (skeleton)
+//! The data plane: one proxy. Sidecar, gateway and standalone are roles it is configured into, not modes of its code.
+//!
+//! It executes; it decides nothing that `ripstop-policy` can decide, and knows no protobuf: configuration comes as
+//! [`ripstop_model::Snapshot`]. ARCHITECTURE.md follows a request through these modules.
+
+pub mod access_log;
+pub mod error;
+pub mod generation;
+pub mod http;
+pub mod identity;
+pub mod listener;
+pub mod stats;
+pub mod tcp_proxy;
+pub mod upstream;
+pub mod worker;

@@ -1,0 +1,184 @@
+//! Why a request could not be served. One table says what the client sees, what the log shows, and in
+//! which counter it falls; nothing else decides that.
+
+use http::StatusCode;
+use ripstop_policy::flags::ResponseFlag;
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The client's.
+    Downstream,
+    /// The upstream's, or the way there.
+    Upstream,
+    /// Ours, or the configuration's.
+    Local,
+}
+
+/// What went wrong. Whether it is worth another try is decided by `ripstop-policy` from the outcome of
+/// the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyError {
+    /// The request has no usable host.
+    MissingHost,
+    /// No route takes the request.
+    NoRoute,
+    /// The route names a cluster that is not there.
+    NoCluster,
+    /// The cluster has no endpoint that takes requests.
+    NoHealthyUpstream,
+    /// A circuit limit is reached.
+    Overflow,
+    /// No connection could be made.
+    ConnectFailure,
+    /// No connection could be made in time.
+    ConnectTimeout,
+    /// The TLS handshake failed: wrong identity, expired certificate, no TLS at all.
+    TlsFailure,
+    /// The upstream closed the connection before it answered.
+    UpstreamClosed,
+    /// The upstream reset the stream before it answered.
+    UpstreamReset,
+    /// The upstream sent something that is not HTTP.
+    UpstreamProtocol,
+    /// The upstream did not answer in the time the route gives.
+    RequestTimeout,
+    /// No try was answered in the time one try may take.
+    PerTryTimeout,
+    /// The client went away.
+    ClientGone,
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// Whose fault.
+    pub at: At,
+    /// What the client gets.
+    pub status: StatusCode,
+    /// What the access log shows.
+    pub flag: ResponseFlag,
+    /// The words of `%RESPONSE_CODE_DETAILS%`; also the metric label.
+    pub details: &'static str,
+    /// Body of the answer. Says no more than Envoy's: no addresses, no certificates.
+    pub body: &'static str,
+}
+
+/// Envoy's sentence with a reason.
+macro_rules! reset {
+    ($reason:literal) => {
+        concat!("upstream connect error or disconnect/reset before headers. reset reason: ", $reason)
+    };
+}
+
+impl ProxyError {
+    /// The table.
+    pub fn consequence(self) -> Consequence {
+        use At::{Downstream, Local, Upstream};
+        use ResponseFlag as Flag;
+        let (at, status, flag, details, body) = match self {
+            ProxyError::MissingHost => {
+                (Downstream, 400, Flag::DownstreamProtocolError, "missing_host_header", "")
+            }
+            ProxyError::NoRoute => (Local, 404, Flag::NoRouteFound, "route_not_found", ""),
+            ProxyError::NoCluster => (Local, 503, Flag::NoClusterFound, "cluster_not_found", ""),
+            ProxyError::NoHealthyUpstream => {
+                (Upstream, 503, Flag::NoHealthyUpstream, "no_healthy_upstream", "no healthy upstream")
+            }
+            ProxyError::Overflow => (
+                Upstream,
+                503,
+                Flag::UpstreamOverflow,
+                "upstream_reset_before_response_started{overflow}",
+                reset!("overflow"),
+            ),
+            ProxyError::ConnectFailure => (
+                Upstream,
+                503,
+                Flag::UpstreamConnectionFailure,
+                "upstream_reset_before_response_started{remote_connection_failure}",
+                reset!("remote connection failure"),
+            ),
+            ProxyError::ConnectTimeout => (
+                Upstream,
+                503,
+                Flag::UpstreamConnectionFailure,
+                "upstream_reset_before_response_started{connection_timeout}",
+                reset!("connection timeout"),
+            ),
+            ProxyError::TlsFailure => (
+                Upstream,
+                503,
+                Flag::UpstreamConnectionFailure,
+                "upstream_reset_before_response_started{tls_error}",
+                reset!("remote connection failure"),
+            ),
+            ProxyError::UpstreamClosed => (
+                Upstream,
+                503,
+                Flag::UpstreamConnectionTermination,
+                "upstream_reset_before_response_started{connection_termination}",
+                reset!("connection termination"),
+            ),
+            ProxyError::UpstreamReset => (
+                Upstream,
+                503,
+                Flag::UpstreamRemoteReset,
+                "upstream_reset_before_response_started{remote_reset}",
+                reset!("remote reset"),
+            ),
+            ProxyError::UpstreamProtocol => (
+                Upstream,
+                502,
+                Flag::UpstreamProtocolError,
+                "upstream_reset_before_response_started{protocol_error}",
+                reset!("protocol error"),
+            ),
+            ProxyError::RequestTimeout => (
+                Upstream,
+                504,
+                Flag::UpstreamRequestTimeout,
+                "upstream_response_timeout",
+                "upstream request timeout",
+            ),
+            ProxyError::PerTryTimeout => (
+                Upstream,
+                504,
+                Flag::UpstreamRequestTimeout,
+                "upstream_per_try_timeout",
+                "upstream request timeout",
+            ),
+            ProxyError::ClientGone => (
+                Downstream,
+                503,
+                Flag::DownstreamConnectionTermination,
+                "downstream_remote_disconnect",
+                "",
+            ),
+        };
+        // Every status of the table is a valid one.
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Consequence { at, status, flag, details, body }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_learns_what_envoy_tells_it() {
+        let check = |error: ProxyError, status: u16, flag: &str| {
+            let consequence = error.consequence();
+            assert_eq!((consequence.status.as_u16(), consequence.flag.as_str()), (status, flag), "{error:?}");
+        };
+        check(ProxyError::NoRoute, 404, "NR");
+        check(ProxyError::NoCluster, 503, "NC");
+        check(ProxyError::NoHealthyUpstream, 503, "UH");
+        check(ProxyError::Overflow, 503, "UO");
+        check(ProxyError::ConnectTimeout, 503, "UF");
+        check(ProxyError::UpstreamClosed, 503, "UC");
+        check(ProxyError::RequestTimeout, 504, "UT");
+        check(ProxyError::ClientGone, 503, "DC");
+    }
+}

@@ -1,0 +1,57 @@
+//! One whole configuration, compiled: what a request needs is looked up here and nowhere else.
+//!
+//! A generation never changes. Building one is [`compile`]; the parts that outlive it (counters, limits,
+//! hosts) are shared from one to the next.
+
+pub mod cluster;
+pub mod compile;
+pub mod listener;
+pub mod routes;
+pub mod slot;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ripstop_model::{Name, Snapshot};
+
+use cluster::ActiveCluster;
+use listener::ActiveListener;
+use routes::CompiledRoutes;
+use slot::ClusterSlot;
+
+/// A compiled [`Snapshot`].
+pub struct Generation {
+    /// 1 for the first, one more for each that follows.
+    pub id: u64,
+    /// What it was compiled from.
+    pub snapshot: Arc<Snapshot>,
+    /// By listener name.
+    pub listeners: BTreeMap<Name, Arc<ActiveListener>>,
+    /// The route configurations from RDS, by name.
+    pub routes: BTreeMap<Name, Arc<CompiledRoutes>>,
+    /// By [`ClusterSlot::index`]; `None` where a route names a cluster that is not there.
+    pub clusters: Vec<Option<Arc<ActiveCluster>>>,
+}
+
+impl Generation {
+    /// The generation before the first configuration: nothing.
+    pub fn empty() -> Generation {
+        Generation {
+            id: 0,
+            snapshot: Arc::default(),
+            listeners: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            clusters: Vec::new(),
+        }
+    }
+
+    /// The cluster that a route names, if it is there.
+    pub fn cluster(&self, slot: &ClusterSlot) -> Option<&Arc<ActiveCluster>> {
+        self.clusters.get(slot.index())?.as_ref()
+    }
+
+    /// Every cluster, in no particular order.
+    pub fn all_clusters(&self) -> impl Iterator<Item = &Arc<ActiveCluster>> {
+        self.clusters.iter().flatten()
+    }
+}

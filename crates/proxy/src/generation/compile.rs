@@ -1,0 +1,223 @@
+//! From a snapshot to a generation, off the request path. What did not change is taken over as it is, so
+//! that a change costs what it touches.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use ripstop_model::access_log::{AccessLog, AccessLogFormat, AccessLogSink};
+use ripstop_model::{Name, Snapshot};
+use ripstop_policy::route::CompileError;
+
+use super::Generation;
+use super::cluster::{ActiveCluster, ClusterError};
+use super::listener::{ActiveListener, ListenerError, Parts};
+use super::routes::CompiledRoutes;
+use super::slot::ClusterSlots;
+use crate::access_log::AccessLogs;
+use crate::access_log::format::{self, Format};
+use crate::access_log::writer::Sink;
+use crate::identity::Identity;
+use crate::stats::registry::Registry;
+
+/// A resource that could not be compiled. The one that was in force before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejected {
+    /// A listener.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// A cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A route configuration.
+    #[error("route configuration {name}: {source}")]
+    Routes {
+        /// Which.
+        name: Name,
+        /// Why.
+        source: CompileError,
+    },
+}
+
+/// Compiles one generation after the other.
+pub struct Compiler {
+    registry: Arc<Registry>,
+    identity: Option<Identity>,
+    slots: ClusterSlots,
+    sinks: Sinks,
+    previous: Arc<Generation>,
+}
+
+impl Compiler {
+    /// A compiler that has seen nothing yet.
+    pub fn new(registry: Arc<Registry>, identity: Option<Identity>) -> Compiler {
+        Compiler {
+            registry,
+            identity,
+            slots: ClusterSlots::default(),
+            sinks: Sinks::default(),
+            previous: Arc::new(Generation::empty()),
+        }
+    }
+
+    /// The latest generation.
+    pub fn latest(&self) -> &Arc<Generation> {
+        &self.previous
+    }
+
+    /// How many access log lines were lost.
+    pub fn dropped_log_lines(&self) -> Arc<AtomicU64> {
+        self.sinks.dropped.clone()
+    }
+
+    /// The next generation, and what of it had to be left as it was.
+    pub fn compile(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Generation>, Vec<Rejected>) {
+        let previous = self.previous.clone();
+        let mut rejected = Vec::new();
+        let routes = self.routes(&snapshot, &previous, &mut rejected);
+        let listeners = self.listeners(&snapshot, &previous, &mut rejected);
+        let clusters = self.clusters(&snapshot, &previous, &mut rejected);
+        let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters };
+        self.previous = Arc::new(generation);
+        drop(previous);
+        self.slots.forget_unused();
+        self.registry.forget_unused();
+        (self.previous.clone(), rejected)
+    }
+
+    fn routes(
+        &mut self,
+        snapshot: &Snapshot,
+        previous: &Generation,
+        rejected: &mut Vec<Rejected>,
+    ) -> BTreeMap<Name, Arc<CompiledRoutes>> {
+        let mut routes = BTreeMap::new();
+        for (name, config) in &snapshot.routes {
+            let old = previous.routes.get(name);
+            if let Some(same) = old.filter(|old| old.config == *config) {
+                routes.insert(name.clone(), same.clone());
+                continue;
+            }
+            match CompiledRoutes::compile(config.clone(), &mut self.slots) {
+                Ok(compiled) => {
+                    routes.insert(name.clone(), Arc::new(compiled));
+                }
+                Err(source) => {
+                    rejected.push(Rejected::Routes { name: name.clone(), source });
+                    if let Some(old) = old {
+                        routes.insert(name.clone(), old.clone());
+                    }
+                }
+            }
+        }
+        routes
+    }
+
+    fn listeners(
+        &mut self,
+        snapshot: &Snapshot,
+        previous: &Generation,
+        rejected: &mut Vec<Rejected>,
+    ) -> BTreeMap<Name, Arc<ActiveListener>> {
+        let mut listeners = BTreeMap::new();
+        for (name, config) in &snapshot.listeners {
+            let old = previous.listeners.get(name);
+            if let Some(same) = old.filter(|old| old.config == *config) {
+                listeners.insert(name.clone(), same.clone());
+                continue;
+            }
+            let mut parts = Parts {
+                slots: &mut self.slots,
+                registry: &self.registry,
+                sinks: &mut self.sinks,
+                identity: self.identity.as_ref(),
+            };
+            match ActiveListener::compile(config, &mut parts) {
+                Ok(compiled) => {
+                    listeners.insert(name.clone(), Arc::new(compiled));
+                }
+                Err(error) => {
+                    rejected.push(error.into());
+                    if let Some(old) = old {
+                        listeners.insert(name.clone(), old.clone());
+                    }
+                }
+            }
+        }
+        listeners
+    }
+
+    fn clusters(
+        &mut self,
+        snapshot: &Snapshot,
+        previous: &Generation,
+        rejected: &mut Vec<Rejected>,
+    ) -> Vec<Option<Arc<ActiveCluster>>> {
+        // The slots of all clusters first: their number is the length of the table.
+        let slots: Vec<_> = snapshot.clusters.keys().map(|name| self.slots.of(name)).collect();
+        let mut clusters = vec![None; self.slots.len()];
+        for (slot, config) in slots.iter().zip(snapshot.clusters.values()) {
+            let assignment = config.eds_name().and_then(|name| snapshot.endpoints.get(name));
+            let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
+            let old = old.filter(|old| old.name() == slot.name());
+            let same = |old: &&Arc<ActiveCluster>| {
+                old.config == *config && old.assignment.as_ref() == assignment
+            };
+            let compiled = match old.filter(same) {
+                Some(same) => Some(same.clone()),
+                None => {
+                    let old_cluster = old.map(|old| &**old);
+                    let identity = self.identity.as_ref();
+                    match ActiveCluster::compile(config, assignment, old_cluster, &self.registry, identity) {
+                        Ok(compiled) => Some(Arc::new(compiled)),
+                        Err(error) => {
+                            rejected.push(error.into());
+                            old.cloned()
+                        }
+                    }
+                }
+            };
+            if let Some(cluster) = clusters.get_mut(slot.index()) {
+                *cluster = compiled;
+            }
+        }
+        clusters
+    }
+}
+
+/// Open access logs: one writer a destination, whatever number of listeners log there.
+#[derive(Default)]
+pub struct Sinks {
+    open: HashMap<AccessLogSink, Sink>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Sinks {
+    /// The access logs of one manager.
+    pub fn access_logs(
+        &mut self,
+        listener: &Name,
+        configs: &[AccessLog],
+    ) -> Result<AccessLogs, ListenerError> {
+        let mut logs = Vec::with_capacity(configs.len());
+        for config in configs {
+            let text = match &config.format {
+                AccessLogFormat::Default => format::DEFAULT,
+                AccessLogFormat::Text(text) => text,
+            };
+            let format = Format::compile(text)
+                .map_err(|source| ListenerError::Format { listener: listener.clone(), source })?;
+            let sink = match self.open.get(&config.sink) {
+                Some(sink) => sink.clone(),
+                None => {
+                    let sink = Sink::open(&config.sink, self.dropped.clone())
+                        .map_err(|source| ListenerError::Sink { listener: listener.clone(), source })?;
+                    self.open.insert(config.sink.clone(), sink.clone());
+                    sink
+                }
+            };
+            logs.push((format, sink));
+        }
+        Ok(AccessLogs::new(logs))
+    }
+}

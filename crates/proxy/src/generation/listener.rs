@@ -1,0 +1,217 @@
+//! A listener ready for connections: which chain each gets, and what the chain does.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use ripstop_identity::tls::mesh_server_config;
+use ripstop_identity::verify::AllowedIdentities;
+use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
+use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy, TransportProtocol};
+use ripstop_model::{FilterChain, Name, SpiffeId, TlsServer};
+use ripstop_policy::route::CompileError;
+
+use super::routes::CompiledRoutes;
+use super::slot::{ClusterSlot, ClusterSlots};
+use crate::access_log::AccessLogs;
+use crate::access_log::format::FormatError;
+use crate::access_log::writer::OpenError;
+use crate::generation::compile::Sinks;
+use crate::identity::Identity;
+use crate::stats::http::HttpStats;
+use crate::stats::listener::ListenerStats;
+use crate::stats::per_worker::PerWorker;
+use crate::stats::registry::Registry;
+
+/// A compiled [`Listener`].
+pub struct ActiveListener {
+    /// What it was compiled from.
+    pub config: Arc<Listener>,
+    /// Counters by worker.
+    pub stats: Arc<PerWorker<ListenerStats>>,
+    chains: Vec<ActiveChain>,
+}
+
+/// A compiled [`FilterChain`].
+pub struct ActiveChain {
+    transport: Option<TransportProtocol>,
+    /// How TLS is spoken; `None`: plaintext.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    identity: Option<Identity>,
+    /// What is done with the bytes.
+    pub filter: ActiveFilter,
+}
+
+/// A compiled [`NetworkFilter`].
+pub enum ActiveFilter {
+    /// HTTP.
+    Http(Arc<ActiveManager>),
+    /// Bytes.
+    Tcp(Arc<ActiveTcpProxy>),
+}
+
+/// A compiled [`HttpConnectionManager`].
+pub struct ActiveManager {
+    /// What it was compiled from.
+    pub config: HttpConnectionManager,
+    /// Counters by worker.
+    pub stats: Arc<PerWorker<HttpStats>>,
+    /// Access logs.
+    pub access_logs: AccessLogs,
+    /// Where its routes are.
+    pub routes: ActiveRoutes,
+    /// What it calls itself in responses.
+    pub server: HeaderValue,
+}
+
+/// Where the routes of a manager are.
+pub enum ActiveRoutes {
+    /// Here.
+    Inline(Arc<CompiledRoutes>),
+    /// In the generation, by name.
+    Rds(Name),
+}
+
+/// A compiled [`TcpProxy`].
+pub struct ActiveTcpProxy {
+    /// What it was compiled from.
+    pub config: TcpProxy,
+    /// Where the bytes go.
+    pub cluster: Arc<ClusterSlot>,
+}
+
+/// A listener that cannot be made to work.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    /// It wants TLS with the workload's identity, and there is none.
+    #[error("listener {0} needs a workload identity, and this proxy has none: start it with --control")]
+    NoIdentity(Name),
+    /// rustls objects.
+    #[error("listener {listener}: {source}")]
+    Tls {
+        /// Which listener.
+        listener: Name,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// A route that cannot be compiled.
+    #[error("listener {listener}: {source}")]
+    Routes {
+        /// Which listener.
+        listener: Name,
+        /// Why.
+        source: CompileError,
+    },
+    /// An access log format that cannot be compiled.
+    #[error("listener {listener}: {source}")]
+    Format {
+        /// Which listener.
+        listener: Name,
+        /// Why.
+        source: FormatError,
+    },
+    /// An access log that cannot be opened.
+    #[error("listener {listener}: {source}")]
+    Sink {
+        /// Which listener.
+        listener: Name,
+        /// Why.
+        source: OpenError,
+    },
+}
+
+/// What compiling needs besides the configuration.
+pub struct Parts<'a> {
+    /// Numbers of clusters.
+    pub slots: &'a mut ClusterSlots,
+    /// Counters.
+    pub registry: &'a Registry,
+    /// Open access logs.
+    pub sinks: &'a mut Sinks,
+    /// The workload's identity.
+    pub identity: Option<&'a Identity>,
+}
+
+impl ActiveListener {
+    /// Compiles a listener.
+    pub fn compile(config: &Arc<Listener>, parts: &mut Parts<'_>) -> Result<ActiveListener, ListenerError> {
+        let stats = parts.registry.listener(&config.address.to_string());
+        let compile = |chain| compile_chain(&config.name, chain, parts);
+        let chains = config.filter_chains.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(ActiveListener { config: config.clone(), stats, chains })
+    }
+
+    /// The chain for a connection that speaks `transport` (as far as anybody looked): one that asks for it
+    /// before one that does not care.
+    pub fn chain(&self, transport: TransportProtocol) -> Option<&ActiveChain> {
+        let asks = |chain: &&ActiveChain| chain.transport == Some(transport);
+        let any = |chain: &&ActiveChain| chain.transport.is_none();
+        self.chains.iter().find(asks).or_else(|| self.chains.iter().find(any))
+    }
+}
+
+impl ActiveChain {
+    /// The identity that a TLS client sees now.
+    pub fn own_id(&self) -> Option<SpiffeId> {
+        Some(self.identity.as_ref()?.handle.svid()?.id().clone())
+    }
+}
+
+fn compile_chain(
+    listener: &Name,
+    chain: &FilterChain,
+    parts: &mut Parts<'_>,
+) -> Result<ActiveChain, ListenerError> {
+    let tls = chain.tls.as_ref().map(|tls| server_tls(listener, tls, parts.identity)).transpose()?;
+    let filter = match &chain.filter {
+        NetworkFilter::Tcp(config) => ActiveFilter::Tcp(Arc::new(ActiveTcpProxy {
+            config: config.clone(),
+            cluster: parts.slots.of(&config.cluster),
+        })),
+        NetworkFilter::Http(config) => {
+            ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
+        }
+    };
+    let identity = parts.identity.cloned();
+    Ok(ActiveChain { transport: chain.matches.transport_protocol, tls, identity, filter })
+}
+
+fn compile_manager(
+    listener: &Name,
+    config: &HttpConnectionManager,
+    parts: &mut Parts<'_>,
+) -> Result<ActiveManager, ListenerError> {
+    let routes = match &config.routes {
+        RouteSource::Rds(name) => ActiveRoutes::Rds(name.clone()),
+        RouteSource::Inline(routes) => {
+            let compiled = CompiledRoutes::compile(Arc::new(routes.clone()), parts.slots)
+                .map_err(|source| ListenerError::Routes { listener: listener.clone(), source })?;
+            ActiveRoutes::Inline(Arc::new(compiled))
+        }
+    };
+    Ok(ActiveManager {
+        config: config.clone(),
+        stats: parts.registry.http(&config.stat_prefix),
+        access_logs: parts.sinks.access_logs(listener, &config.access_logs)?,
+        routes,
+        server: HeaderValue::from_static("ripstop"),
+    })
+}
+
+fn server_tls(
+    listener: &Name,
+    tls: &TlsServer,
+    identity: Option<&Identity>,
+) -> Result<Arc<rustls::ServerConfig>, ListenerError> {
+    let identity = identity.ok_or_else(|| ListenerError::NoIdentity(listener.clone()))?;
+    let alpn: Vec<&[u8]> = tls.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
+    let config = match &tls.peer {
+        Some(peer) if !peer.allowed.is_empty() => mesh_server_config(
+            &identity.handle,
+            AllowedIdentities::Exact(peer.allowed.as_slice().into()),
+            &alpn,
+        ),
+        Some(_) => mesh_server_config(&identity.handle, AllowedIdentities::AnyInTrustDomain, &alpn),
+        None => ripstop_identity::tls::open_server_config(&identity.handle, &alpn),
+    };
+    config.map_err(|source| ListenerError::Tls { listener: listener.clone(), source })
+}

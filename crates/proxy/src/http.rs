@@ -1,0 +1,23 @@
+//! What is done with a client connection that speaks HTTP. The way of a request, step by step:
+//!
+//! ```text
+//! connection ─▶ manager ─▶ headers (sanitise) ─▶ route ─▶ forward ─▶ attempt ─▶ upstream::pool
+//!                  │                                │         ▲           │
+//!                  │                                ▼         └── retry ──┤
+//!               stream (log, counters)            reply                   ▼
+//!                  └──────────────────◀────────────────────────────── response
+//! ```
+
+pub mod attempt;
+pub mod client_cert;
+pub mod connection;
+pub mod forward;
+pub mod headers;
+pub mod local_exec;
+pub mod manager;
+pub mod reply;
+pub mod request_body;
+pub mod request_id;
+pub mod response_body;
+pub mod stream;
+pub mod target;

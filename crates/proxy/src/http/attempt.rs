@@ -1,0 +1,241 @@
+//! One try of a request at one endpoint, and what lasts until the end of its answer.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use http::uri::Scheme;
+use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use ripstop_policy::host::{ActiveRequest, HostEntry};
+use ripstop_policy::limits::Permit;
+use ripstop_policy::outlier::Outcome;
+use ripstop_policy::retry::{Attempt, AttemptOutcome};
+
+use super::request_body::RequestBody;
+use super::target::Target;
+use crate::error::ProxyError;
+use crate::stats::cluster::ClusterStats;
+use crate::upstream::lease::Lease;
+use crate::worker::cluster::WorkerCluster;
+
+/// What is sent.
+pub struct Outgoing {
+    /// Method.
+    pub method: Method,
+    /// Headers, without `host`.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: RequestBody,
+}
+
+/// A try that got no answer.
+pub struct Failed {
+    /// For the retry policy; whether the body can be sent again is not known here.
+    pub attempt: Attempt,
+    /// What becomes of the request if nothing better turns up.
+    pub error: ProxyError,
+    /// The body, where it was not touched.
+    pub body: Option<RequestBody>,
+}
+
+/// What lasts from the sending of a request to the end of its answer.
+pub struct UpstreamRequest {
+    cluster: Rc<WorkerCluster>,
+    worker: usize,
+    entry: Arc<HostEntry>,
+    lease: Lease,
+    started: Instant,
+    status: u16,
+    reused: bool,
+    _active: ActiveRequest,
+    _permit: Permit,
+    _retry: Option<Permit>,
+}
+
+/// Sends the request to `entry` and waits for the head of the answer.
+pub async fn attempt(
+    cluster: &Rc<WorkerCluster>,
+    worker: usize,
+    entry: &Arc<HostEntry>,
+    target: &Target,
+    outgoing: Outgoing,
+    retry: Option<Permit>,
+) -> Result<(Response<Incoming>, UpstreamRequest), Failed> {
+    let active = &cluster.active;
+    let stats = active.lasting.stats.of(worker);
+    let Ok(permit) = active.lasting.limits.try_request() else {
+        stats.rq_pending_overflow.inc();
+        return Err(unsent(ProxyError::Overflow, outgoing.body));
+    };
+    let host_request = entry.host.begin_request();
+    let mut lease = match cluster.pools.lease(worker, active, &entry.host).await {
+        Ok(lease) => lease,
+        Err(error) => {
+            let error = error.proxy_error();
+            if error == ProxyError::Overflow {
+                stats.rq_pending_overflow.inc();
+            } else {
+                record(cluster, worker, entry, Outcome::ConnectFailure);
+            }
+            return Err(unsent(error, outgoing.body));
+        }
+    };
+    let reused = lease.is_reused();
+    let Some(request) = request(&lease, active.tls.is_some(), target, outgoing) else {
+        return Err(unsent(ProxyError::MissingHost, RequestBody::Empty));
+    };
+    stats.rq_total.inc();
+    stats.rq_active.inc();
+    let mut under_way = Sending { stats, decided: false };
+    let started = Instant::now();
+    let answer = lease.send(request).await;
+    under_way.decided = true;
+    match answer {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            stats.rq_status.inc(status);
+            record(cluster, worker, entry, Outcome::Status(status));
+            let request = UpstreamRequest {
+                cluster: cluster.clone(),
+                worker,
+                entry: entry.clone(),
+                lease,
+                started,
+                status,
+                reused,
+                _active: host_request,
+                _permit: permit,
+                _retry: retry,
+            };
+            // The request stays under way until its answer has ended.
+            stats.rq_active.inc();
+            Ok((response, request))
+        }
+        Err(failure) => {
+            tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
+            if failure.proxy_error != ProxyError::ClientGone {
+                stats.rq_rx_reset.inc();
+                record(cluster, worker, entry, Outcome::Reset);
+            }
+            let attempt = Attempt {
+                reused_connection: reused,
+                request_sent: failure.request_sent,
+                ..Attempt::new(failure.outcome)
+            };
+            Err(Failed { attempt, error: failure.proxy_error, body: failure.body })
+        }
+    }
+}
+
+/// Counts a request that is being sent; if it is given up before there is an answer, that is counted too.
+struct Sending<'a> {
+    stats: &'a ClusterStats,
+    decided: bool,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.stats.rq_active.dec();
+        if !self.decided {
+            self.stats.rq_cancelled.inc();
+        }
+    }
+}
+
+fn unsent(error: ProxyError, body: RequestBody) -> Failed {
+    Failed { attempt: Attempt::new(AttemptOutcome::ConnectFailure), error, body: Some(body) }
+}
+
+fn request(lease: &Lease, tls: bool, target: &Target, outgoing: Outgoing) -> Option<Request<RequestBody>> {
+    let Outgoing { method, mut headers, body } = outgoing;
+    let (uri, version): (Uri, Version) = if lease.is_http2() {
+        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        (target.absolute(scheme)?, Version::HTTP_2)
+    } else {
+        headers.insert(header::HOST, target.host()?);
+        (target.origin(), Version::HTTP_11)
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.version_mut() = version;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// Tells outlier detection and the counters of the endpoint how a request to it went.
+pub fn record(cluster: &WorkerCluster, worker: usize, entry: &HostEntry, outcome: Outcome) {
+    let totals = &entry.host.totals;
+    if outcome.as_status() < 500 { &totals.rq_success } else { &totals.rq_error }.fetch_add(1, Ordering::Relaxed);
+    if outcome == Outcome::Timeout {
+        totals.rq_timeout.fetch_add(1, Ordering::Relaxed);
+    }
+    let active = &cluster.active;
+    let Some(detector) = &active.lasting.outlier else { return };
+    let ejected = detector.record(&entry.host, outcome, &active.hosts, Instant::now());
+    if let Some(ejection) = ejected {
+        tracing::warn!(
+            worker,
+            cluster = %active.name(),
+            host = %entry.host.address(),
+            reason = ejection.reason.as_str(),
+            for_ms = ejection.duration.as_millis(),
+            times = ejection.times,
+            "endpoint ejected"
+        );
+    }
+}
+
+impl UpstreamRequest {
+    /// The endpoint that answered.
+    pub fn entry(&self) -> &Arc<HostEntry> {
+        &self.entry
+    }
+
+    /// When the request was sent.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The try as the retry policy sees it.
+    pub fn as_attempt(&self) -> Attempt {
+        Attempt { reused_connection: self.reused, ..Attempt::new(AttemptOutcome::Status(self.status)) }
+    }
+
+    /// The answer was read to its end.
+    pub fn complete(self) {
+        let stats = self.cluster.active.lasting.stats.of(self.worker);
+        stats.rq_active.dec();
+        stats.rq_time.record(self.started.elapsed());
+        self.lease.give_back();
+    }
+
+    /// The answer was not read to its end: given up by the client, or broken off by the upstream.
+    pub fn fail(self, error: ProxyError) {
+        let stats = self.cluster.active.lasting.stats.of(self.worker);
+        stats.rq_active.dec();
+        match error {
+            ProxyError::ClientGone => stats.rq_cancelled.inc(),
+            ProxyError::RequestTimeout => {
+                stats.rq_timeout.inc();
+                record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);
+            }
+            _ => {
+                stats.rq_rx_reset.inc();
+                record(&self.cluster, self.worker, &self.entry, Outcome::Reset);
+            }
+        }
+    }
+
+    /// The answer is thrown away because the request is tried again.
+    pub fn discard(self, response: Response<Incoming>) {
+        let stats = self.cluster.active.lasting.stats.of(self.worker);
+        stats.rq_active.dec();
+        // A short answer that has come whole already leaves the connection usable; anything else is not worth waiting for.
+        if hyper::body::Body::is_end_stream(response.body()) {
+            self.lease.give_back();
+        }
+    }
+}

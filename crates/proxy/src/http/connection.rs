@@ -1,0 +1,173 @@
+//! Serves the requests of one client connection, HTTP/1 or HTTP/2.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ripstop_model::http_manager::{Codec, HttpConnectionManager};
+
+use super::local_exec::LocalExec;
+use super::manager::handle;
+use crate::generation::listener::ActiveManager;
+use crate::listener::connection::ConnectionInfo;
+use crate::listener::drain::DrainWatch;
+use crate::listener::io::{ClientIo, Rewound};
+use crate::stats::http::HttpStats;
+use crate::upstream::connect::{CONNECTION_WINDOW_BYTES, HTTP1_BUFFER_BYTES, STREAM_WINDOW_BYTES};
+use crate::worker::Worker;
+
+/// How long a client may take to send enough to tell the protocol.
+const SNIFF_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A silent HTTP/2 client is pinged after this long …
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+/// … and given up after this long without an answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Serves a connection until the client closes it, it breaks the protocol, or it is drained.
+pub async fn serve_http(
+    worker: &Rc<Worker>,
+    manager: &Arc<ActiveManager>,
+    mut io: Rewound,
+    info: Rc<ConnectionInfo>,
+    drain: DrainWatch,
+) {
+    let stats = manager.stats.of(worker.id);
+    let Some(http2) = speaks_http2(manager.config.codec, &mut io).await else { return };
+    stats.cx_total.inc();
+    stats.cx_active.inc();
+    if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
+    let _open = Open(stats);
+    let served = if http2 {
+        serve_http2(worker, manager, io, info, drain).await
+    } else {
+        serve_http1(worker, manager, io, info, drain).await
+    };
+    if let Err(error) = served {
+        if error.is_parse() {
+            stats.cx_protocol_error.inc();
+        }
+        tracing::debug!(%error, "client connection ended");
+    }
+}
+
+/// Counts an open connection until it is dropped.
+struct Open<'a>(&'a HttpStats);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.cx_active.dec();
+    }
+}
+
+async fn speaks_http2(codec: Codec, io: &mut Rewound) -> Option<bool> {
+    match (codec, io.alpn()) {
+        (Codec::Http1, _) => Some(false),
+        (Codec::Http2, _) | (Codec::Auto, Some(b"h2")) => Some(true),
+        (Codec::Auto, _) => tokio::time::timeout(SNIFF_TIMEOUT, io.speaks_http2()).await.ok()?.ok(),
+    }
+}
+
+async fn serve_http1(
+    worker: &Rc<Worker>,
+    manager: &Arc<ActiveManager>,
+    io: Rewound,
+    info: Rc<ConnectionInfo>,
+    mut drain: DrainWatch,
+) -> hyper::Result<()> {
+    let config = &manager.config;
+    let head_bytes = config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
+    let head_bytes = head_bytes as usize * 1024;
+    let service = service(worker, manager, info);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout(config))
+        .max_headers(headers_count(config))
+        .max_header_size(head_bytes)
+        .max_buf_size(HTTP1_BUFFER_BYTES.max(head_bytes))
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = drain.begun() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+async fn serve_http2(
+    worker: &Rc<Worker>,
+    manager: &Arc<ActiveManager>,
+    io: Rewound,
+    info: Rc<ConnectionInfo>,
+    mut drain: DrainWatch,
+) -> hyper::Result<()> {
+    let config = &manager.config;
+    let streams = HttpConnectionManager::DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS;
+    let head_kb = config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
+    let service = service(worker, manager, info);
+    let connection = http2::Builder::new(LocalExec)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.http2_max_concurrent_streams.unwrap_or(streams))
+        .max_header_list_size(head_kb.saturating_mul(1024))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = drain.begun() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+type Answered = Result<http::Response<super::response_body::ResponseBody>, Infallible>;
+
+fn service(
+    worker: &Rc<Worker>,
+    manager: &Arc<ActiveManager>,
+    info: Rc<ConnectionInfo>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = http::Response<super::response_body::ResponseBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Answered> + 'static,
+> {
+    let (worker, manager) = (worker.clone(), manager.clone());
+    service_fn(move |request| {
+        let handled = handle(worker.clone(), manager.clone(), info.clone(), request);
+        async move { Ok(handled.await) }
+    })
+}
+
+/// How long the connection may be without a whole request head. hyper counts the wait for the next request as well, so
+/// this is the idle timeout, or the tighter limit on heads where there is one.
+fn head_timeout(config: &HttpConnectionManager) -> Option<Duration> {
+    let heads = config.request_headers_timeout.filter(|limit| !limit.is_zero());
+    let idle = config.idle_timeout.unwrap_or(HttpConnectionManager::DEFAULT_IDLE_TIMEOUT);
+    heads.or(Some(idle).filter(|limit| !limit.is_zero()))
+}
+
+fn headers_count(config: &HttpConnectionManager) -> usize {
+    config.max_headers_count.unwrap_or(HttpConnectionManager::DEFAULT_MAX_HEADERS_COUNT) as usize
+}
+
+impl Rewound {
+    /// What the client agreed to speak in the TLS handshake.
+    fn alpn(&self) -> Option<&[u8]> {
+        match self.get_ref() {
+            ClientIo::Plain(_) => None,
+            ClientIo::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+}

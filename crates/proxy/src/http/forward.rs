@@ -1,0 +1,299 @@
+//! Forwards a request: picks endpoints and tries, within the time and the retries that the route gives.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Method, Response};
+use hyper::body::{Body, Incoming};
+use ripstop_policy::balance::{NoHost, Pick};
+use ripstop_policy::host::{Host, HostEntry};
+use ripstop_policy::limits::Permit;
+use ripstop_policy::outlier::Outcome;
+use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, RetryDecision, RetryState};
+use ripstop_policy::timeout::{deadline, try_timeout};
+use tokio::time::Sleep;
+
+use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
+use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
+use super::reply;
+use super::request_body::{Counted, Replayable, RequestBody};
+use super::response_body::ResponseBody;
+use super::stream::ActiveStream;
+use super::target::Target;
+use crate::error::ProxyError;
+use crate::generation::listener::ActiveManager;
+use crate::generation::routes::CompiledForward;
+use crate::worker::Worker;
+use crate::worker::cluster::WorkerCluster;
+
+/// A request on its way to a cluster.
+pub struct Forwarding<'a> {
+    /// The worker it is on.
+    pub worker: &'a Rc<Worker>,
+    /// The connection manager it came through.
+    pub manager: &'a ActiveManager,
+    /// What its route says.
+    pub route: &'a CompiledForward,
+    /// The cluster it goes to.
+    pub cluster: Rc<WorkerCluster>,
+    /// Host and path to send.
+    pub target: Target,
+    /// Method.
+    pub method: Method,
+    /// Headers to send, without `host`.
+    pub headers: HeaderMap,
+    /// The request for log and counters.
+    pub stream: ActiveStream,
+}
+
+/// What one try came to.
+type Tried = Result<(Response<Incoming>, UpstreamRequest), Failed>;
+
+impl Forwarding<'_> {
+    /// Forwards it, and gives the answer, whosever that is.
+    pub async fn run(mut self, body: Incoming) -> Response<ResponseBody> {
+        let facts = RequestFacts::of(&self.method, &self.headers);
+        let mut retry = RetryState::new(self.route.retry.as_ref(), facts);
+        let mut source = BodySource::new(body, &self.stream, &retry);
+        let ends_at = deadline(self.stream.started(), self.route.timeout);
+        let mut timer = ends_at.map(|at| Box::pin(tokio::time::sleep_until(at.into())));
+        let mut tried = Vec::new();
+        let mut permit: Option<Permit> = None;
+        loop {
+            let Some(entry) = self.pick(&tried) else {
+                return self.fail(ProxyError::NoHealthyUpstream);
+            };
+            self.stream.facts.attempts = retry.attempt_number();
+            if self.stream.is_logged() {
+                self.stream.facts.host = Some(entry.host.address().to_string().into());
+            }
+            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut timer, ends_at).await;
+            let (response, attempted, error) = match sent {
+                Err(RequestOver) => return self.fail(ProxyError::RequestTimeout),
+                Ok(Ok((response, request))) => {
+                    let mut attempted = request.as_attempt();
+                    attempted.grpc_status = grpc_status(response.headers());
+                    attempted.overloaded = is_overloaded(response.headers());
+                    (Some((response, request)), attempted, ProxyError::UpstreamReset)
+                }
+                Ok(Err(failed)) => {
+                    if failed.error == ProxyError::ClientGone || failed.error == ProxyError::Overflow {
+                        return self.fail(failed.error);
+                    }
+                    source.put_back(failed.body);
+                    (None, failed.attempt, failed.error)
+                }
+            };
+            let attempted = Attempt { body_replayable: source.is_replayable(), ..attempted };
+            match self.decide(&mut retry, &attempted, ends_at) {
+                RetryDecision::Retry { after, permit: granted } => {
+                    permit = Some(granted);
+                    if let Some((response, request)) = response {
+                        request.discard(response);
+                    }
+                    tried.push(entry.host.clone());
+                    if !after.is_zero() && wait(after, &mut timer).await.is_err() {
+                        return self.fail(ProxyError::RequestTimeout);
+                    }
+                }
+                RetryDecision::No(reason) => {
+                    self.stream.facts.flag = reason.flag().filter(|_| retry.attempt_number() > 1);
+                    return match response {
+                        Some((response, request)) => self.respond(response, request, timer),
+                        None => self.fail(error),
+                    };
+                }
+            }
+        }
+    }
+
+    /// An endpoint, if possible one that was not tried.
+    fn pick(&self, tried: &[Arc<Host>]) -> Option<Arc<HostEntry>> {
+        let avoid = self.route.retry.as_ref().is_some_and(|retry| retry.avoid_previous_hosts);
+        let tried = if avoid { tried } else { &[] };
+        let mut balancer = self.cluster.balancer.borrow_mut();
+        let stats = self.cluster.active.lasting.stats.of(self.worker.id);
+        let mut pick = |tried: &[Arc<Host>]| self.worker.dice(|rng| balancer.pick(tried, rng));
+        let picked = match pick(tried) {
+            Pick::None(NoHost::AllTried) => pick(&[]),
+            picked => picked,
+        };
+        match picked {
+            Pick::Host { entry, panic } => {
+                if panic {
+                    stats.lb_healthy_panic.inc();
+                }
+                Some(entry)
+            }
+            Pick::None(_) => {
+                stats.cx_none_healthy.inc();
+                None
+            }
+        }
+    }
+
+    /// One try, within its own time and that of the request.
+    async fn try_once(
+        &self,
+        entry: &Arc<HostEntry>,
+        retry: &mut RetryState,
+        source: &mut BodySource,
+        permit: Option<Permit>,
+        timer: &mut Option<Pin<Box<Sleep>>>,
+        ends_at: Option<Instant>,
+    ) -> Result<Tried, RequestOver> {
+        let mut headers = self.headers.clone();
+        if let Some(number) = retry.attempt_header() {
+            headers.insert(X_RIPSTOP_ATTEMPT, HeaderValue::from(number));
+        }
+        let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take() };
+        let worker = self.worker.id;
+        let sending = attempt(&self.cluster, worker, entry, &self.target, outgoing, permit);
+        let per_try = self.route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
+        let stats = self.cluster.active.lasting.stats.of(worker);
+        let limit = per_try.and_then(|per_try| {
+            let limit = try_timeout(Some(per_try), ends_at, Instant::now())?;
+            (limit == per_try).then_some(limit)
+        });
+        let sending = async {
+            match limit {
+                None => sending.await,
+                Some(limit) => tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
+                    stats.rq_per_try_timeout.inc();
+                    record(&self.cluster, worker, entry, Outcome::Timeout);
+                    let attempt = Attempt::new(AttemptOutcome::PerTryTimeout);
+                    Err(Failed { attempt, error: ProxyError::PerTryTimeout, body: None })
+                }),
+            }
+        };
+        match timer {
+            None => Ok(sending.await),
+            Some(timer) => tokio::select! {
+                biased;
+                tried = sending => Ok(tried),
+                () = timer.as_mut() => {
+                    stats.rq_timeout.inc();
+                    record(&self.cluster, worker, entry, Outcome::Timeout);
+                    Err(RequestOver)
+                }
+            },
+        }
+    }
+
+    fn decide(&self, retry: &mut RetryState, attempted: &Attempt, ends_at: Option<Instant>) -> RetryDecision {
+        let stats = self.cluster.active.lasting.stats.of(self.worker.id);
+        let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let limits = &self.cluster.active.lasting.limits;
+        let decision = self.worker.dice(|rng| retry.decide(attempted, left, limits, rng));
+        match &decision {
+            RetryDecision::Retry { .. } => stats.rq_retry.inc(),
+            RetryDecision::No(NoRetry::Exhausted) => stats.rq_retry_limit_exceeded.inc(),
+            RetryDecision::No(NoRetry::Budget) => stats.rq_retry_overflow.inc(),
+            RetryDecision::No(NoRetry::Body) => stats.rq_retry_body_too_large.inc(),
+            RetryDecision::No(_) => {
+                if retry.attempt_number() > 1 {
+                    stats.rq_retry_success.inc();
+                }
+            }
+        }
+        decision
+    }
+
+    /// Passes an answer on.
+    fn respond(
+        mut self,
+        response: Response<Incoming>,
+        request: UpstreamRequest,
+        timer: Option<Pin<Box<Sleep>>>,
+    ) -> Response<ResponseBody> {
+        let (mut parts, body) = response.into_parts();
+        headers::remove_hop_by_hop(&mut parts.headers);
+        parts.headers.insert(http::header::SERVER, self.manager.server.clone());
+        let waited_ms = u64::try_from(request.started().elapsed().as_millis()).unwrap_or(u64::MAX);
+        parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
+        // The client's connection decides the version of its answer.
+        parts.version = http::Version::default();
+        self.stream.facts.status = parts.status.as_u16();
+        if self.stream.is_logged() {
+            self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
+        }
+        Response::from_parts(parts, ResponseBody::upstream(body, request, timer, self.stream))
+    }
+
+    fn fail(self, error: ProxyError) -> Response<ResponseBody> {
+        reply::error(self.stream, self.manager, error)
+    }
+}
+
+/// The time that the route gives is up.
+struct RequestOver;
+
+/// Waits before a retry, but not beyond the end of the request.
+async fn wait(after: Duration, timer: &mut Option<Pin<Box<Sleep>>>) -> Result<(), RequestOver> {
+    let sleep = tokio::time::sleep(after);
+    match timer {
+        None => {
+            sleep.await;
+            Ok(())
+        }
+        Some(timer) => tokio::select! {
+            () = sleep => Ok(()),
+            () = timer.as_mut() => Err(RequestOver),
+        },
+    }
+}
+
+/// Where the body of each try comes from.
+enum BodySource {
+    Empty,
+    /// Not read yet, or handed back unread.
+    Once(Option<RequestBody>),
+    Replay(Replayable),
+}
+
+impl BodySource {
+    fn new(body: Incoming, stream: &ActiveStream, retry: &RetryState) -> BodySource {
+        if body.is_end_stream() {
+            return BodySource::Empty;
+        }
+        let counted = Counted::new(body, stream.bytes_received.clone());
+        if retry.may_retry() {
+            BodySource::Replay(Replayable::new(counted))
+        } else {
+            BodySource::Once(Some(RequestBody::Once(counted)))
+        }
+    }
+
+    fn take(&mut self) -> RequestBody {
+        match self {
+            BodySource::Empty => RequestBody::Empty,
+            BodySource::Once(body) => body.take().unwrap_or(RequestBody::Empty),
+            BodySource::Replay(replayable) => replayable.read(),
+        }
+    }
+
+    fn put_back(&mut self, unsent: Option<RequestBody>) {
+        if let BodySource::Once(body) = self {
+            *body = unsent;
+        }
+    }
+
+    fn is_replayable(&self) -> bool {
+        match self {
+            BodySource::Empty => true,
+            BodySource::Once(body) => body.is_some(),
+            BodySource::Replay(replayable) => replayable.is_whole(),
+        }
+    }
+}
+
+/// `grpc-status` of an answer without a body.
+fn grpc_status(headers: &HeaderMap) -> Option<u32> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
+fn is_overloaded(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-envoy-overloaded") || headers.contains_key("x-envoy-ratelimited")
+}

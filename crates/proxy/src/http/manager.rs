@@ -1,0 +1,141 @@
+//! What happens to one request: sanitised, routed, answered or forwarded.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use ripstop_policy::rewrite::rewrite_path;
+use ripstop_policy::route::RequestHead;
+
+use super::forward::Forwarding;
+use super::headers::{X_ENVOY_ORIGINAL_PATH, X_REQUEST_ID};
+use super::response_body::ResponseBody;
+use super::stream::ActiveStream;
+use super::target::Target;
+use super::{client_cert, headers, reply, request_id};
+use crate::error::ProxyError;
+use crate::generation::listener::{ActiveManager, ActiveRoutes};
+use crate::generation::routes::{CompiledAction, CompiledForward, CompiledRoutes};
+use crate::listener::connection::ConnectionInfo;
+use crate::worker::Worker;
+use crate::worker::generation::WorkerGeneration;
+
+/// Serves one request. The generation that is in force at its beginning is the one it is served by.
+pub async fn handle(
+    worker: Rc<Worker>,
+    manager: Arc<ActiveManager>,
+    connection: Rc<ConnectionInfo>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
+    let Some(mut target) = Target::of(&parts.uri, &parts.headers) else {
+        return reply::error(stream, &manager, ProxyError::MissingHost);
+    };
+    let mut headers = parts.headers;
+    headers.remove(header::HOST);
+    sanitise(&mut headers, &worker, &manager, &connection);
+
+    let generation = worker.current();
+    let stats = manager.stats.of(worker.id);
+    let Some(routes) = routes(&manager, &generation) else {
+        stats.no_route.inc();
+        return reply::error(stream, &manager, ProxyError::NoRoute);
+    };
+    let head = RequestHead {
+        authority: target.authority.as_str(),
+        path: target.path.path(),
+        query: target.path.query(),
+        method: parts.method.as_str(),
+        scheme: if connection.tls { "https" } else { "http" },
+        headers: &headers,
+    };
+    let found = routes.find(&head);
+    if stream.is_logged() {
+        describe(&mut stream, &manager, &target, &headers);
+    }
+    let Ok(route) = found else {
+        stats.no_route.inc();
+        return reply::error(stream, &manager, ProxyError::NoRoute);
+    };
+    stream.facts.route = route.name.clone();
+    let forward = match &route.action {
+        CompiledAction::Direct { status, body } => {
+            return reply::direct(stream, &manager, *status, body.clone());
+        }
+        CompiledAction::Forward(forward) => forward,
+    };
+    rewrite(&mut target, &mut headers, forward, &mut stream);
+    let slot = worker.dice(|rng| forward.target(rng).clone());
+    stream.facts.cluster = Some(slot.name().clone());
+    let Some(cluster) = generation.cluster(&slot, || worker.dice(|rng| rng.u64(..))) else {
+        stats.no_cluster.inc();
+        return reply::error(stream, &manager, ProxyError::NoCluster);
+    };
+    let forwarding = Forwarding {
+        worker: &worker,
+        manager: &manager,
+        route: forward,
+        cluster,
+        target,
+        method: parts.method,
+        headers,
+        stream,
+    };
+    forwarding.run(body).await
+}
+
+fn routes(manager: &ActiveManager, generation: &WorkerGeneration) -> Option<Arc<CompiledRoutes>> {
+    match &manager.routes {
+        ActiveRoutes::Inline(routes) => Some(routes.clone()),
+        ActiveRoutes::Rds(name) => generation.shared.routes.get(name).cloned(),
+    }
+}
+
+/// Removes what must not travel on and adds what the upstream should know.
+fn sanitise(headers: &mut HeaderMap, worker: &Worker, manager: &ActiveManager, connection: &ConnectionInfo) {
+    headers::remove_hop_by_hop(headers);
+    // The client was told to go on by the one who reads its body: that is us.
+    headers.remove(header::EXPECT);
+    headers::forwarded(headers, connection, manager.config.use_remote_address);
+    client_cert::apply(headers, manager.config.forward_client_cert, connection);
+    if manager.config.generate_request_id && !headers.contains_key(X_REQUEST_ID) {
+        headers.insert(X_REQUEST_ID, worker.dice(request_id::generate));
+    }
+}
+
+/// Keeps for the log what will be gone when the line is written.
+fn describe(stream: &mut ActiveStream, manager: &ActiveManager, target: &Target, headers: &HeaderMap) {
+    stream.facts.authority = Some(target.authority.as_str().into());
+    stream.facts.path = Some(target.path.as_str().into());
+    for name in manager.access_logs.wanted_request_headers() {
+        if let Some(value) = headers.get(name) {
+            stream.facts.request_headers.push((name.clone(), value.clone()));
+        }
+    }
+}
+
+/// Makes path and host what the route wants them to be.
+fn rewrite(target: &mut Target, headers: &mut HeaderMap, forward: &CompiledForward, stream: &mut ActiveStream) {
+    if let Some((matched, rewrite)) = &forward.rewrite {
+        let rewritten = rewrite_path(matched, rewrite, target.path.as_str());
+        if let Ok(path) = PathAndQuery::try_from(rewritten) {
+            let original = std::mem::replace(&mut target.path, path);
+            if stream.is_logged() {
+                stream.facts.original_path = Some(original.as_str().into());
+                stream.facts.path = Some(target.path.as_str().into());
+            }
+            if let Ok(original) = HeaderValue::from_str(original.as_str()) {
+                headers.insert(X_ENVOY_ORIGINAL_PATH, original);
+            }
+        }
+    }
+    if let Some(host) = &forward.host_rewrite
+        && let Ok(authority) = host.as_bytes().try_into()
+    {
+        target.authority = authority;
+    }
+}

@@ -1,0 +1,214 @@
+//! The body of a request on its way upstream: passed through, and where a retry may follow, kept as far as a limit
+//! allows.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// Most bytes of a body that are kept for a retry. A longer body is sent once.
+pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
+
+/// What the upstream connection reads the body of a request from.
+pub enum RequestBody {
+    /// There is none.
+    Empty,
+    /// Read once.
+    Once(Counted),
+    /// One reading of several.
+    Replay(Reading),
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestBodyError {
+    /// The client stopped sending.
+    #[error("the client stopped sending its request body: {0}")]
+    Client(hyper::Error),
+    /// Another try reads it now.
+    #[error("the request is being tried again")]
+    Superseded,
+}
+
+/// A body that is read once, with its bytes counted.
+pub struct Counted {
+    body: Incoming,
+    received: Rc<Cell<u64>>,
+}
+
+impl Counted {
+    /// Adds what is read to `received`.
+    pub fn new(body: Incoming, received: Rc<Cell<u64>>) -> Counted {
+        Counted { body, received }
+    }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.received.set(self.received.get() + data.len() as u64);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
+    }
+}
+
+/// A body that can be read again as long as not too much of it was read.
+#[derive(Clone)]
+pub struct Replayable {
+    shared: Rc<RefCell<Kept>>,
+}
+
+struct Kept {
+    source: Counted,
+    /// What was read so far, unless it is too much.
+    data: Vec<Bytes>,
+    bytes: usize,
+    too_much: bool,
+    trailers: Option<http::HeaderMap>,
+    ended: bool,
+    /// The reading that may go on; earlier ones may not.
+    reading: u32,
+}
+
+impl Replayable {
+    /// Keeps what is read of `source`.
+    pub fn new(source: Counted) -> Replayable {
+        let kept = Kept {
+            source,
+            data: Vec::new(),
+            bytes: 0,
+            too_much: false,
+            trailers: None,
+            ended: false,
+            reading: 0,
+        };
+        Replayable { shared: Rc::new(RefCell::new(kept)) }
+    }
+
+    /// Whether everything that was read is kept.
+    pub fn is_whole(&self) -> bool {
+        !self.shared.borrow().too_much
+    }
+
+    /// Reads it from the beginning. The reading before, if any, is over.
+    pub fn read(&self) -> RequestBody {
+        let mut kept = self.shared.borrow_mut();
+        kept.reading += 1;
+        RequestBody::Replay(Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 })
+    }
+
+    /// No more retries: nothing further is kept, and what was read already may be forgotten.
+    pub fn stop_keeping(&self) {
+        let mut kept = self.shared.borrow_mut();
+        kept.too_much = true;
+    }
+}
+
+/// One reading of a [`Replayable`].
+pub struct Reading {
+    shared: Rc<RefCell<Kept>>,
+    reading: u32,
+    /// The next piece of what is kept.
+    next: usize,
+}
+
+impl Reading {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let mut kept = self.shared.borrow_mut();
+        let kept = &mut *kept;
+        if kept.reading != self.reading {
+            return Poll::Ready(Some(Err(RequestBodyError::Superseded)));
+        }
+        if let Some(data) = kept.data.get(self.next) {
+            self.next += 1;
+            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+        }
+        if kept.ended {
+            return Poll::Ready(kept.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        let frame = match ready!(kept.source.poll_frame(cx)) {
+            None => {
+                kept.ended = true;
+                return Poll::Ready(None);
+            }
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(frame)) => frame,
+        };
+        if let Some(data) = frame.data_ref() {
+            kept.keep(data);
+            self.next = kept.data.len();
+        } else if let Some(trailers) = frame.trailers_ref() {
+            kept.trailers = Some(trailers.clone());
+            kept.ended = true;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, data: &Bytes) {
+        self.bytes = self.bytes.saturating_add(data.len());
+        if self.bytes > REPLAY_LIMIT_BYTES {
+            self.too_much = true;
+        }
+        if self.too_much {
+            self.data = Vec::new();
+        } else {
+            self.data.push(data.clone());
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        match self.get_mut() {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Once(body) => body.poll_frame(cx),
+            RequestBody::Replay(reading) => reading.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            RequestBody::Empty => true,
+            RequestBody::Once(body) => body.body.is_end_stream(),
+            RequestBody::Replay(reading) => {
+                let kept = reading.shared.borrow();
+                let all_read = kept.ended || kept.source.body.is_end_stream();
+                all_read && kept.trailers.is_none() && reading.next >= kept.data.len()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Once(body) => body.body.size_hint(),
+            RequestBody::Replay(reading) => {
+                let kept = reading.shared.borrow();
+                let ahead: usize = kept.data.iter().skip(reading.next).map(Bytes::len).sum();
+                match kept.source.body.size_hint().exact() {
+                    Some(rest) => SizeHint::with_exact(rest + ahead as u64),
+                    None => SizeHint::default(),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The life of one request, from its head to the last byte of its answer: what is known of it for the log and
+//! the counters. It ends when it is dropped, however that comes about.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use ripstop_model::Name;
+use ripstop_policy::flags::ResponseFlag;
+
+use crate::access_log::record::Record;
+use crate::error::ProxyError;
+use crate::generation::listener::ActiveManager;
+use crate::listener::connection::ConnectionInfo;
+
+/// One request under way.
+pub struct ActiveStream {
+    manager: Arc<ActiveManager>,
+    worker: usize,
+    started: Instant,
+    started_wall: SystemTime,
+    connection: Rc<ConnectionInfo>,
+    method: Method,
+    protocol: Version,
+    /// Filled in while the request moves on.
+    pub facts: Facts,
+    /// Bytes of request body taken from the client.
+    pub bytes_received: Rc<Cell<u64>>,
+    /// Bytes of response body given to the client.
+    pub bytes_sent: u64,
+    /// The answer was given whole.
+    complete: bool,
+}
+
+/// What becomes known on the way.
+#[derive(Default)]
+pub struct Facts {
+    /// Host as received.
+    pub authority: Option<Name>,
+    /// Path and query as forwarded.
+    pub path: Option<Name>,
+    /// Path and query as received, if they were rewritten.
+    pub original_path: Option<Name>,
+    /// Request headers that a log format shows.
+    pub request_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Response headers, if a log wants any.
+    pub response_headers: Option<Rc<HeaderMap>>,
+    /// Status sent; 0: none yet.
+    pub status: u16,
+    /// What went wrong.
+    pub flag: Option<ResponseFlag>,
+    /// The same in words.
+    pub details: &'static str,
+    /// Where it went.
+    pub cluster: Option<Name>,
+    /// The endpoint that was tried last.
+    pub host: Option<Arc<str>>,
+    /// The route taken.
+    pub route: Option<Name>,
+    /// How many times it was sent.
+    pub attempts: u32,
+}
+
+impl ActiveStream {
+    /// A request whose head has just been read.
+    pub fn begin(
+        manager: &Arc<ActiveManager>,
+        worker: usize,
+        connection: &Rc<ConnectionInfo>,
+        method: &Method,
+        protocol: Version,
+    ) -> ActiveStream {
+        let stats = manager.stats.of(worker);
+        stats.rq_total.inc();
+        stats.rq_active.inc();
+        if protocol == Version::HTTP_2 { &stats.rq_http2_total } else { &stats.rq_http1_total }.inc();
+        ActiveStream {
+            manager: manager.clone(),
+            worker,
+            started: Instant::now(),
+            started_wall: SystemTime::now(),
+            connection: connection.clone(),
+            method: method.clone(),
+            protocol,
+            facts: Facts::default(),
+            bytes_received: Rc::default(),
+            bytes_sent: 0,
+            complete: false,
+        }
+    }
+
+    /// When its head had been read.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Whether some log shows response headers or anything else of the request.
+    pub fn is_logged(&self) -> bool {
+        !self.manager.access_logs.is_empty()
+    }
+
+    /// Its answer is an error of ours.
+    pub fn fail(&mut self, error: ProxyError) {
+        let consequence = error.consequence();
+        self.facts.flag = Some(consequence.flag);
+        self.facts.details = consequence.details;
+    }
+
+    /// Its answer was given whole.
+    pub fn finish(&mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for ActiveStream {
+    fn drop(&mut self) {
+        if !self.complete && self.facts.flag.is_none() {
+            self.fail(ProxyError::ClientGone);
+        }
+        let stats = self.manager.stats.of(self.worker);
+        stats.rq_active.dec();
+        if self.facts.flag == Some(ResponseFlag::DownstreamConnectionTermination) {
+            stats.rq_rx_reset.inc();
+        }
+        let duration = self.started.elapsed();
+        if self.facts.status != 0 {
+            stats.rq_status.inc(self.facts.status);
+            stats.rq_time.record(duration);
+        }
+        if self.manager.access_logs.is_empty() {
+            return;
+        }
+        let facts = std::mem::take(&mut self.facts);
+        let empty = || Name::from("");
+        self.manager.access_logs.write(&Record {
+            start: self.started_wall,
+            duration,
+            connection: self.connection.clone(),
+            method: self.method.clone(),
+            path: facts.path.unwrap_or_else(empty),
+            original_path: facts.original_path,
+            authority: facts.authority.unwrap_or_else(empty),
+            protocol: self.protocol,
+            request_headers: facts.request_headers,
+            response_headers: facts.response_headers,
+            status: facts.status,
+            flag: facts.flag,
+            details: facts.details,
+            bytes_sent: self.bytes_sent,
+            bytes_received: self.bytes_received.get(),
+            upstream_cluster: facts.cluster,
+            upstream_host: facts.host,
+            route_name: facts.route,
+            attempts: facts.attempts,
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! What is counted for one cluster (Envoy's `cluster.<name>.*`).
+
+use super::cell::{Cell, StatusCounts};
+use super::histogram::Histogram;
+
+/// Cells of one cluster in one worker.
+#[derive(Debug, Default)]
+pub struct ClusterStats {
+    /// Connections made.
+    pub cx_total: Cell,
+    /// Connections open.
+    pub cx_active: Cell,
+    /// Connections that could not be made.
+    pub cx_connect_fail: Cell,
+    /// Of these, the ones that took too long.
+    pub cx_connect_timeout: Cell,
+    /// Connections refused by the connection limit.
+    pub cx_overflow: Cell,
+    /// HTTP/1.1 connections made.
+    pub cx_http1_total: Cell,
+    /// HTTP/2 connections made.
+    pub cx_http2_total: Cell,
+    /// Requests sent, retries included.
+    pub rq_total: Cell,
+    /// Requests under way.
+    pub rq_active: Cell,
+    /// Requests refused by a limit.
+    pub rq_pending_overflow: Cell,
+    /// Requests that took longer than the route allows.
+    pub rq_timeout: Cell,
+    /// Tries that took longer than one try may.
+    pub rq_per_try_timeout: Cell,
+    /// Streams that the upstream reset or closed early.
+    pub rq_rx_reset: Cell,
+    /// Streams given up by the downstream.
+    pub rq_cancelled: Cell,
+    /// Retries made.
+    pub rq_retry: Cell,
+    /// Retries that got an answer which needed no further retry.
+    pub rq_retry_success: Cell,
+    /// Retries not made because the budget or limit was used up.
+    pub rq_retry_overflow: Cell,
+    /// Requests that failed after the last retry allowed.
+    pub rq_retry_limit_exceeded: Cell,
+    /// Retries not made because the body was too large to keep.
+    pub rq_retry_body_too_large: Cell,
+    /// Picks for which no healthy host was there.
+    pub cx_none_healthy: Cell,
+    /// Picks among all hosts because too few were healthy.
+    pub lb_healthy_panic: Cell,
+    /// Answers by status.
+    pub rq_status: StatusCounts,
+    /// From the head of the request sent to the last byte of the answer.
+    pub rq_time: Histogram,
+}

@@ -1,0 +1,37 @@
+//! What is counted for one HTTP connection manager (Envoy's `http.<stat_prefix>.*`).
+
+use super::cell::{Cell, StatusCounts};
+use super::histogram::Histogram;
+
+/// Cells of one connection manager in one worker.
+#[derive(Debug, Default)]
+pub struct HttpStats {
+    /// Connections taken.
+    pub cx_total: Cell,
+    /// Connections open.
+    pub cx_active: Cell,
+    /// HTTP/1.1 connections taken.
+    pub cx_http1_total: Cell,
+    /// HTTP/2 connections taken.
+    pub cx_http2_total: Cell,
+    /// Connections ended because of what the client sent.
+    pub cx_protocol_error: Cell,
+    /// Requests taken.
+    pub rq_total: Cell,
+    /// Requests under way.
+    pub rq_active: Cell,
+    /// HTTP/1.1 requests taken.
+    pub rq_http1_total: Cell,
+    /// HTTP/2 requests taken.
+    pub rq_http2_total: Cell,
+    /// Requests given up by the client.
+    pub rq_rx_reset: Cell,
+    /// Requests for which no route was found.
+    pub no_route: Cell,
+    /// Requests whose cluster does not exist.
+    pub no_cluster: Cell,
+    /// Answers by status.
+    pub rq_status: StatusCounts,
+    /// From the head of the request to the last byte of the answer.
+    pub rq_time: Histogram,
+}

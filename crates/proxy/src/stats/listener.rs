@@ -1,0 +1,26 @@
+//! What is counted for one listener (Envoy's `listener.<address>.*`).
+
+use super::cell::Cell;
+
+/// Cells of one listener in one worker.
+#[derive(Debug, Default)]
+pub struct ListenerStats {
+    /// Connections taken.
+    pub cx_total: Cell,
+    /// Connections open.
+    pub cx_active: Cell,
+    /// Connections closed because too many were open.
+    pub cx_overflow: Cell,
+    /// Connections that no filter chain matches.
+    pub no_filter_chain_match: Cell,
+    /// Connections that did not send enough to choose a chain in time.
+    pub pre_cx_timeout: Cell,
+    /// TLS handshakes that succeeded.
+    pub ssl_handshake: Cell,
+    /// TLS handshakes that failed for any reason.
+    pub ssl_connection_error: Cell,
+    /// Of these, the ones without a client certificate where one is needed.
+    pub ssl_fail_verify_no_cert: Cell,
+    /// Of these, the ones whose client certificate was refused.
+    pub ssl_fail_verify_error: Cell,
+}

@@ -1,0 +1,247 @@
+//! The counters as Prometheus text, by Envoy's names and tags.
+
+use std::fmt::Write;
+
+use super::cell::{Cell, StatusCounts};
+use super::cluster::ClusterStats;
+use super::histogram::{BOUNDS_MS, Histogram, Merged};
+use super::http::HttpStats;
+use super::listener::ListenerStats;
+use super::per_worker::PerWorker;
+use super::registry::Tables;
+
+/// Writes metric families one after the other.
+#[derive(Default)]
+pub struct Text {
+    out: String,
+}
+
+/// Whether a cell only grows.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
+
+const CLUSTER: [Field<ClusterStats>; 21] = [
+    ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
+    ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
+    ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
+    ("upstream_cx_connect_timeout", Kind::Counter, |s| &s.cx_connect_timeout),
+    ("upstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
+    ("upstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
+    ("upstream_cx_http2_total", Kind::Counter, |s| &s.cx_http2_total),
+    ("upstream_cx_none_healthy", Kind::Counter, |s| &s.cx_none_healthy),
+    ("upstream_rq_total", Kind::Counter, |s| &s.rq_total),
+    ("upstream_rq_active", Kind::Gauge, |s| &s.rq_active),
+    ("upstream_rq_pending_overflow", Kind::Counter, |s| &s.rq_pending_overflow),
+    ("upstream_rq_timeout", Kind::Counter, |s| &s.rq_timeout),
+    ("upstream_rq_per_try_timeout", Kind::Counter, |s| &s.rq_per_try_timeout),
+    ("upstream_rq_rx_reset", Kind::Counter, |s| &s.rq_rx_reset),
+    ("upstream_rq_cancelled", Kind::Counter, |s| &s.rq_cancelled),
+    ("upstream_rq_retry", Kind::Counter, |s| &s.rq_retry),
+    ("upstream_rq_retry_success", Kind::Counter, |s| &s.rq_retry_success),
+    ("upstream_rq_retry_overflow", Kind::Counter, |s| &s.rq_retry_overflow),
+    ("upstream_rq_retry_limit_exceeded", Kind::Counter, |s| &s.rq_retry_limit_exceeded),
+    ("upstream_rq_retry_body_too_large", Kind::Counter, |s| &s.rq_retry_body_too_large),
+    ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
+];
+
+const HTTP: [Field<HttpStats>; 12] = [
+    ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
+    ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
+    ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
+    ("downstream_cx_http2_total", Kind::Counter, |s| &s.cx_http2_total),
+    ("downstream_cx_protocol_error", Kind::Counter, |s| &s.cx_protocol_error),
+    ("downstream_rq_total", Kind::Counter, |s| &s.rq_total),
+    ("downstream_rq_active", Kind::Gauge, |s| &s.rq_active),
+    ("downstream_rq_http1_total", Kind::Counter, |s| &s.rq_http1_total),
+    ("downstream_rq_http2_total", Kind::Counter, |s| &s.rq_http2_total),
+    ("downstream_rq_rx_reset", Kind::Counter, |s| &s.rq_rx_reset),
+    ("no_route", Kind::Counter, |s| &s.no_route),
+    ("no_cluster", Kind::Counter, |s| &s.no_cluster),
+];
+
+const LISTENER: [Field<ListenerStats>; 9] = [
+    ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
+    ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
+    ("downstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
+    ("no_filter_chain_match", Kind::Counter, |s| &s.no_filter_chain_match),
+    ("downstream_pre_cx_timeout", Kind::Counter, |s| &s.pre_cx_timeout),
+    ("ssl_handshake", Kind::Counter, |s| &s.ssl_handshake),
+    ("ssl_connection_error", Kind::Counter, |s| &s.ssl_connection_error),
+    ("ssl_fail_verify_no_cert", Kind::Counter, |s| &s.ssl_fail_verify_no_cert),
+    ("ssl_fail_verify_error", Kind::Counter, |s| &s.ssl_fail_verify_error),
+];
+
+impl Text {
+    /// Everything in `tables`.
+    pub fn tables(&mut self, tables: &Tables) {
+        let clusters: Vec<_> = tables.clusters.iter().map(|(name, block)| (&**name, &**block)).collect();
+        self.fields("envoy_cluster_", "envoy_cluster_name", &CLUSTER, &clusters);
+        self.statuses("envoy_cluster_upstream_rq", "envoy_cluster_name", &clusters, |s| &s.rq_status);
+        self.times("envoy_cluster_upstream_rq_time", "envoy_cluster_name", &clusters, |s| &s.rq_time);
+
+        let http: Vec<_> = tables.http.iter().map(|(name, block)| (&**name, &**block)).collect();
+        let prefix = "envoy_http_conn_manager_prefix";
+        self.fields("envoy_http_", prefix, &HTTP, &http);
+        self.statuses("envoy_http_downstream_rq", prefix, &http, |s| &s.rq_status);
+        self.times("envoy_http_downstream_rq_time", prefix, &http, |s| &s.rq_time);
+
+        let listeners: Vec<_> = tables.listeners.iter().map(|(name, block)| (&**name, &**block)).collect();
+        self.fields("envoy_listener_", "envoy_listener_address", &LISTENER, &listeners);
+    }
+
+    /// One gauge without tags.
+    pub fn gauge(&mut self, name: &str, value: u64) {
+        let _ = writeln!(self.out, "# TYPE {name} gauge\n{name}{{}} {value}");
+    }
+
+    /// One gauge or counter family with a value for each tag value.
+    pub fn family<'a>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        tag: &str,
+        values: impl Iterator<Item = (&'a str, u64)>,
+    ) {
+        let _ = writeln!(self.out, "# TYPE {name} {kind}");
+        for (label, value) in values {
+            let _ = writeln!(self.out, "{name}{{{tag}=\"{}\"}} {value}", Escaped(label));
+        }
+    }
+
+    /// The text.
+    pub fn into_string(self) -> String {
+        self.out
+    }
+
+    fn fields<T: Default>(
+        &mut self,
+        prefix: &str,
+        tag: &str,
+        fields: &[Field<T>],
+        blocks: &[(&str, &PerWorker<T>)],
+    ) {
+        for (name, kind, cell) in fields {
+            let kind = match kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+            };
+            let values = blocks.iter().map(|(label, block)| (*label, block.sum(|s| cell(s).get())));
+            self.family(&format!("{prefix}{name}"), kind, tag, values);
+        }
+    }
+
+    fn statuses<T: Default>(
+        &mut self,
+        name: &str,
+        tag: &str,
+        blocks: &[(&str, &PerWorker<T>)],
+        statuses: fn(&T) -> &StatusCounts,
+    ) {
+        let mut by_code = format!("# TYPE {name} counter\n");
+        let mut by_class = format!("# TYPE {name}_xx counter\n");
+        for (label, block) in blocks {
+            let label = Escaped(label);
+            let mut codes = std::collections::BTreeMap::<u16, u64>::new();
+            for (code, count) in block.iter().flat_map(|s| statuses(s).counts()) {
+                *codes.entry(code).or_default() += count;
+            }
+            let mut classes = [0; 6];
+            for (code, count) in codes {
+                let _ = writeln!(by_code, "{name}{{{tag}=\"{label}\",envoy_response_code=\"{code}\"}} {count}");
+                classes[usize::from(code / 100).min(5)] += count;
+            }
+            for (class, count) in classes.iter().enumerate().skip(1).filter(|(_, count)| **count > 0) {
+                let _ = writeln!(
+                    by_class,
+                    "{name}_xx{{{tag}=\"{label}\",envoy_response_code_class=\"{class}\"}} {count}"
+                );
+            }
+        }
+        self.out.push_str(&by_code);
+        self.out.push_str(&by_class);
+    }
+
+    fn times<T: Default>(
+        &mut self,
+        name: &str,
+        tag: &str,
+        blocks: &[(&str, &PerWorker<T>)],
+        histogram: fn(&T) -> &Histogram,
+    ) {
+        let _ = writeln!(self.out, "# TYPE {name} histogram");
+        for (label, block) in blocks {
+            let label = Escaped(label);
+            let mut merged = Merged::default();
+            block.iter().for_each(|s| histogram(s).merge_into(&mut merged));
+            if merged.count() == 0 {
+                continue;
+            }
+            let mut cumulative = 0;
+            for (bound, count) in BOUNDS_MS.iter().zip(merged.buckets) {
+                cumulative += count;
+                let _ = writeln!(self.out, "{name}_bucket{{{tag}=\"{label}\",le=\"{bound}\"}} {cumulative}");
+            }
+            let count = merged.count();
+            let sum_ms = merged.sum_us as f64 / 1000.0;
+            let _ = writeln!(self.out, "{name}_bucket{{{tag}=\"{label}\",le=\"+Inf\"}} {count}");
+            let _ = writeln!(self.out, "{name}_sum{{{tag}=\"{label}\"}} {sum_ms}");
+            let _ = writeln!(self.out, "{name}_count{{{tag}=\"{label}\"}} {count}");
+        }
+    }
+}
+
+/// A label value with what Prometheus wants escaped.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::registry::Registry;
+    use std::time::Duration;
+
+    #[test]
+    fn names_and_tags_are_envoys() {
+        let registry = Registry::new(2);
+        let cluster = registry.cluster(&"a\"b".into());
+        for worker in 0..2 {
+            cluster.of(worker).rq_total.inc();
+            cluster.of(worker).rq_status.inc(503);
+            cluster.of(worker).rq_time.record(Duration::from_millis(3));
+        }
+        let listener = registry.listener("127.0.0.1:80");
+        listener.of(0).cx_total.inc();
+        let mut text = Text::default();
+        text.tables(&registry.tables());
+        let text = text.into_string();
+        for line in [
+            "envoy_cluster_upstream_rq_total{envoy_cluster_name=\"a\\\"b\"} 2",
+            "envoy_cluster_upstream_rq{envoy_cluster_name=\"a\\\"b\",envoy_response_code=\"503\"} 2",
+            "envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"a\\\"b\",envoy_response_code_class=\"5\"} 2",
+            "envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name=\"a\\\"b\",le=\"1\"} 0",
+            "envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name=\"a\\\"b\",le=\"5\"} 2",
+            "envoy_cluster_upstream_rq_time_sum{envoy_cluster_name=\"a\\\"b\"} 6",
+            "envoy_listener_downstream_cx_total{envoy_listener_address=\"127.0.0.1_80\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! All blocks of cells by name. A name is forgotten when no configuration uses it any more.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ripstop_model::Name;
+
+use super::cluster::ClusterStats;
+use super::http::HttpStats;
+use super::listener::ListenerStats;
+use super::per_worker::PerWorker;
+
+/// Every block there is. Only configuration changes and scrapes lock it, never a request.
+#[derive(Debug)]
+pub struct Registry {
+    workers: usize,
+    tables: Mutex<Tables>,
+}
+
+/// The blocks by kind and name.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// By cluster name.
+    pub clusters: BTreeMap<Name, Arc<PerWorker<ClusterStats>>>,
+    /// By stat prefix.
+    pub http: BTreeMap<Name, Arc<PerWorker<HttpStats>>>,
+    /// By address, as Envoy writes it: `127.0.0.1_80`.
+    pub listeners: BTreeMap<Name, Arc<PerWorker<ListenerStats>>>,
+}
+
+impl Registry {
+    /// An empty registry for so many workers.
+    pub fn new(workers: usize) -> Registry {
+        Registry { workers, tables: Mutex::default() }
+    }
+
+    /// How many workers count.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The block of a cluster.
+    pub fn cluster(&self, name: &Name) -> Arc<PerWorker<ClusterStats>> {
+        block(&mut self.tables().clusters, name, self.workers)
+    }
+
+    /// The block of a connection manager.
+    pub fn http(&self, stat_prefix: &Name) -> Arc<PerWorker<HttpStats>> {
+        block(&mut self.tables().http, stat_prefix, self.workers)
+    }
+
+    /// The block of a listener.
+    pub fn listener(&self, address: &str) -> Arc<PerWorker<ListenerStats>> {
+        block(&mut self.tables().listeners, &address.replace(':', "_").into(), self.workers)
+    }
+
+    /// Forgets the blocks that nobody but the registry holds.
+    pub fn forget_unused(&self) {
+        let mut tables = self.tables();
+        tables.clusters.retain(|_, block| Arc::strong_count(block) > 1);
+        tables.http.retain(|_, block| Arc::strong_count(block) > 1);
+        tables.listeners.retain(|_, block| Arc::strong_count(block) > 1);
+    }
+
+    /// The blocks, for a scrape.
+    pub fn tables(&self) -> MutexGuard<'_, Tables> {
+        // Maps of handles are whole after a panic elsewhere.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn block<T: Default>(
+    table: &mut BTreeMap<Name, Arc<PerWorker<T>>>,
+    name: &Name,
+    workers: usize,
+) -> Arc<PerWorker<T>> {
+    table.entry(name.clone()).or_insert_with(|| Arc::new(PerWorker::new(workers))).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_lives_as_long_as_it_is_used() {
+        let registry = Registry::new(2);
+        let cluster = registry.cluster(&"a".into());
+        cluster.of(0).rq_total.inc();
+        registry.cluster(&"a".into()).of(1).rq_total.inc();
+        assert_eq!(cluster.sum(|c| c.rq_total.get()), 2);
+        registry.forget_unused();
+        assert_eq!(registry.tables().clusters.len(), 1);
+        drop(cluster);
+        registry.forget_unused();
+        assert!(registry.tables().clusters.is_empty());
+    }
+}

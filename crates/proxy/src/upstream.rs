@@ -1,0 +1,7 @@
+//! Connections to endpoints: making them, keeping them, and sending a request over one.
+
+pub mod connect;
+pub mod error;
+pub mod lease;
+pub mod pool;
+pub mod shared_connect;

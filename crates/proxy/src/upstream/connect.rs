@@ -1,0 +1,165 @@
+//! Makes one connection to an endpoint: TCP, TLS where the cluster wants it, HTTP on top.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_policy::host::{ActiveConnection, Host};
+use ripstop_policy::limits::Permit;
+use ripstop_runtime::socket;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::error::ConnectError;
+use crate::generation::cluster::ActiveCluster;
+use crate::http::local_exec::LocalExec;
+use crate::http::request_body::RequestBody;
+
+/// Bytes of HTTP/2 flow control for one stream and for a connection: what a slow reader can make us hold.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// See [`STREAM_WINDOW_BYTES`].
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Largest buffer of an HTTP/1 connection in one direction.
+pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+
+/// A silent HTTP/2 peer is pinged after this long …
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// … and given up after this long without an answer.
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A new connection; its other half runs on the worker until it is closed.
+pub enum Connected {
+    /// One request at a time.
+    Http1(http1::SendRequest<RequestBody>),
+    /// Many requests at a time.
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// A connection over which bytes can be sent.
+pub enum Transport {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What lasts as long as a connection.
+struct Open {
+    cluster: Arc<ActiveCluster>,
+    worker: usize,
+    _permit: Permit,
+    _host: ActiveConnection,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.cluster.lasting.stats.of(self.worker).cx_active.dec();
+    }
+}
+
+/// Connects within the cluster's connect timeout and counts the outcome.
+pub async fn connect(
+    worker: usize,
+    cluster: &Arc<ActiveCluster>,
+    host: &Arc<Host>,
+    permit: Permit,
+) -> Result<Connected, ConnectError> {
+    let stats = cluster.lasting.stats.of(worker);
+    stats.cx_total.inc();
+    stats.cx_active.inc();
+    let open = Open { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
+    let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
+        let transport = transport(cluster, host).await?;
+        handshake(transport, cluster.config.protocol, open).await
+    });
+    let connected = connected.await.unwrap_or(Err(ConnectError::Timeout));
+    match &connected {
+        Ok(Connected::Http1(_)) => stats.cx_http1_total.inc(),
+        Ok(Connected::Http2(_)) => stats.cx_http2_total.inc(),
+        Err(error) => {
+            stats.cx_connect_fail.inc();
+            if matches!(error, ConnectError::Timeout) {
+                stats.cx_connect_timeout.inc();
+            }
+            host.totals.cx_connect_fail.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tracing::debug!(cluster = %cluster.name(), host = %host.address(), %error, "cannot connect");
+        }
+    }
+    connected
+}
+
+/// Connects without any HTTP.
+pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport, ConnectError> {
+    let address = host.address().as_socket();
+    let address = address.ok_or_else(|| ConnectError::Address(host.address().to_string()))?;
+    let stream = socket::connect(address).await.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
+    let Some(tls) = &cluster.tls else { return Ok(Transport::Plain(stream)) };
+    let stream = TlsConnector::from(tls.config.clone())
+        .connect(tls.server_name.clone(), stream)
+        .await
+        .map_err(|error| ConnectError::Tls(Arc::new(error)))?;
+    Ok(Transport::Tls(Box::new(stream)))
+}
+
+async fn handshake(
+    transport: Transport,
+    protocol: UpstreamProtocol,
+    open: Open,
+) -> Result<Connected, ConnectError> {
+    match transport {
+        Transport::Plain(stream) => match protocol {
+            UpstreamProtocol::Http2 => http2(stream, open).await,
+            UpstreamProtocol::Http1 | UpstreamProtocol::Auto => http1(stream, open).await,
+        },
+        Transport::Tls(stream) => {
+            let agreed_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            match protocol {
+                UpstreamProtocol::Http2 => http2(stream, open).await,
+                UpstreamProtocol::Auto if agreed_http2 => http2(stream, open).await,
+                UpstreamProtocol::Http1 | UpstreamProtocol::Auto => http1(stream, open).await,
+            }
+        }
+    }
+}
+
+async fn http1<T>(io: T, open: Open) -> Result<Connected, ConnectError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(HTTP1_BUFFER_BYTES)
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    tokio::task::spawn_local(async move {
+        // How it ended is learned by whoever has a request on it.
+        let _ = connection.await;
+        drop(open);
+    });
+    Ok(Connected::Http1(sender))
+}
+
+async fn http2<T>(io: T, open: Open) -> Result<Connected, ConnectError>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (sender, connection) = http2::Builder::new(LocalExec)
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .handshake(TokioIo::new(io))
+        .await
+        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    tokio::task::spawn_local(async move {
+        let _ = connection.await;
+        drop(open);
+    });
+    Ok(Connected::Http2(sender))
+}

@@ -1,0 +1,104 @@
+//! Why an endpoint could not be reached or did not answer.
+
+use std::sync::Arc;
+
+use hyper::Error as HyperError;
+use ripstop_policy::limits::Overflow;
+use ripstop_policy::retry::AttemptOutcome;
+
+use crate::error::ProxyError;
+use crate::http::request_body::{RequestBody, RequestBodyError};
+
+/// No connection to be had. Cheap to clone: everybody who waited for the connection gets one.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A limit is reached.
+    #[error("{0}")]
+    Overflow(Overflow),
+    /// It took too long.
+    #[error("no connection within the connect timeout")]
+    Timeout,
+    /// The kernel says no.
+    #[error("connect: {0}")]
+    Tcp(Arc<std::io::Error>),
+    /// The TLS handshake failed, most likely because the peer is not who it should be.
+    #[error("TLS handshake: {0}")]
+    Tls(Arc<std::io::Error>),
+    /// The HTTP/2 handshake failed.
+    #[error("HTTP handshake: {0}")]
+    Http(Arc<HyperError>),
+    /// The address is of a kind that cannot be connected to.
+    #[error("{0} cannot be connected to")]
+    Address(String),
+}
+
+impl ConnectError {
+    /// What becomes of the request if nothing better turns up.
+    pub fn proxy_error(&self) -> ProxyError {
+        match self {
+            ConnectError::Overflow(_) => ProxyError::Overflow,
+            ConnectError::Timeout => ProxyError::ConnectTimeout,
+            ConnectError::Tls(_) => ProxyError::TlsFailure,
+            ConnectError::Tcp(_) | ConnectError::Http(_) | ConnectError::Address(_) => ProxyError::ConnectFailure,
+        }
+    }
+}
+
+/// A request that got no answer.
+pub struct SendError {
+    /// How the try ended.
+    pub outcome: AttemptOutcome,
+    /// What becomes of the request if nothing better turns up.
+    pub proxy_error: ProxyError,
+    /// A part of the request may have reached the upstream.
+    pub request_sent: bool,
+    /// The body, where it was not touched.
+    pub body: Option<RequestBody>,
+    /// For the debug log.
+    pub cause: HyperError,
+}
+
+impl SendError {
+    /// Reads it off hyper's error; `unsent` is the request where hyper gave it back.
+    pub fn new(cause: HyperError, unsent: Option<http::Request<RequestBody>>) -> SendError {
+        let http2 = reason(&cause);
+        let refused = http2.is_some_and(|error| error.refused);
+        let (outcome, proxy_error) = if client_gone(&cause) {
+            (AttemptOutcome::Reset, ProxyError::ClientGone)
+        } else if refused {
+            (AttemptOutcome::RefusedStream, ProxyError::UpstreamReset)
+        } else if http2.is_some_and(|error| error.stream_reset) {
+            (AttemptOutcome::Reset, ProxyError::UpstreamReset)
+        } else if cause.is_parse() {
+            (AttemptOutcome::Reset, ProxyError::UpstreamProtocol)
+        } else {
+            (AttemptOutcome::Reset, ProxyError::UpstreamClosed)
+        };
+        let request_sent = unsent.is_none() && !refused;
+        SendError { outcome, proxy_error, request_sent, body: unsent.map(http::Request::into_body), cause }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Http2Error {
+    /// The upstream has certainly not processed the stream.
+    refused: bool,
+    stream_reset: bool,
+}
+
+/// What HTTP/2 says about the end of the stream. A stream that GOAWAY ends is one beyond the last that the peer looked
+/// at (RFC 9113 §6.8).
+fn reason(error: &HyperError) -> Option<Http2Error> {
+    let http2 = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>())?;
+    let refused = http2.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let went_away = http2.is_go_away() && http2.is_remote();
+    Some(Http2Error { refused: http2.is_remote() && refused || went_away, stream_reset: http2.is_reset() })
+}
+
+fn client_gone(error: &HyperError) -> bool {
+    causes(error).any(|cause| matches!(cause.downcast_ref(), Some(RequestBodyError::Client(_))))
+}
+
+fn causes(error: &HyperError) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+}

@@ -1,0 +1,228 @@
+//! The connections of one worker to the endpoints of one cluster.
+//!
+//! HTTP/1: a connection serves one request at a time; idle ones are taken last in, first out, so that surplus ones grow
+//! old and are closed. HTTP/2: one connection for each endpoint, and another when its streams run out. The number of
+//! connections is limited over all workers by [`ripstop_policy::limits::ClusterLimits`].
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::{http1, http2};
+use ripstop_model::Address;
+use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_policy::host::Host;
+use tokio::sync::Notify;
+
+use super::connect::{Connected, connect};
+use super::error::ConnectError;
+use super::lease::{Http1Lease, Http2Lease, Lease, StreamCount};
+use super::shared_connect::SharedConnect;
+use crate::generation::cluster::ActiveCluster;
+use crate::http::request_body::RequestBody;
+
+/// Streams on one HTTP/2 connection before another one is opened.
+const MAX_STREAMS: u32 = 128;
+
+/// Idle HTTP/1 connections kept for one endpoint.
+const MAX_IDLE_PER_HOST: usize = 1024;
+
+/// How often a request that waits for a connection of the cluster looks again whether another worker has let one go.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Connections that can be used again, by endpoint.
+#[derive(Default)]
+pub struct Pools {
+    hosts: RefCell<HashMap<Address, HostPool>>,
+    /// A connection was given back or closed.
+    released: Notify,
+}
+
+#[derive(Default)]
+struct HostPool {
+    idle: Vec<Idle>,
+    shared: Vec<Shared>,
+    connecting: Option<Rc<SharedConnect>>,
+    /// Whether the endpoint chose HTTP/2, where it had the choice.
+    chose_http2: Option<bool>,
+}
+
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    requests: u32,
+    since: Instant,
+}
+
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Rc<Cell<u32>>,
+    requests: Cell<u32>,
+    idle_since: Cell<Instant>,
+}
+
+impl Pools {
+    /// A connection to `host` for one request: one that is there, or a new one.
+    pub async fn lease(
+        self: &Rc<Self>,
+        worker: usize,
+        cluster: &Arc<ActiveCluster>,
+        host: &Arc<Host>,
+    ) -> Result<Lease, ConnectError> {
+        if let Some(lease) = self.take(cluster, host) {
+            return Ok(lease);
+        }
+        let limits = &cluster.lasting.limits;
+        let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
+        loop {
+            if self.multiplexes(cluster, host) {
+                self.connecting(worker, cluster, host)?.wait().await?;
+            } else {
+                match limits.try_connection() {
+                    Ok(permit) => {
+                        if let Connected::Http1(sender) = connect(worker, cluster, host, permit).await? {
+                            return Ok(self.http1_lease(cluster, host, sender, 0));
+                        }
+                    }
+                    Err(_) => {
+                        cluster.lasting.stats.of(worker).cx_overflow.inc();
+                        // Ours is woken; one of another worker is found by looking.
+                        let _ = tokio::time::timeout(LOOK_AGAIN, self.released.notified()).await;
+                    }
+                }
+            }
+            if let Some(lease) = self.take(cluster, host) {
+                return Ok(lease);
+            }
+        }
+    }
+
+    /// Whether connections to the endpoint are shared, as far as is known.
+    fn multiplexes(&self, cluster: &ActiveCluster, host: &Host) -> bool {
+        match cluster.config.protocol {
+            UpstreamProtocol::Http1 => false,
+            UpstreamProtocol::Http2 => true,
+            UpstreamProtocol::Auto => {
+                let hosts = self.hosts.borrow();
+                let chose = hosts.get(host.address()).and_then(|pool| pool.chose_http2);
+                chose.unwrap_or(cluster.tls.is_some())
+            }
+        }
+    }
+
+    /// The attempt to connect to `host` that is under way, or a new one.
+    fn connecting(
+        self: &Rc<Self>,
+        worker: usize,
+        cluster: &Arc<ActiveCluster>,
+        host: &Arc<Host>,
+    ) -> Result<Rc<SharedConnect>, ConnectError> {
+        let mut hosts = self.hosts.borrow_mut();
+        let pool = hosts.entry(host.address().clone()).or_default();
+        if let Some(connecting) = &pool.connecting {
+            return Ok(connecting.clone());
+        }
+        let permit = cluster.lasting.limits.try_connection().map_err(ConnectError::Overflow)?;
+        let connecting = Rc::new(SharedConnect::default());
+        pool.connecting = Some(connecting.clone());
+        let (pools, cluster, host, attempt) = (self.clone(), cluster.clone(), host.clone(), connecting.clone());
+        tokio::task::spawn_local(async move {
+            let outcome = connect(worker, &cluster, &host, permit).await;
+            attempt.finish(pools.connected(&host, outcome));
+        });
+        Ok(connecting)
+    }
+
+    /// An attempt to connect is over.
+    fn connected(&self, host: &Host, outcome: Result<Connected, ConnectError>) -> Result<(), ConnectError> {
+        let mut hosts = self.hosts.borrow_mut();
+        let pool = hosts.entry(host.address().clone()).or_default();
+        pool.connecting = None;
+        let now = Instant::now();
+        match outcome? {
+            Connected::Http1(sender) => {
+                pool.chose_http2 = Some(false);
+                pool.idle.push(Idle { sender, requests: 0, since: now });
+            }
+            Connected::Http2(sender) => {
+                pool.chose_http2 = Some(true);
+                pool.shared.push(Shared {
+                    sender,
+                    streams: Rc::default(),
+                    requests: Cell::new(0),
+                    idle_since: Cell::new(now),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection that is there and can take a request.
+    fn take(self: &Rc<Self>, cluster: &ActiveCluster, host: &Host) -> Option<Lease> {
+        let mut hosts = self.hosts.borrow_mut();
+        let pool = hosts.get_mut(host.address())?;
+        let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
+        pool.shared.retain(|shared| {
+            !shared.sender.is_closed() && max_requests.is_none_or(|max| shared.requests.get() < max)
+        });
+        if let Some(shared) = pool.shared.iter().find(|shared| shared.streams.get() < MAX_STREAMS) {
+            let reused = shared.requests.get() > 0;
+            shared.requests.set(shared.requests.get().saturating_add(1));
+            shared.idle_since.set(Instant::now());
+            let streams = StreamCount::begin(&shared.streams);
+            return Some(Lease::Http2(Http2Lease { sender: shared.sender.clone(), streams, reused }));
+        }
+        while let Some(idle) = pool.idle.pop() {
+            if !idle.sender.is_closed() {
+                drop(hosts);
+                return Some(self.http1_lease(cluster, host, idle.sender, idle.requests));
+            }
+        }
+        None
+    }
+
+    fn http1_lease(
+        self: &Rc<Self>,
+        cluster: &ActiveCluster,
+        host: &Host,
+        sender: http1::SendRequest<RequestBody>,
+        requests: u32,
+    ) -> Lease {
+        let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
+        let address = host.address().clone();
+        Lease::Http1(Http1Lease { sender, address, pools: self.clone(), requests, max_requests })
+    }
+
+    /// A connection whose last answer was read to its end.
+    pub(super) fn give_back(&self, lease: Http1Lease) {
+        let worn_out = lease.max_requests.is_some_and(|max| lease.requests >= max);
+        if !lease.sender.is_closed() && !worn_out {
+            let mut hosts = self.hosts.borrow_mut();
+            let pool = hosts.entry(lease.address).or_default();
+            if pool.idle.len() < MAX_IDLE_PER_HOST {
+                pool.idle.push(Idle { sender: lease.sender, requests: lease.requests, since: Instant::now() });
+            }
+        }
+        self.released.notify_one();
+    }
+
+    /// Closes the idle connections to endpoints that are gone.
+    pub fn retain_hosts(&self, keep: impl Fn(&Address) -> bool) {
+        self.hosts.borrow_mut().retain(|address, _| keep(address));
+    }
+
+    /// Closes what has lain idle for longer than `idle_timeout`, and forgets what is closed.
+    pub fn sweep(&self, idle_timeout: Option<Duration>, now: Instant) {
+        let expired = |since: Instant| idle_timeout.is_some_and(|limit| now.duration_since(since) >= limit);
+        self.hosts.borrow_mut().retain(|_, pool| {
+            pool.idle.retain(|idle| !idle.sender.is_closed() && !expired(idle.since));
+            pool.shared.retain(|shared| {
+                let idle = shared.streams.get() == 0 && expired(shared.idle_since.get());
+                !shared.sender.is_closed() && !idle
+            });
+            pool.idle.shrink_to(pool.idle.len() * 2);
+            !pool.idle.is_empty() || !pool.shared.is_empty() || pool.connecting.is_some()
+        });
+    }
+}

@@ -1,0 +1,76 @@
+//! A worker: one thread with a runtime, accept queues, pools and balancers of its own. Nothing in here is
+//! shared with another worker, except through the atomics of a generation.
+
+pub mod cluster;
+pub mod generation;
+pub mod listeners;
+pub mod thread;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use generation::WorkerGeneration;
+
+use crate::generation::Generation;
+
+/// What everything on the thread of a worker shares.
+pub struct Worker {
+    /// 0 for the first.
+    pub id: usize,
+    current: RefCell<Rc<WorkerGeneration>>,
+    rng: RefCell<fastrand::Rng>,
+    connections: Cell<u64>,
+}
+
+impl Worker {
+    /// A worker without configuration.
+    pub fn new(id: usize, seed: u64) -> Rc<Worker> {
+        let empty = WorkerGeneration::new(Arc::new(Generation::empty()), None);
+        Rc::new(Worker {
+            id,
+            current: RefCell::new(Rc::new(empty)),
+            rng: RefCell::new(fastrand::Rng::with_seed(seed)),
+            connections: Cell::new(0),
+        })
+    }
+
+    /// The generation in force. A request takes it once and keeps it to its end.
+    pub fn current(&self) -> Rc<WorkerGeneration> {
+        self.current.borrow().clone()
+    }
+
+    /// Puts a generation in force.
+    pub fn replace(&self, generation: Arc<Generation>) {
+        let previous = self.current();
+        let next = WorkerGeneration::new(generation, Some(&previous));
+        *self.current.borrow_mut() = Rc::new(next);
+    }
+
+    /// The dice. The closure must not ask for them again.
+    pub fn dice<T>(&self, throw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        throw(&mut self.rng.borrow_mut())
+    }
+
+    /// How many client connections are open.
+    pub fn connections(&self) -> u64 {
+        self.connections.get()
+    }
+
+    /// Counts a client connection until the guard is dropped.
+    pub fn begin_connection(self: &Rc<Self>) -> OpenConnection {
+        self.connections.set(self.connections.get() + 1);
+        OpenConnection { worker: self.clone() }
+    }
+}
+
+/// A client connection that is open.
+pub struct OpenConnection {
+    worker: Rc<Worker>,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.connections.set(self.worker.connections.get().saturating_sub(1));
+    }
+}

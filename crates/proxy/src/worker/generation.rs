@@ -1,0 +1,47 @@
+//! A generation as one worker sees it: with the balancers and pools of that worker beside the clusters.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::cluster::WorkerCluster;
+use crate::generation::Generation;
+use crate::generation::cluster::ActiveCluster;
+use crate::generation::slot::ClusterSlot;
+
+/// A [`Generation`] with what one worker adds to it.
+pub struct WorkerGeneration {
+    /// What all workers share.
+    pub shared: Arc<Generation>,
+    /// By slot; made when a request first needs the cluster.
+    clusters: RefCell<Vec<Option<Rc<WorkerCluster>>>>,
+}
+
+impl WorkerGeneration {
+    /// Takes over the pools of the clusters that were in use before.
+    pub fn new(shared: Arc<Generation>, previous: Option<&WorkerGeneration>) -> WorkerGeneration {
+        let mut clusters = vec![None; shared.clusters.len()];
+        if let Some(previous) = previous {
+            for (index, old) in previous.clusters.borrow().iter().enumerate() {
+                let (Some(old), Some(Some(active))) = (old, shared.clusters.get(index)) else { continue };
+                clusters[index] = old.succeed(active);
+            }
+        }
+        WorkerGeneration { shared, clusters: RefCell::new(clusters) }
+    }
+
+    /// The cluster of a slot, if it is there.
+    pub fn cluster(&self, slot: &ClusterSlot, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
+        let active: &Arc<ActiveCluster> = self.shared.cluster(slot)?;
+        let mut clusters = self.clusters.borrow_mut();
+        let place = clusters.get_mut(slot.index())?;
+        Some(place.get_or_insert_with(|| Rc::new(WorkerCluster::new(active.clone(), seed()))).clone())
+    }
+
+    /// Lets go of pooled connections that are of no use any more.
+    pub fn sweep_pools(&self, now: std::time::Instant) {
+        for cluster in self.clusters.borrow().iter().flatten() {
+            cluster.pools.sweep(cluster.active.idle_timeout(), now);
+        }
+    }
+}

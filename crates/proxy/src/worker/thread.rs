@@ -1,0 +1,107 @@
+//! The thread of a worker, and how it is told things.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::Worker;
+use super::listeners::{Listeners, Sockets};
+use crate::generation::Generation;
+
+/// How often pools are looked through for connections that are of no use any more.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Commands that may wait for a worker.
+const QUEUE: usize = 16;
+
+/// What a worker is told.
+enum Command {
+    /// A generation is in force from now on.
+    Generation { generation: Arc<Generation>, sockets: Sockets, done: oneshot::Sender<()> },
+    /// Take no more connections.
+    Drain,
+    /// How many client connections are open?
+    Connections(oneshot::Sender<u64>),
+}
+
+/// A running worker.
+pub struct WorkerThread {
+    commands: mpsc::Sender<Command>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl WorkerThread {
+    /// Starts worker `id`.
+    pub fn start(id: usize, seed: u64) -> std::io::Result<WorkerThread> {
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, run(Worker::new(id, seed), queue));
+        })?;
+        Ok(WorkerThread { commands, thread })
+    }
+
+    /// Puts a generation in force; returns when it is.
+    pub async fn apply(&self, generation: Arc<Generation>, sockets: Sockets) {
+        let (done, applied) = oneshot::channel();
+        let command = Command::Generation { generation, sockets, done };
+        // Either fails only when the worker has ended.
+        if self.commands.send(command).await.is_ok() {
+            let _ = applied.await;
+        }
+    }
+
+    /// Takes no more connections.
+    pub async fn drain(&self) {
+        let _ = self.commands.send(Command::Drain).await;
+    }
+
+    /// How many client connections are open.
+    pub async fn connections(&self) -> u64 {
+        let (answer, count) = oneshot::channel();
+        if self.commands.send(Command::Connections(answer)).await.is_err() {
+            return 0;
+        }
+        count.await.unwrap_or(0)
+    }
+
+    /// Ends the worker and everything on it.
+    pub fn stop(self) {
+        drop(self.commands);
+        if self.thread.join().is_err() {
+            tracing::error!("a worker panicked");
+        }
+    }
+}
+
+async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>) {
+    let mut listeners = Listeners::default();
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let command = tokio::select! {
+            command = queue.recv() => command,
+            _ = sweep.tick() => {
+                worker.current().sweep_pools(Instant::now());
+                continue;
+            }
+        };
+        match command {
+            None => return,
+            Some(Command::Generation { generation, sockets, done }) => {
+                worker.replace(generation);
+                listeners.update(&worker, sockets);
+                // Nobody waits any more when the proxy is ending.
+                let _ = done.send(());
+            }
+            Some(Command::Drain) => listeners.drain(),
+            Some(Command::Connections(answer)) => {
+                let _ = answer.send(worker.connections());
+            }
+        }
+    }
+}
