@@ -11,4 +11,6 @@
 
 pub mod document;
 pub mod resource;
+pub mod source;
+pub mod translate;
 pub mod world;

@@ -7,6 +7,8 @@ pub mod host;
 mod policy;
 mod ports;
 
+pub use ports::LOOPBACK;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

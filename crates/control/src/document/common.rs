@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ripstop_model::Name;
+use ripstop_policy::route::text::FullRegex;
 use ripstop_yaml::{Field, Problems, Reader, Span, join_key};
 
 use crate::resource::{Labels, Origin, TextMatch};
@@ -197,13 +198,10 @@ pub(super) fn text_matches(reader: &Reader<'_>, key: &str, fold: bool) -> BTreeM
 }
 
 fn check_regex(field: &Field<'_>, text: &str) {
-    // Proxies match whole texts, so that is what has to compile.
-    if let Err(error) = regex::Regex::new(&format!("^(?:{text})$")) {
-        let reason = match error {
-            regex::Error::CompiledTooBig(limit) => format!("it is larger than {limit} bytes when compiled"),
-            _ => "RE2 syntax is expected; there are no look-arounds and no back-references".to_owned(),
-        };
-        field.error(format!("`{}` is not a regular expression: {reason}", shorten(text)));
+    // What the proxies will do with it, so that they never refuse what is accepted here.
+    if let Err(error) = FullRegex::compile(&text.into()) {
+        let message = format!("`{}` is not a regular expression: {}", shorten(text), error.why);
+        field.error_with_help(message, "RE2 syntax is expected: no look-arounds, no back-references");
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) 
     let matched = HttpMatch {
         uri,
         ignore_uri_case: reader.bool("ignoreUriCase").unwrap_or(false),
+        scheme: required_text_match(&reader, "scheme"),
         method: required_text_match(&reader, "method"),
         authority: required_text_match(&reader, "authority"),
         headers: text_matches(&reader, "headers", true),
@@ -29,7 +30,6 @@ pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) 
         origin: decoder.origin(&reader),
     };
     reader.str("name");
-    reader.known_but_unsupported("scheme", "requests of every scheme match");
     reader.known_but_unsupported("statPrefix", "routes have no statistics of their own");
     reader.finish();
     Some(matched)

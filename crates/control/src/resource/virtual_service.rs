@@ -66,6 +66,8 @@ pub struct HttpMatch {
     pub uri: Option<TextMatch>,
     /// The path is compared without case.
     pub ignore_uri_case: bool,
+    /// Condition on the scheme.
+    pub scheme: Option<TextMatch>,
     /// Condition on the method.
     pub method: Option<TextMatch>,
     /// Condition on the host.

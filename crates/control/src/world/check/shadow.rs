@@ -37,7 +37,8 @@ impl HttpMatch {
             None => true,
             Some(own) => other.uri.as_ref().is_some_and(|uri| uri_covers(own, uri, self, other)),
         };
-        uri && text_covers(self.method.as_ref(), other.method.as_ref())
+        uri && text_covers(self.scheme.as_ref(), other.scheme.as_ref())
+            && text_covers(self.method.as_ref(), other.method.as_ref())
             && text_covers(self.authority.as_ref(), other.authority.as_ref())
             && contains(&other.headers, &self.headers)
             && contains(&other.without_headers, &self.without_headers)

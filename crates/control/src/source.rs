@@ -1,0 +1,74 @@
+//! Where documents come from, and what is in force when they change.
+
+mod files;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ripstop_yaml::{Problem, Severity};
+
+use crate::document;
+use crate::world::World;
+
+pub use files::{MAX_FILES, read};
+pub use watch::{Watch, WatchError, watch};
+
+/// What is in force, and what was refused since.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The last good world.
+    pub world: Arc<World>,
+    /// Warnings about it.
+    pub warnings: Vec<Problem>,
+    /// Why the documents as they now are do not replace it; empty if they are what is in force.
+    pub refused: Vec<Problem>,
+}
+
+impl State {
+    /// A world that has just been loaded.
+    pub fn new(world: World, warnings: Vec<Problem>) -> State {
+        State { world: Arc::new(world), warnings, refused: Vec::new() }
+    }
+
+    /// The state after loading again; `None` if nothing has changed.
+    fn after(&self, loaded: Result<(World, Vec<Problem>), Vec<Problem>>) -> Option<State> {
+        match loaded {
+            Ok((world, warnings)) if world == *self.world => {
+                let changed = warnings != self.warnings || !self.refused.is_empty();
+                changed.then(|| State { world: self.world.clone(), warnings, refused: Vec::new() })
+            }
+            Ok((world, warnings)) => Some(State::new(world, warnings)),
+            Err(refused) if refused == self.refused => None,
+            Err(refused) => Some(State { refused, ..self.clone() }),
+        }
+    }
+}
+
+/// Reads all documents below `paths` and makes a world of them; with it come warnings, in the order of the files.
+///
+/// # Errors
+/// Every problem of every file, the warnings among them, if at least one is an error.
+pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
+    let sources = read(paths)?;
+    let (mut resources, mut problems) = (Vec::new(), Vec::new());
+    for source in &sources {
+        let (decoded, found) = document::decode(source);
+        resources.extend(decoded);
+        problems.extend(found);
+    }
+    // With a document missing, half of what refers to it would look wrong.
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(problems);
+    }
+    match World::build(resources) {
+        Ok((world, warnings)) => {
+            problems.extend(warnings);
+            Ok((world, problems))
+        }
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
