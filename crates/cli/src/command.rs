@@ -1,0 +1,73 @@
+//! The subcommands: what can be written on the command line. Each has a file of its own, which also runs it.
+
+pub mod control;
+pub mod exec_child;
+pub mod guard;
+pub mod proxy;
+pub mod up;
+pub mod validate;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// A service mesh in one binary: gateway, sidecars, control plane and certificate authority
+///
+/// Start with `ripstop up`: it brings a whole mesh up on this machine, without root, containers or Kubernetes.
+#[derive(Debug, Parser)]
+#[command(name = "ripstop", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::UpArgs),
+    Validate(validate::ValidateArgs),
+    Control(control::ControlArgs),
+    Proxy(proxy::ProxyArgs),
+    #[command(hide = true)]
+    ExecChild(exec_child::ExecChildArgs),
+    /// Kill what a killed `ripstop up` left behind
+    #[command(hide = true)]
+    Guard,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// With what to tell the person who asked.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Up(args) => up::run(args),
+            Command::Validate(args) => validate::run(&args),
+            Command::Control(args) => control::run(args),
+            Command::Proxy(args) => proxy::run(args),
+            Command::ExecChild(args) => exec_child::run(&args),
+            Command::Guard => guard::run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_what_is_for_people_is_shown() {
+        let help = Cli::command().render_long_help().to_string();
+        for shown in ["up ", "validate ", "control ", "proxy "] {
+            assert!(help.contains(&format!("\n  {shown}")), "{help}");
+        }
+        assert!(!help.contains("exec-child") && !help.contains("guard"), "{help}");
+    }
+}

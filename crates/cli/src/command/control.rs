@@ -1,0 +1,41 @@
+//! `ripstop control`: the control plane in the foreground.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Failure;
+
+/// Run the control plane: configuration, certificates and API for the proxies of a mesh
+///
+/// Reads the documents of the mesh, serves them as xDS v3 over gRPC, signs workload certificates, and answers a JSON API.
+/// Watches the documents: an edit takes effect at once, an invalid one is refused and the last good ones stay in force.
+/// Normally started by `ripstop up`.
+#[derive(Debug, Args)]
+pub struct ControlArgs {
+    /// Documents of the mesh: YAML files, or directories of them
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE_OR_DIR")]
+    config: Vec<PathBuf>,
+    /// Directory for the authority's keys and the administrator's socket
+    #[arg(long, value_name = "DIR")]
+    state_dir: PathBuf,
+    /// Where proxies connect, for instance 127.0.0.1:15012
+    #[arg(long, value_name = "IP:PORT")]
+    xds_listen: SocketAddr,
+    /// Where the JSON API listens, for instance 127.0.0.1:15014
+    #[arg(long, value_name = "IP:PORT")]
+    api_listen: SocketAddr,
+    /// Trust domain, if not the one that the Mesh document names
+    #[arg(long, value_name = "DOMAIN")]
+    trust_domain: Option<String>,
+    /// What is logged to standard error: trace, debug, info, warn, error or off
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+pub fn run(args: ControlArgs) -> Result<(), Failure> {
+    ripstop_runtime::telemetry::start_log(&args.log_level).map_err(Failure::new)?;
+    Err(Failure::new(format_args!("{args:?}")))
+}

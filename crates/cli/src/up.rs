@@ -1,0 +1,204 @@
+//! `ripstop up`: a whole mesh on this machine, from its documents to a table of what runs, and everything stopped at the end.
+//!
+//! ```text
+//! documents ─▶ plan ─▶ ports free? ─▶ build ─▶ guard ─▶ control plane ─▶ proxies ─▶ applications ─▶ table
+//!                                                └── every process: own group, told to the guard, kept by the supervisor
+//! ```
+//!
+//! The mesh itself lives in the processes that are started; nothing of it is in here.
+
+pub mod addresses;
+pub mod build;
+pub mod env;
+pub mod guard;
+pub mod job;
+pub mod jobs;
+pub mod log;
+pub mod plan;
+pub mod port_holder;
+pub mod ports;
+pub mod process;
+pub mod readiness;
+pub mod request;
+pub mod signals;
+pub mod state_dir;
+pub mod supervisor;
+pub mod table;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ripstop_control::resource::Resource;
+use tokio::sync::mpsc;
+
+use crate::failure::Failure;
+use crate::terminal::{Terminal, Tone};
+use crate::up::guard::Guard;
+use crate::up::job::{Job, StartFailure};
+use crate::up::jobs::Jobs;
+use crate::up::plan::Plan;
+use crate::up::process::Launcher;
+use crate::up::signals::Signals;
+use crate::up::state_dir::StateDir;
+use crate::up::supervisor::{Event, Fleet};
+
+/// A mesh that is about to be brought up.
+#[derive(Debug)]
+pub struct Up {
+    /// Where progress and the table go.
+    pub terminal: Terminal,
+    /// The documents, absolute paths.
+    pub documents: Vec<PathBuf>,
+    /// What is written in them.
+    pub resources: Vec<Resource>,
+    /// What follows from that.
+    pub plan: Plan,
+    /// Locked for this run.
+    pub state: StateDir,
+}
+
+impl Up {
+    /// Runs the mesh until a signal ends it. Returns when nothing is left.
+    ///
+    /// # Errors
+    /// When something cannot be started; everything else is stopped again then.
+    pub async fn run(self, mut signals: Signals) -> Result<(), Failure> {
+        let began = Instant::now();
+        ports::check(&self.plan.claims)?;
+        let executable = process::own_executable()
+            .map_err(|error| Failure::new(format_args!("cannot find this program's own file: {error}")))?;
+        let guard = Guard::start(&executable)
+            .map_err(|error| Failure::new(format_args!("cannot start the guard process: {error}")))?;
+        let launcher = Arc::new(Launcher { executable: executable.clone(), guard });
+        let (mut fleet, mut events) = Fleet::new(Arc::clone(&launcher));
+        let outcome = tokio::select! {
+            outcome = self.start_and_watch(&executable, &launcher, &mut fleet, &mut events, began) => outcome,
+            () = signals.next() => Ok(()),
+        };
+        drop(events);
+        self.terminal.line(&self.terminal.paint(Tone::Faint, "\nStopping ... (Ctrl-C again kills at once)"));
+        fleet.stop(signals.next()).await;
+        launcher.guard.dismiss();
+        self.terminal.line("stopped");
+        outcome
+    }
+
+    async fn start_and_watch(
+        &self,
+        executable: &Path,
+        launcher: &Arc<Launcher>,
+        fleet: &mut Fleet,
+        events: &mut mpsc::Receiver<Event>,
+        began: Instant,
+    ) -> Result<(), Failure> {
+        if !self.plan.mesh.build.is_empty() {
+            let step = self.step("Building the applications ...");
+            build::run(&self.plan.mesh.build, launcher, &self.state).await?;
+            step.done();
+        }
+        let jobs = Jobs { executable, state: &self.state, documents: &self.documents, plan: &self.plan };
+        let instances = &self.plan.instances;
+        let mut identities = HashMap::new();
+        let control = vec![jobs.control()];
+        self.start("Starting the control plane ...", control, fleet, events, &mut identities).await?;
+        let proxies = instances.iter().filter_map(|instance| jobs.proxy(instance)).collect();
+        self.start("Starting the proxies ...", proxies, fleet, events, &mut identities).await?;
+        let apps = instances.iter().filter_map(|instance| jobs.app(instance)).collect();
+        self.start("Starting the applications ...", apps, fleet, events, &mut identities).await?;
+
+        let tries = addresses::tries(&self.plan, &self.resources);
+        let ready = format!("The mesh is up ({}).", seconds(began.elapsed()));
+        self.terminal.line(&self.terminal.paint(Tone::Good, &ready));
+        self.terminal.line(&table::render(&self.terminal, &self.plan, &identities, &tries, &self.state));
+        while let Some(event) = events.recv().await {
+            self.tell(&event);
+        }
+        Ok(())
+    }
+
+    /// Starts these processes at the same time and waits until all are ready.
+    async fn start(
+        &self,
+        what: &str,
+        jobs: Vec<Job>,
+        fleet: &mut Fleet,
+        events: &mut mpsc::Receiver<Event>,
+        identities: &mut HashMap<String, String>,
+    ) -> Result<(), Failure> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let step = self.step(what);
+        let mut waiting = jobs.len();
+        jobs.into_iter().for_each(|job| fleet.launch(job));
+        while waiting > 0 {
+            match events.recv().await {
+                Some(Event::Ready { name, spiffe_id }) => {
+                    waiting -= 1;
+                    identities.extend(spiffe_id.map(|id| (name, id)));
+                }
+                Some(Event::Failed(failure)) => return Err(start_failed(&failure)),
+                Some(event) => self.tell(&event),
+                None => return Err(Failure::new("the processes of the mesh cannot be watched")),
+            }
+        }
+        step.done();
+        Ok(())
+    }
+
+    /// Says what happened to a process while the mesh runs.
+    fn tell(&self, event: &Event) {
+        let terminal = &self.terminal;
+        match event {
+            Event::Ended(failure) => {
+                terminal.line(&terminal.paint(Tone::Warning, &format!("{failure}; restarting it")));
+                terminal.line(&log_excerpt(failure));
+            }
+            Event::RestartFailed(failure) => {
+                terminal.line(&terminal.paint(Tone::Bad, &format!("{failure}; trying again")));
+                terminal.line(&log_excerpt(failure));
+            }
+            Event::Restarted { name } => {
+                terminal.line(&terminal.paint(Tone::Good, &format!("{name} is ready again")));
+            }
+            Event::Ready { .. } | Event::Failed(_) => {}
+        }
+    }
+
+    fn step(&self, what: &str) -> Step<'_> {
+        self.terminal.line(what);
+        Step { terminal: &self.terminal, began: Instant::now() }
+    }
+}
+
+/// A step of starting, with the time it took.
+struct Step<'a> {
+    terminal: &'a Terminal,
+    began: Instant,
+}
+
+impl Step<'_> {
+    fn done(self) {
+        let text = format!("  ready after {}", seconds(self.began.elapsed()));
+        self.terminal.line(&self.terminal.paint(Tone::Faint, &text));
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+fn start_failed(failure: &StartFailure) -> Failure {
+    Failure::new(format_args!("{failure}\n{}", log_excerpt(failure)))
+}
+
+fn log_excerpt(failure: &StartFailure) -> String {
+    let path = failure.log_file.display();
+    if failure.log_lines.is_empty() {
+        return format!("  it wrote nothing to {path}");
+    }
+    let lines: Vec<String> = failure.log_lines.iter().map(|line| format!("  | {line}")).collect();
+    format!("  the end of {path}:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,156 @@
+//! One process of the mesh as `up` keeps it: how it is started, every time anew, and when it counts as ready.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::up::log;
+use crate::up::process::{CommandLine, Launcher, Running, SharedLog, describe_status};
+use crate::up::readiness::{DEADLINE, Readiness};
+use crate::up::request::{self, Server};
+use crate::up::state_dir::write_private;
+
+/// Lines of a log that are shown when its process fails.
+pub const SHOWN_LOG_LINES: usize = 20;
+
+/// Parts of the mesh, in the order in which they are stopped: first what lets requests in, last what others depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Proxies at the edge.
+    Gateway,
+    /// Applications.
+    App,
+    /// Proxies beside applications.
+    Sidecar,
+    /// The control plane.
+    Control,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Stage; 4] = [Stage::Gateway, Stage::App, Stage::Sidecar, Stage::Control];
+}
+
+/// A process to run and keep.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Unique, for people: `user-1.app`.
+    pub name: String,
+    /// When it is stopped.
+    pub stage: Stage,
+    /// What to run.
+    pub command: CommandLine,
+    /// When it is ready.
+    pub readiness: Readiness,
+    /// The token it needs before each start.
+    pub token: Option<TokenRequest>,
+    /// Where its output goes.
+    pub log_file: PathBuf,
+}
+
+/// A join token to fetch from the control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The control plane's socket.
+    pub control: Server,
+    /// Namespace of the workload.
+    pub namespace: String,
+    /// The workload that will present the token.
+    pub workload: String,
+    /// Where the proxy reads it.
+    pub file: PathBuf,
+}
+
+/// A process that has become ready.
+#[derive(Debug)]
+pub struct Started {
+    /// The process.
+    pub running: Running,
+    /// Identity that its token stands for.
+    pub spiffe_id: Option<String>,
+}
+
+/// A process that did not become ready, with what it said last.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {reason}")]
+pub struct StartFailure {
+    /// Which one.
+    pub name: String,
+    /// Why, as a predicate: `ended with status 1`.
+    pub reason: String,
+    /// Its whole output.
+    pub log_file: PathBuf,
+    /// The end of it.
+    pub log_lines: Vec<String>,
+}
+
+impl Job {
+    /// Starts the process and waits until it is ready.
+    ///
+    /// # Errors
+    /// When there is no token, it ends, or is not ready in time; it does not run any more then.
+    pub async fn start(&self, launcher: &Arc<Launcher>, log: &SharedLog) -> Result<Started, StartFailure> {
+        let spiffe_id = match &self.token {
+            Some(request) => Some(request.fetch().await.map_err(|reason| self.failure(reason))?),
+            None => None,
+        };
+        let mut running = launcher
+            .spawn(&self.command, log)
+            .map_err(|error| self.failure(format!("cannot be started: {error}")))?;
+        let reason = tokio::select! {
+            status = running.wait() => describe_status(&status),
+            ready = self.readiness.wait(DEADLINE) => match ready {
+                Ok(()) => return Ok(Started { running, spiffe_id }),
+                Err(error) => format!("is {error}"),
+            },
+        };
+        running.stop(Duration::ZERO).await;
+        Err(self.failure(reason))
+    }
+
+    /// The end of its output so far.
+    pub fn last_lines(&self) -> Vec<String> {
+        log::tail(&self.log_file, SHOWN_LOG_LINES)
+    }
+
+    fn failure(&self, reason: String) -> StartFailure {
+        StartFailure {
+            name: self.name.clone(),
+            reason,
+            log_file: self.log_file.clone(),
+            log_lines: self.last_lines(),
+        }
+    }
+}
+
+impl TokenRequest {
+    /// Fetches a token, writes it where the proxy reads it, and returns the identity it stands for.
+    async fn fetch(&self) -> Result<String, String> {
+        let Self { control, namespace, workload, file } = self;
+        let question = json!({"namespace": namespace, "workload": workload});
+        let (status, body) = request::post_json(control, "/api/v1/tokens", &question)
+            .await
+            .map_err(|error| format!("gets no join token: {error}"))?;
+        let text = String::from_utf8_lossy(&body);
+        if !status.is_success() {
+            let text: String = text.chars().take(500).collect();
+            return Err(format!(
+                "gets no join token: the control plane answers {} {}",
+                status.as_u16(),
+                text.escape_debug()
+            ));
+        }
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let field = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let (Some(token), Some(spiffe_id)) = (field("token"), field("spiffe_id")) else {
+            // The answer may hold a token: it is not shown.
+            return Err(
+                "gets no join token: the control plane's answer lacks `token` or `spiffe_id`".to_owned()
+            );
+        };
+        write_private(file, token).map_err(|error| error.to_string())?;
+        Ok(spiffe_id.to_owned())
+    }
+}

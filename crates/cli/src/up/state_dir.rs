@@ -1,0 +1,223 @@
+//! The directory in which one mesh keeps what outlives a run (its authority) and what belongs to a run (socket, tokens,
+//! logs). One `up` at a time owns it: a lock that the kernel gives back however the owner ends.
+
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::failure::Failure;
+
+/// A Unix socket address holds 108 bytes with its closing zero.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+/// A state directory that is locked as long as this value lives.
+#[derive(Debug)]
+pub struct StateDir {
+    root: PathBuf,
+    /// Holds the lock; never written again.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Creates the directory where needed, for this user alone, and takes its lock.
+    ///
+    /// # Errors
+    /// When another `up` holds the lock (its process id is named), the path cannot be created, or is too long for the
+    /// socket inside.
+    pub fn open(root: PathBuf) -> Result<Self, Failure> {
+        let root = std::path::absolute(&root).map_err(|error| cannot("use", &root, &error))?;
+        private_dir(&root)?;
+        let lock = lock(&root)?;
+        let dir = Self { root, _lock: lock };
+        let socket = dir.control_socket();
+        if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+            return Err(Failure::new(format_args!(
+                "the path {} is too long for a Unix socket ({MAX_SOCKET_PATH_BYTES} bytes at most)",
+                socket.display()
+            ))
+            .with_help("choose a shorter state directory with --state-dir DIR"));
+        }
+        private_dir(&dir.tokens())?;
+        private_dir(&dir.logs())?;
+        match fs::remove_file(&socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("remove", &socket, &error)),
+            _ => Ok(dir),
+        }
+    }
+
+    /// The directory itself, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the control plane answers its administrator.
+    pub fn control_socket(&self) -> PathBuf {
+        self.root.join("control.sock")
+    }
+
+    /// The certificates by which proxies know their control plane.
+    pub fn trust_root(&self) -> PathBuf {
+        self.root.join("trust-root.pem")
+    }
+
+    /// Where the output of every child goes.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The output of the child of this name.
+    pub fn log_file(&self, process: &str) -> PathBuf {
+        self.logs().join(format!("{process}.log"))
+    }
+
+    /// The join token of a workload.
+    pub fn token_file(&self, workload: &str) -> PathBuf {
+        self.tokens().join(workload)
+    }
+
+    fn tokens(&self) -> PathBuf {
+        self.root.join("tokens")
+    }
+}
+
+/// `$XDG_STATE_HOME/ripstop/<mesh>`, by default `~/.local/state/ripstop/<mesh>`.
+///
+/// # Errors
+/// When neither `XDG_STATE_HOME` nor `HOME` is set.
+pub fn default_root(mesh: &str) -> Result<PathBuf, Failure> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state_home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    match state_home {
+        Some(state_home) => Ok(state_home.join("ripstop").join(mesh)),
+        None => Err(Failure::new("no place for the state of the mesh: HOME is not set")
+            .with_help("name a directory with --state-dir DIR")),
+    }
+}
+
+/// Writes `content` so that only this user can read it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_private(path: &Path, content: &str) -> Result<(), Failure> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.write_all(content.as_bytes())
+    };
+    write().map_err(|error| cannot("write", path, &error))
+}
+
+fn private_dir(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o700)))
+        .map_err(|error| cannot("create", path, &error))
+}
+
+fn lock(root: &Path) -> Result<File, Failure> {
+    let path = root.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| cannot("open", &path, &error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Err(held(root, &mut file)),
+        Err(error) => return Err(cannot("lock", &path, &error.into())),
+    }
+    let pid = std::process::id();
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{pid}"))
+        .map_err(|error| cannot("write", &path, &error))?;
+    Ok(file)
+}
+
+fn held(root: &Path, file: &mut File) -> Failure {
+    let mut text = String::new();
+    let by = match file.take(32).read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => format!("process {}", text.trim()),
+        _ => "another process".to_owned(),
+    };
+    Failure::new(format_args!("this mesh is already up: {by} holds {}", root.display())).with_help(
+        "stop that one first, or start a second mesh with its own --state-dir DIR and its own ports",
+    )
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
+        .with_help("choose another state directory with --state-dir DIR")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A fresh directory under the system's temporary directory, removed at the end.
+    pub(crate) struct Scratch(pub PathBuf);
+
+    impl Scratch {
+        pub(crate) fn new() -> Self {
+            let name = format!("ripstop-test-{}-{:08x}", std::process::id(), fastrand::u32(..));
+            let path = env::temp_dir().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_second_owner_is_told_who_the_first_is() {
+        let scratch = Scratch::new();
+        let first = StateDir::open(scratch.0.join("shop")).unwrap();
+        let second = StateDir::open(scratch.0.join("shop")).unwrap_err().to_string();
+        assert!(second.contains(&format!("process {} holds", std::process::id())), "{second}");
+        drop(first);
+        StateDir::open(scratch.0.join("shop")).unwrap();
+    }
+
+    #[test]
+    fn what_is_inside_is_for_the_owner_alone() {
+        let scratch = Scratch::new();
+        let dir = StateDir::open(scratch.0.join("shop")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(dir.root()), 0o700);
+        assert_eq!(mode(&dir.logs()), 0o700);
+        write_private(&dir.token_file("user-1"), "secret").unwrap();
+        assert_eq!(mode(&dir.token_file("user-1")), 0o600);
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused() {
+        let scratch = Scratch::new();
+        let error = StateDir::open(scratch.0.join("x".repeat(100))).unwrap_err();
+        assert!(error.render(false).contains("--state-dir"), "{}", error.render(false));
+    }
+
+    #[test]
+    fn an_old_socket_is_removed() {
+        let scratch = Scratch::new();
+        let dir = StateDir::open(scratch.0.clone()).unwrap();
+        fs::write(dir.control_socket(), "").unwrap();
+        drop(dir);
+        let dir = StateDir::open(scratch.0.clone()).unwrap();
+        assert!(!dir.control_socket().exists());
+    }
+}
