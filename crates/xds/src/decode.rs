@@ -153,7 +153,7 @@ where
     for violation in validate::check(&W::full_name(), bytes) {
         cx.problem(violation.path, violation.message);
     }
-    let descriptor = descriptor::pool().get_message_by_name(&W::full_name());
+    let descriptor = descriptor::message(&W::full_name());
     // What prost has decoded, the descriptor decodes as well.
     if let Some(Ok(message)) = descriptor.map(|descriptor| DynamicMessage::decode(descriptor, bytes)) {
         support::check(&mut cx, &message);

@@ -86,7 +86,7 @@ fn nested(cx: &mut Context, message: &DynamicMessage) {
         return;
     }
     // Bytes that cannot be decoded are reported by the reader.
-    if let Some(descriptor) = descriptor::pool().get_message_by_name(name)
+    if let Some(descriptor) = descriptor::message(name)
         && let Ok(inner) = DynamicMessage::decode(descriptor, bytes.clone())
     {
         check(cx, &inner);
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_tables_name_fields_that_exist() {
         for support in table::all() {
-            let descriptor = descriptor::pool().get_message_by_name(support.message);
+            let descriptor = descriptor::message(support.message);
             let descriptor = descriptor.unwrap_or_else(|| panic!("no message {}", support.message));
             for field in support.read.split(' ').chain(support.harmless.split(' ')).filter(|f| !f.is_empty())
             {
@@ -118,7 +118,7 @@ mod tests {
     fn nothing_in_a_table_hides_behind_a_message_that_is_in_none() {
         let is_checked = |name: &str| name == "google.protobuf.Any" || table::of(name).is_some();
         for support in table::all() {
-            let descriptor = descriptor::pool().get_message_by_name(support.message).unwrap();
+            let descriptor = descriptor::message(support.message).unwrap();
             for field in support.read.split(' ').filter_map(|name| descriptor.get_field_by_name(name)) {
                 if field.is_map() {
                     // Its values are looked at one by one.

@@ -1,0 +1,105 @@
+//! Envoy's messages by name, with field names, types and validation rules. Decoded on first use, in two steps.
+
+use std::sync::LazyLock;
+
+use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
+use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+static ENCODED_CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.bin"));
+static ENCODED_REST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rest.bin"));
+
+static CORE: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let mut pool = DescriptorPool::decode(ENCODED_CORE).expect("the build script wrote a descriptor set");
+    for package in ["xds.type.v3", "udpa.type.v1"] {
+        pool.add_file_descriptor_proto(typed_struct(package)).expect("TypedStruct is well-formed");
+    }
+    pool
+});
+
+static WHOLE: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let mut pool = CORE.clone();
+    pool.decode_file_descriptor_set(ENCODED_REST).expect("the build script wrote a descriptor set");
+    pool
+});
+
+/// The message `name` of Envoy's v3 API, such as `envoy.config.cluster.v3.Cluster`.
+///
+/// What a proxy usually meets takes 4 MB and some 15 ms, once; the first message outside of it brings in all others.
+pub(crate) fn message(name: &str) -> Option<MessageDescriptor> {
+    CORE.get_message_by_name(name).or_else(|| WHOLE.get_message_by_name(name))
+}
+
+/// Every message of Envoy's v3 API, three times as large: for help with names and for tests.
+pub(crate) fn whole_pool() -> &'static DescriptorPool {
+    &WHOLE
+}
+
+/// `TypedStruct`, which `envoy-types` lacks: a configuration as a `Struct`, with the type that it stands for.
+fn typed_struct(package: &str) -> FileDescriptorProto {
+    let field = |name: &str, number, kind: Type, type_name: Option<&str>| FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(Label::Optional.into()),
+        r#type: Some(kind.into()),
+        type_name: type_name.map(str::to_owned),
+        ..FieldDescriptorProto::default()
+    };
+    let fields = vec![
+        field("type_url", 1, Type::String, None),
+        field("value", 2, Type::Message, Some(".google.protobuf.Struct")),
+    ];
+    FileDescriptorProto {
+        name: Some(format!("{}/typed_struct.proto", package.replace('.', "/"))),
+        package: Some(package.to_owned()),
+        dependency: vec!["google/protobuf/struct.proto".to_owned()],
+        message_type: vec![DescriptorProto {
+            name: Some("TypedStruct".to_owned()),
+            field: fields,
+            ..DescriptorProto::default()
+        }],
+        syntax: Some("proto3".to_owned()),
+        ..FileDescriptorProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_known_with_their_rules() {
+        let cluster = message("envoy.config.cluster.v3.Cluster").expect("Cluster");
+        let name = cluster.get_field_by_name("name").expect("name");
+        let rules = cluster.parent_pool().get_extension_by_name("validate.rules").expect("validate.rules");
+        assert!(name.options().has_extension(&rules), "validation rules survive trimming");
+        for name in [
+            "xds.type.v3.TypedStruct",
+            "udpa.type.v1.TypedStruct",
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "envoy.admin.v3.ConfigDump",
+            "google.protobuf.Timestamp",
+        ] {
+            assert!(message(name).is_some(), "{name}");
+        }
+        assert!(message("envoy.no.Such").is_none());
+    }
+
+    #[test]
+    fn the_core_is_small_and_has_what_a_proxy_meets() {
+        assert!(ENCODED_CORE.len() < 300_000, "{} bytes", ENCODED_CORE.len());
+        assert!(ENCODED_CORE.len() + ENCODED_REST.len() < 1_000_000, "comments are left out");
+        for name in [
+            "envoy.config.bootstrap.v3.Bootstrap",
+            "envoy.config.listener.v3.Listener",
+            "envoy.config.route.v3.RouteConfiguration",
+            "envoy.config.endpoint.v3.ClusterLoadAssignment",
+            "envoy.extensions.filters.http.router.v3.Router",
+            "envoy.extensions.transport_sockets.tls.v3.Secret",
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        ] {
+            assert!(CORE.get_message_by_name(name).is_some(), "{name}");
+        }
+        assert!(CORE.get_message_by_name("envoy.admin.v3.ConfigDump").is_none());
+    }
+}
