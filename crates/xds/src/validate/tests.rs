@@ -11,7 +11,7 @@ use super::*;
 
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 
-/// Violations of a message written as YAML, which is bound without its rules being looked at.
+/// What binding a message written as YAML reports.
 fn violations(message: &str, text: &str) -> Vec<String> {
     let source = ripstop_yaml::Source::new("t", text);
     let documents = ripstop_yaml::parse(&source).unwrap();
