@@ -61,14 +61,13 @@ pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(problems);
     }
+    let in_order = |more: Vec<Problem>| {
+        problems.extend(more);
+        problems.sort_by_key(|problem| (problem.source.clone(), problem.line, problem.column));
+        problems
+    };
     match World::build(resources) {
-        Ok((world, warnings)) => {
-            problems.extend(warnings);
-            Ok((world, problems))
-        }
-        Err(more) => {
-            problems.extend(more);
-            Err(problems)
-        }
+        Ok((world, warnings)) => Ok((world, in_order(warnings))),
+        Err(more) => Err(in_order(more)),
     }
 }

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use ripstop_model::node::NodeId;
 use ripstop_model::{Cluster, Discovery, Listener, Name, RouteConfiguration, Snapshot};
 use ripstop_yaml::Problem;
 
@@ -37,6 +38,16 @@ impl ProxyRef {
     /// The proxy of `workload` in `namespace`.
     pub fn new(namespace: impl Into<Name>, workload: impl Into<Name>) -> ProxyRef {
         ProxyRef { namespace: namespace.into(), workload: workload.into() }
+    }
+
+    /// The proxy that calls itself so. That it is the one is for its certificate or token to prove.
+    pub fn of_node(id: &NodeId) -> ProxyRef {
+        ProxyRef { namespace: id.namespace.clone(), workload: id.workload.clone() }
+    }
+
+    /// Its workload.
+    pub fn workload_key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.namespace.clone(), name: self.workload.clone() }
     }
 }
 
@@ -71,8 +82,8 @@ struct Traffic {
 /// # Errors
 /// The workload is not there, or it has no proxy.
 pub fn translate(world: &World, proxy: &ProxyRef) -> Result<(Snapshot, Vec<Problem>), UnknownProxy> {
-    let key = ObjectKey::new(proxy.namespace.clone(), proxy.workload.clone());
-    let instance = world.instance(&key).ok_or_else(|| UnknownProxy::NoWorkload(proxy.clone()))?;
+    let instance =
+        world.instance(&proxy.workload_key()).ok_or_else(|| UnknownProxy::NoWorkload(proxy.clone()))?;
     let workload = &instance.workload;
     let traffic = if let Some(sidecar) = &workload.sidecar {
         sidecar_traffic(world, workload, sidecar)

@@ -70,7 +70,8 @@ pub(super) fn metadata(decoder: &Decoder<'_>, root: &Reader<'_>, kind: Kind) -> 
     }
     reader.finish();
     let namespace_written = namespace.is_some();
-    let namespace = namespace.unwrap_or_else(|| Some(Metadata::DEFAULT_NAMESPACE.into()))?;
-    let origin = decoder.origin(root);
-    Some((Metadata { key: ObjectKey::new(namespace, name?), labels, origin }, namespace_written))
+    // A document with an error gives no resource; a name that is wrong must not hide what is wrong below it.
+    let namespace = namespace.flatten().unwrap_or_else(|| Metadata::DEFAULT_NAMESPACE.into());
+    let key = ObjectKey::new(namespace, name.unwrap_or_else(|| "".into()));
+    Some((Metadata { key, labels, origin: decoder.origin(root) }, namespace_written))
 }

@@ -21,16 +21,14 @@ const RETRY_WORDS_NOT_IN_FORCE: [&str; 3] =
 
 pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) -> Option<HttpRoute> {
     let reader = field.map()?;
+    let name = reader.str("name").map(Name::from);
     let matches = reader.list("match");
-    let route = HttpRoute {
-        name: reader.str("name").map(Name::from),
-        matches: matches.iter().filter_map(|m| http_match::decode(decoder, m, namespace)).collect(),
-        action: action(decoder, &reader)?,
-        rewrite: reader.map("rewrite").map(rewrite).unwrap_or_default(),
-        timeout: reader.duration("timeout"),
-        retries: reader.map("retries").map(retries),
-        origin: decoder.origin(&reader),
-    };
+    let matches = matches.iter().filter_map(|m| http_match::decode(decoder, m, namespace)).collect();
+    let action = action(decoder, &reader);
+    let rewrite = reader.map("rewrite").map(rewrite).unwrap_or_default();
+    let timeout = reader.duration("timeout");
+    let retries = reader.map("retries").map(retries);
+    let origin = decoder.origin(&reader);
     reader.known_but_unsupported("fault", "no faults are injected");
     for key in ["mirror", "mirrors", "mirrorPercent", "mirror_percent", "mirrorPercentage"] {
         reader.known_but_unsupported(key, "requests are not mirrored");
@@ -38,7 +36,7 @@ pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) 
     reader.known_but_unsupported("corsPolicy", "no CORS headers are sent");
     reader.known_but_unsupported("headers", "headers stay as they are");
     reader.finish();
-    Some(route)
+    Some(HttpRoute { name, matches, action: action?, rewrite, timeout, retries, origin })
 }
 
 fn action(decoder: &Decoder<'_>, reader: &Reader<'_>) -> Option<HttpAction> {

@@ -63,7 +63,7 @@ fn port(decoder: &Decoder<'_>, field: &Field<'_>, has_sidecar: bool) -> Option<W
     let reader = field.map()?;
     let app = required_port(&reader, "app");
     let sidecar = match has_sidecar {
-        true => Some(required_port(&reader, "sidecar")?),
+        true => required_port(&reader, "sidecar"),
         false => {
             if reader.has("sidecar") {
                 reader.error_with_help("sidecar", "the workload has no sidecar", "add `sidecar` to its spec");

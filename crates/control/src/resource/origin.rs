@@ -18,7 +18,7 @@ pub struct Origin {
 
 impl Default for Origin {
     fn default() -> Origin {
-        Origin { file: "built-in".into(), line: 0, column: 0, path: "".into() }
+        Origin { file: "built-in default".into(), line: 0, column: 0, path: "".into() }
     }
 }
 

@@ -10,3 +10,14 @@ const FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH
 pub(super) fn to_stdout() -> Vec<AccessLog> {
     vec![AccessLog { sink: AccessLogSink::Stdout, format: AccessLogFormat::Text(FORMAT.into()) }]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_the_one_that_people_know() {
+        let line = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %DURATION% %BYTES_SENT% %BYTES_RECEIVED% \"%UPSTREAM_CLUSTER%\"\n";
+        assert_eq!(FORMAT, line);
+    }
+}

@@ -46,6 +46,7 @@ pub(super) fn build(resources: Vec<Resource>) -> Result<(World, Vec<Problem>), V
         world.by_service.entry(service).or_default().push(instance.clone());
     }
     check::check(&world, &mut problems);
+    problems.sort_by_key(|problem| (problem.source.clone(), problem.line, problem.column));
     match problems.iter().any(|problem| problem.severity == Severity::Error) {
         true => Err(problems),
         false => Ok((world, problems)),

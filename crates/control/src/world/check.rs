@@ -30,11 +30,14 @@ fn with_candidates<'a>(
     if all.is_empty() || all.len() > FEW {
         return problem;
     }
-    problem.with_help(format!("there is {}", all.join(", ")))
+    problem.with_help(format!("known are: {}", all.join(", ")))
 }
 
 /// `problem` with the name nearest to `host` among the services of `namespace`.
 fn with_services(world: &World, problem: Problem, host: &str, namespace: &str) -> Problem {
+    if host.contains('.') {
+        return problem;
+    }
     let services = world.services.keys().filter(|key| &*key.namespace == namespace);
     with_candidates(problem, host, services.map(|key| &*key.name))
 }

@@ -54,7 +54,7 @@ fn clashes(claims: &[Claim], problems: &mut Vec<Problem>) {
                 "port {} of {} is wanted by {} and by {}",
                 claim.port, claim.ip, claim.owner, other.owner
             );
-            let help = format!("the other is at {}; give one of them another port", other.origin.place());
+            let help = format!("the other: {}; give one of them another port", other.origin.place());
             problems.push(claim.origin.error(message).with_help(help).with_code("port-clash"));
         }
         others.push(claim);

@@ -66,7 +66,8 @@ fn check_upstreams(world: &World, workload: &Workload, sidecar: &SidecarRole, pr
             continue;
         };
         let numbers: Vec<String> = service.ports.iter().map(|port| port.port.to_string()).collect();
-        let help = format!("write `{}:{}: {}`", upstream.host, numbers.join("` or `"), upstream.local_port);
+        let entry = |number: &String| format!("`{}:{number}: {}`", upstream.host, upstream.local_port);
+        let help = format!("write {}", numbers.iter().map(entry).collect::<Vec<_>>().join(" or "));
         match upstream.port {
             None if numbers.len() > 1 => {
                 let message = format!("service {} has the ports {}", service.meta.key, numbers.join(", "));

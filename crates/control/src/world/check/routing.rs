@@ -52,13 +52,9 @@ fn check_hosts<'a>(
             continue;
         }
         mesh_hosts.insert(full_name.clone(), vs);
-        let known = match pattern.starts_with('*') {
-            true => {
-                world.services().any(|service| host::covers(&full_name, &host::full_name(&service.meta.key)))
-            }
-            false => world.service_named(pattern, namespace).is_some(),
-        };
-        if !known {
+        // Any other host may well be one that only this rule knows.
+        let looks_like_service = !pattern.starts_with('*') && host::service_key(pattern, namespace).is_some();
+        if looks_like_service && world.service_named(pattern, namespace).is_none() {
             let problem = origin.warning(format!("`{pattern}` names no service")).with_code("unknown-host");
             problems.push(with_services(world, problem, pattern, namespace));
         }
