@@ -13,9 +13,10 @@ use crate::failure::Failure;
 
 /// A service mesh in one binary: gateway, sidecars, control plane and certificate authority
 ///
-/// Start with `ripstop up`: it brings a whole mesh up on this machine, without root, containers or Kubernetes.
+/// Start with `ripstop up`: it brings a whole mesh up on this machine, without root,
+/// containers or Kubernetes.
 #[derive(Debug, Parser)]
-#[command(name = "ripstop", version, max_term_width = 110)]
+#[command(name = "ripstop", version, verbatim_doc_comment)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -1,12 +1,11 @@
-//! Reading the documents of a mesh for a command, with every problem shown in its source line.
+//! Reading the documents of a mesh for a command, with every problem shown in its source line. What is right and wrong is
+//! the control plane's to say: it is asked.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use ripstop_control::document::decode;
-use ripstop_control::resource::{Mesh, Resource};
-use ripstop_model::TrustDomain;
-use ripstop_yaml::{Severity, Source};
+use ripstop_control::source;
+use ripstop_control::world::World;
+use ripstop_yaml::{Problem, Severity, Source, Span};
 
 use crate::failure::Failure;
 use crate::terminal::{print_error, stderr_color};
@@ -14,10 +13,8 @@ use crate::terminal::{print_error, stderr_color};
 /// Documents without errors.
 #[derive(Debug)]
 pub struct Documents {
-    /// The mesh as a whole; the default one if no document describes it.
-    pub mesh: Mesh,
-    /// Everything that is written.
-    pub resources: Vec<Resource>,
+    /// All that is written, indexed and checked.
+    pub world: World,
     /// Warnings that were shown.
     pub warnings: usize,
 }
@@ -25,56 +22,88 @@ pub struct Documents {
 /// Reads files and directories, and shows problems on standard error.
 ///
 /// # Errors
-/// When a file cannot be read, or a document has an error.
+/// When a file cannot be read or a document has an error, after showing all of them.
 pub fn load(paths: &[PathBuf]) -> Result<Documents, Failure> {
-    let mut resources = Vec::new();
-    let (mut errors, mut warnings) = (0, 0);
-    for file in files(paths)? {
-        let text = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
-        let source = Source::new(file.display().to_string(), text);
-        let (found, problems) = decode(&source);
-        resources.extend(found);
-        for problem in problems {
-            match problem.severity {
-                Severity::Error => errors += 1,
-                Severity::Warning => warnings += 1,
-            }
-            print_error(&format!("{}\n", problem.render(&source, stderr_color())));
+    match source::load(paths) {
+        Ok((world, warnings)) => {
+            show(&warnings, paths);
+            Ok(Documents { world, warnings: warnings.len() })
+        }
+        Err(problems) => {
+            show(&problems, paths);
+            let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+            let found = count(errors, "error");
+            Err(Failure::new(format_args!("the documents of the mesh have {found}, shown above")))
         }
     }
-    if errors > 0 {
-        return Err(Failure::new(format_args!("{errors} errors in the documents of the mesh")));
-    }
-    let mesh = resources.iter().find_map(|resource| match resource {
-        Resource::Mesh(mesh) => Some(mesh.clone()),
-        _ => None,
-    });
-    let mesh = match mesh {
-        Some(mesh) => mesh,
-        None => Mesh::new(TrustDomain::new(Mesh::DEFAULT_TRUST_DOMAIN).map_err(Failure::new)?),
-    };
-    Ok(Documents { mesh, resources, warnings })
 }
 
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
+/// `1 error`, `2 errors`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn show(problems: &[Problem], paths: &[PathBuf]) {
+    if problems.is_empty() {
+        return;
+    }
+    // The texts again, for drawing: a file that has changed or gone since is named without its line.
+    let sources = source::read(paths).unwrap_or_default();
+    for problem in problems {
+        let text = match sources.iter().find(|source| *source.name() == problem.source) {
+            Some(source) => with_span(problem, source).render(source, stderr_color()),
+            None => problem.render(&Source::new(problem.source.clone(), ""), stderr_color()),
+        };
+        print_error(&format!("{text}\n"));
+    }
+}
+
+/// Problems between documents know their line, not their end: they are drawn to the end of the line.
+fn with_span(problem: &Problem, source: &Source) -> Problem {
+    let mut drawn = problem.clone();
+    if drawn.span.is_none() && drawn.line > 0 {
+        drawn.span = rest_of_line(source.text(), drawn.line, drawn.column);
+    }
+    drawn
+}
+
+/// From `column` of `line`, both counted from 1, to the last visible character.
+fn rest_of_line(text: &str, line: u32, column: u32) -> Option<Span> {
+    let mut start = 0;
+    for (number, content) in (1..).zip(text.split_inclusive('\n')) {
+        if number == line {
+            let skipped: usize =
+                content.chars().take(column.saturating_sub(1) as usize).map(char::len_utf8).sum();
+            let end = start + content.trim_end().len();
+            let start = (start + skipped).min(end);
+            return Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? });
         }
-        let entries = fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
-        let mut inside: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
-            .collect();
-        inside.sort();
-        files.extend(inside);
+        start += content.len();
     }
-    Ok(files)
+    None
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format_args!("cannot read {}: {error}", path.display()))
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_line_is_found() {
+        let text = "a: 1\n  é: {b: 2}  \r\nlast";
+        let shown = |line, column| {
+            let span = rest_of_line(text, line, column).unwrap();
+            &text[span.start as usize..span.end as usize]
+        };
+        assert_eq!(shown(1, 1), "a: 1");
+        assert_eq!(shown(2, 6), "{b: 2}");
+        assert_eq!(shown(2, 100), "");
+        assert_eq!(shown(3, 1), "last");
+        assert_eq!(rest_of_line(text, 9, 1), None);
+    }
+
+    #[test]
+    fn numbers_agree_with_their_noun() {
+        assert_eq!((count(1, "error").as_str(), count(0, "error").as_str()), ("1 error", "0 errors"));
+    }
 }

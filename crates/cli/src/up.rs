@@ -25,12 +25,11 @@ pub mod state_dir;
 pub mod supervisor;
 pub mod table;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_control::resource::Resource;
+use ripstop_control::world::World;
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
@@ -52,7 +51,7 @@ pub struct Up {
     /// The documents, absolute paths.
     pub documents: Vec<PathBuf>,
     /// What is written in them.
-    pub resources: Vec<Resource>,
+    pub world: World,
     /// What follows from that.
     pub plan: Plan,
     /// Locked for this run.
@@ -100,18 +99,17 @@ impl Up {
         }
         let jobs = Jobs { executable, state: &self.state, documents: &self.documents, plan: &self.plan };
         let instances = &self.plan.instances;
-        let mut identities = HashMap::new();
         let control = vec![jobs.control()];
-        self.start("Starting the control plane ...", control, fleet, events, &mut identities).await?;
+        self.start("Starting the control plane ...", control, fleet, events).await?;
         let proxies = instances.iter().filter_map(|instance| jobs.proxy(instance)).collect();
-        self.start("Starting the proxies ...", proxies, fleet, events, &mut identities).await?;
+        self.start("Starting the proxies ...", proxies, fleet, events).await?;
         let apps = instances.iter().filter_map(|instance| jobs.app(instance)).collect();
-        self.start("Starting the applications ...", apps, fleet, events, &mut identities).await?;
+        self.start("Starting the applications ...", apps, fleet, events).await?;
 
-        let tries = addresses::tries(&self.plan, &self.resources);
+        let tries = addresses::tries(&self.plan, &self.world);
         let ready = format!("The mesh is up ({}).", seconds(began.elapsed()));
         self.terminal.line(&self.terminal.paint(Tone::Good, &ready));
-        self.terminal.line(&table::render(&self.terminal, &self.plan, &identities, &tries, &self.state));
+        self.terminal.line(&table::render(&self.terminal, &self.plan, &tries, &self.state));
         while let Some(event) = events.recv().await {
             self.tell(&event);
         }
@@ -125,7 +123,6 @@ impl Up {
         jobs: Vec<Job>,
         fleet: &mut Fleet,
         events: &mut mpsc::Receiver<Event>,
-        identities: &mut HashMap<String, String>,
     ) -> Result<(), Failure> {
         if jobs.is_empty() {
             return Ok(());
@@ -135,10 +132,7 @@ impl Up {
         jobs.into_iter().for_each(|job| fleet.launch(job));
         while waiting > 0 {
             match events.recv().await {
-                Some(Event::Ready { name, spiffe_id }) => {
-                    waiting -= 1;
-                    identities.extend(spiffe_id.map(|id| (name, id)));
-                }
+                Some(Event::Ready) => waiting -= 1,
                 Some(Event::Failed(failure)) => return Err(start_failed(&failure)),
                 Some(event) => self.tell(&event),
                 None => return Err(Failure::new("the processes of the mesh cannot be watched")),
@@ -163,7 +157,7 @@ impl Up {
             Event::Restarted { name } => {
                 terminal.line(&terminal.paint(Tone::Good, &format!("{name} is ready again")));
             }
-            Event::Ready { .. } | Event::Failed(_) => {}
+            Event::Ready | Event::Failed(_) => {}
         }
     }
 

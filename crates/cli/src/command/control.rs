@@ -9,10 +9,12 @@ use crate::failure::Failure;
 
 /// Run the control plane: configuration, certificates and API for the proxies of a mesh
 ///
-/// Reads the documents of the mesh, serves them as xDS v3 over gRPC, signs workload certificates, and answers a JSON API.
-/// Watches the documents: an edit takes effect at once, an invalid one is refused and the last good ones stay in force.
-/// Normally started by `ripstop up`.
+/// Reads the documents of the mesh, serves them as xDS v3 over gRPC, signs workload
+/// certificates, and answers a JSON API. Watches the documents: an edit takes effect at
+/// once, an invalid one is refused and the last good ones stay in force. Normally started
+/// by `ripstop up`.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct ControlArgs {
     /// Documents of the mesh: YAML files, or directories of them
     #[arg(long, required = true, num_args = 1.., value_name = "FILE_OR_DIR")]

@@ -18,21 +18,24 @@ const USUAL_PLACES: [&str; 3] = ["examples/shop/mesh", "mesh", "mesh.yaml"];
 
 /// Bring a whole mesh up on this machine
 ///
-/// Starts the control plane with its certificate authority, a proxy for every workload that has one, and the
-/// applications, and shows where to reach them. Ctrl-C stops everything in order; nothing is left behind, however this
-/// command ends. Edits of the documents take effect while the mesh runs.
+/// Starts the control plane with its certificate authority, a proxy for every workload
+/// that has one, and the applications, and shows where to reach them. Ctrl-C stops
+/// everything in order; nothing is left behind, however this command ends. Edits of the
+/// documents take effect while the mesh runs.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct UpArgs {
     /// Documents of the mesh: YAML files, or directories of them. May be repeated
     ///
-    /// By default `examples/shop/mesh`, `mesh/` or `mesh.yaml` under the current directory, whichever is there first.
-    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
+    /// By default `examples/shop/mesh`, `mesh/` or `mesh.yaml` under the current
+    /// directory, whichever is there first.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", verbatim_doc_comment)]
     files: Vec<PathBuf>,
     /// Directory for keys, tokens and logs of this mesh
     ///
-    /// By default `$XDG_STATE_HOME/ripstop/<mesh>` or `~/.local/state/ripstop/<mesh>`. The authority of the mesh is kept in it
-    /// from one run to the next.
-    #[arg(long, value_name = "DIR")]
+    /// By default `$XDG_STATE_HOME/ripstop/<mesh>` or `~/.local/state/ripstop/<mesh>`.
+    /// The authority of the mesh is kept in it from one run to the next.
+    #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     state_dir: Option<PathBuf>,
 }
 
@@ -42,7 +45,7 @@ pub fn run(args: UpArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format_args!("the current directory cannot be used: {error}")))?;
     let files = if args.files.is_empty() { vec![usual_place(&directory)?] } else { args.files };
     let documents = documents::load(&files)?;
-    let plan = Plan::new(documents.mesh, &documents.resources, &directory);
+    let plan = Plan::new(&documents.world, &directory);
     if plan.instances.is_empty() {
         return Err(Failure::new("there is nothing to run: no Workload has a `run`, `sidecar` or `gateway`")
             .with_help("see examples/shop/mesh/mesh.yaml for a mesh that runs"));
@@ -55,7 +58,7 @@ pub fn run(args: UpArgs) -> Result<(), Failure> {
     let terminal = Terminal::stdout();
     terminal.line(&format!("State of the mesh is kept in {}", state.root().display()));
     let files = files.iter().map(|file| directory.join(file)).collect();
-    let up = Up { terminal, documents: files, resources: documents.resources, plan, state };
+    let up = Up { terminal, documents: files, world: documents.world, plan, state };
     // One thread: children are started by the thread that lives as long as this process, on which their death signal hangs.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ripstop_control::resource::{
-    Gateway, GatewayRef, GatewayServer, HttpAction, HttpMatch, Resource, Service, TextMatch, VirtualService,
+    Gateway, GatewayRef, GatewayServer, HttpAction, HttpMatch, TextMatch, VirtualService,
 };
+use ripstop_control::world::World;
 
 use crate::up::plan::{Instance, Plan};
 
@@ -22,47 +23,23 @@ pub struct Try {
 }
 
 /// Everything that can be tried from outside: the listeners of gateways, and one sidecar's outbound listener.
-pub fn tries(plan: &Plan, resources: &[Resource]) -> Vec<Try> {
+pub fn tries(plan: &Plan, world: &World) -> Vec<Try> {
     let mut found = Vec::new();
     for instance in &plan.instances {
         if instance.workload.gateway.is_none() {
             continue;
         }
-        for gateway in resources.iter().filter_map(as_gateway) {
-            if !instance.workload.meta.has_labels(&gateway.selector) {
-                continue;
-            }
+        for gateway in world.gateways_served_by(&instance.workload.meta.labels) {
             for server in &gateway.servers {
                 let address = reachable(SocketAddr::new(instance.workload.address, server.port));
-                let lines = gateway_lines(address, gateway, server, resources);
+                let lines = gateway_lines(address, gateway, server, world);
                 let title = format!("gateway {} on {address}", instance.name);
                 found.push(Try { title, lines });
             }
         }
     }
-    found.extend(outbound(plan, resources));
+    found.extend(outbound(plan, world));
     found
-}
-
-fn as_gateway(resource: &Resource) -> Option<&Gateway> {
-    match resource {
-        Resource::Gateway(gateway) => Some(gateway),
-        _ => None,
-    }
-}
-
-fn as_virtual_service(resource: &Resource) -> Option<&VirtualService> {
-    match resource {
-        Resource::VirtualService(service) => Some(service),
-        _ => None,
-    }
-}
-
-fn as_service(resource: &Resource) -> Option<&Service> {
-    match resource {
-        Resource::Service(service) => Some(service),
-        _ => None,
-    }
 }
 
 /// Nobody can call all addresses at once.
@@ -77,10 +54,10 @@ fn gateway_lines(
     address: SocketAddr,
     gateway: &Gateway,
     server: &GatewayServer,
-    resources: &[Resource],
+    world: &World,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    for service in resources.iter().filter_map(as_virtual_service) {
+    for service in world.virtual_services() {
         let here = |reference: &GatewayRef| *reference == GatewayRef::Gateway(gateway.meta.key.clone());
         if !service.gateways.iter().any(here) {
             continue;
@@ -133,7 +110,7 @@ fn sample_paths(matches: &[HttpMatch]) -> Vec<String> {
 }
 
 /// The outbound listener of one sidecar, of the application that calls most others.
-fn outbound(plan: &Plan, resources: &[Resource]) -> Option<Try> {
+fn outbound(plan: &Plan, world: &World) -> Option<Try> {
     let calls = |instance: &&Instance| instance.workload.sidecar.as_ref().map_or(0, |s| s.upstreams.len());
     let with_outbound = |instance: &&Instance| {
         instance.workload.sidecar.as_ref().is_some_and(|sidecar| sidecar.outbound.is_some())
@@ -141,9 +118,9 @@ fn outbound(plan: &Plan, resources: &[Resource]) -> Option<Try> {
     // The first of those with the most upstreams.
     let caller = plan.instances.iter().rev().filter(with_outbound).max_by_key(calls)?;
     let port = caller.workload.sidecar.as_ref()?.outbound?;
-    let paths = known_paths(resources);
+    let paths = known_paths(world);
     let mut lines = Vec::new();
-    for service in resources.iter().filter_map(as_service) {
+    for service in world.services() {
         let (name, namespace) = (service.meta.name(), service.meta.namespace());
         if caller.workload.service.as_ref() == Some(name) || lines.len() == MAX_LINES {
             continue;
@@ -162,9 +139,9 @@ fn outbound(plan: &Plan, resources: &[Resource]) -> Option<Try> {
 }
 
 /// A path that each service is known to answer: the one that routes lead to it with.
-fn known_paths(resources: &[Resource]) -> BTreeMap<&str, String> {
+fn known_paths(world: &World) -> BTreeMap<&str, String> {
     let mut paths = BTreeMap::new();
-    let routes = resources.iter().filter_map(as_virtual_service).flat_map(|service| &service.http);
+    let routes = world.virtual_services().iter().flat_map(|service| &service.http);
     for route in routes {
         let HttpAction::Route(destinations) = &route.action else { continue };
         let path = match &route.rewrite.uri {

@@ -63,15 +63,6 @@ pub struct TokenRequest {
     pub file: PathBuf,
 }
 
-/// A process that has become ready.
-#[derive(Debug)]
-pub struct Started {
-    /// The process.
-    pub running: Running,
-    /// Identity that its token stands for.
-    pub spiffe_id: Option<String>,
-}
-
 /// A process that did not become ready, with what it said last.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {reason}")]
@@ -91,18 +82,17 @@ impl Job {
     ///
     /// # Errors
     /// When there is no token, it ends, or is not ready in time; it does not run any more then.
-    pub async fn start(&self, launcher: &Arc<Launcher>, log: &SharedLog) -> Result<Started, StartFailure> {
-        let spiffe_id = match &self.token {
-            Some(request) => Some(request.fetch().await.map_err(|reason| self.failure(reason))?),
-            None => None,
-        };
+    pub async fn start(&self, launcher: &Arc<Launcher>, log: &SharedLog) -> Result<Running, StartFailure> {
+        if let Some(request) = &self.token {
+            request.fetch().await.map_err(|reason| self.failure(reason))?;
+        }
         let mut running = launcher
             .spawn(&self.command, log)
             .map_err(|error| self.failure(format!("cannot be started: {error}")))?;
         let reason = tokio::select! {
             status = running.wait() => describe_status(&status),
             ready = self.readiness.wait(DEADLINE) => match ready {
-                Ok(()) => return Ok(Started { running, spiffe_id }),
+                Ok(()) => return Ok(running),
                 Err(error) => format!("is {error}"),
             },
         };
@@ -126,8 +116,8 @@ impl Job {
 }
 
 impl TokenRequest {
-    /// Fetches a token, writes it where the proxy reads it, and returns the identity it stands for.
-    async fn fetch(&self) -> Result<String, String> {
+    /// Fetches a token and writes it where the proxy reads it.
+    async fn fetch(&self) -> Result<(), String> {
         let Self { control, namespace, workload, file } = self;
         let question = json!({"namespace": namespace, "workload": workload});
         let (status, body) = request::post_json(control, "/api/v1/tokens", &question)
@@ -143,14 +133,10 @@ impl TokenRequest {
             ));
         }
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-        let field = |name: &str| answer.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let (Some(token), Some(spiffe_id)) = (field("token"), field("spiffe_id")) else {
-            // The answer may hold a token: it is not shown.
-            return Err(
-                "gets no join token: the control plane's answer lacks `token` or `spiffe_id`".to_owned()
-            );
+        let Some(token) = answer.get("token").and_then(Value::as_str).filter(|text| !text.is_empty()) else {
+            // The answer is not shown: it may hold a secret all the same.
+            return Err("gets no join token: the control plane's answer lacks `token`".to_owned());
         };
-        write_private(file, token).map_err(|error| error.to_string())?;
-        Ok(spiffe_id.to_owned())
+        write_private(file, token).map_err(|error| error.to_string())
     }
 }

@@ -54,6 +54,7 @@ impl Jobs<'_> {
         let mut args: Vec<OsString> = vec![
             "proxy".into(),
             format!("--service-node={node}").into(),
+            format!("--identity={}", instance.identity).into(),
             format!("--control={}", self.plan.mesh.control.xds).into(),
             "--trust-root".into(),
             self.state.trust_root().into(),
@@ -76,7 +77,7 @@ impl Jobs<'_> {
             Role::Sidecar => Stage::Sidecar,
         };
         let readiness = Readiness::Http(Server::Tcp(*admin), "/ready".to_owned());
-        Some(self.own(proxy_name(instance), stage, args, readiness, Some(token)))
+        Some(self.own(format!("{}.proxy", instance.name), stage, args, readiness, Some(token)))
     }
 
     /// The application of an instance, if it has one.
@@ -121,7 +122,58 @@ impl Jobs<'_> {
     }
 }
 
-/// Name of the proxy of an instance among the processes.
-pub fn proxy_name(instance: &Instance) -> String {
-    format!("{}.proxy", instance.name)
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::up::plan::tests::{MESH, plan};
+    use crate::up::state_dir::tests::Scratch;
+
+    /// The jobs of the written mesh, with the state directory shown as `STATE`.
+    fn words(job: &Job, state: &StateDir) -> String {
+        let args: Vec<_> = job.command.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        args.join(" ").replace(&*state.root().to_string_lossy(), "STATE")
+    }
+
+    #[test]
+    fn processes_of_this_binary_are_told_where_everything_is() {
+        let (scratch, plan) = (Scratch::new(), plan(MESH));
+        let state = StateDir::open(scratch.0.clone()).unwrap();
+        let documents = [PathBuf::from("/a"), PathBuf::from("/b.yaml")];
+        let executable = Path::new("/bin/ripstop");
+        let jobs = Jobs { executable, state: &state, documents: &documents, plan: &plan };
+
+        let control = jobs.control();
+        assert_eq!(
+            words(&control, &state),
+            "control --config /a /b.yaml --state-dir STATE --xds-listen=127.0.0.1:15012 \
+             --api-listen=127.0.0.1:15014 --trust-domain=cluster.local"
+        );
+        assert_eq!(control.log_file, state.logs().join("control.log"));
+
+        let gateway = jobs.proxy(&plan.instances[0]).unwrap();
+        assert_eq!((gateway.name.as_str(), gateway.stage), ("edge.proxy", Stage::Gateway));
+        let sidecar = jobs.proxy(&plan.instances[1]).unwrap();
+        assert_eq!((sidecar.name.as_str(), sidecar.stage), ("users-1.proxy", Stage::Sidecar));
+        assert_eq!(
+            words(&sidecar, &state),
+            "proxy --service-node=sidecar~127.0.0.1~users-1.default~default.svc.cluster.local \
+             --identity=spiffe://cluster.local/ns/default/sa/users --control=127.0.0.1:15012 \
+             --trust-root STATE/trust-root.pem --token-file STATE/tokens/users-1 --admin=127.0.0.1:9902 \
+             --drain-time-s=3"
+        );
+        assert_eq!(sidecar.token.unwrap().workload, "users-1");
+        assert!(jobs.app(&plan.instances[0]).is_none());
+    }
+
+    #[test]
+    fn an_application_is_ready_when_its_health_path_answers() {
+        let (scratch, plan) = (Scratch::new(), plan(MESH));
+        let state = StateDir::open(scratch.0.clone()).unwrap();
+        let jobs = Jobs { executable: Path::new("/bin/ripstop"), state: &state, documents: &[], plan: &plan };
+        let app = jobs.app(&plan.instances[1]).unwrap();
+        let port = Server::Tcp("127.0.0.1:8081".parse().unwrap());
+        assert_eq!(app.readiness, Readiness::Http(port, "/health".to_owned()));
+        assert_eq!((app.name.as_str(), app.stage, app.token), ("users-1.app", Stage::App, None));
+    }
 }

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ripstop_control::resource::{Mesh, Origin, Resource, Workload};
-use ripstop_model::Name;
+use ripstop_control::resource::{Mesh, Metadata, Origin, Workload};
+use ripstop_control::world::World;
+use ripstop_control::world::host::DNS_SUFFIX;
 use ripstop_model::node::{NodeId, Role};
+use ripstop_model::{Name, SpiffeId};
 
 use crate::up::env::mesh_variables;
 use crate::up::ports::Claim;
-
-/// DNS domain of all services, as in Kubernetes; independent of the trust domain.
-const CLUSTER_DOMAIN: &str = "cluster.local";
 
 /// A whole mesh on this machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +32,8 @@ pub struct Instance {
     pub name: String,
     /// The workload itself.
     pub workload: Workload,
+    /// Who it is to others.
+    pub identity: SpiffeId,
     /// The proxy beside or instead of an application.
     pub proxy: Option<Proxy>,
     /// The application.
@@ -71,15 +72,16 @@ pub struct App {
 
 impl Plan {
     /// Makes the plan. `directory` is what relative programs are relative to.
-    pub fn new(mesh: Mesh, resources: &[Resource], directory: &Path) -> Self {
+    pub fn new(world: &World, directory: &Path) -> Self {
+        let mesh = world.mesh().clone();
         let mut claims = vec![
             claim(mesh.control.xds, "the control plane, for xDS", &mesh.meta.origin),
             claim(mesh.control.api, "the control plane, for its API", &mesh.meta.origin),
         ];
         let mut instances = Vec::new();
-        for resource in resources {
-            let Resource::Workload(workload) = resource else { continue };
-            let listens = listens(workload, resources);
+        for known in world.instances() {
+            let workload = &known.workload;
+            let listens = listens(workload, world);
             claims.extend(workload_claims(workload));
             if workload.gateway.is_some() {
                 claims.extend(listens.iter().map(|(address, by, origin)| claim(*address, by, origin)));
@@ -90,6 +92,7 @@ impl Plan {
                 proxy: proxy(workload, listens),
                 app: app(workload, directory),
                 workload: workload.clone(),
+                identity: known.identity.clone(),
             };
             if instance.proxy.is_some() || instance.app.is_some() {
                 instances.push(instance);
@@ -102,7 +105,7 @@ impl Plan {
 fn display_name(workload: &Workload) -> String {
     let (name, namespace) = (workload.meta.name(), workload.meta.namespace());
     match &**namespace {
-        ripstop_control::resource::Metadata::DEFAULT_NAMESPACE => name.to_string(),
+        Metadata::DEFAULT_NAMESPACE => name.to_string(),
         namespace => format!("{name}.{namespace}"),
     }
 }
@@ -149,7 +152,7 @@ fn workload_claims(workload: &Workload) -> Vec<Claim> {
 }
 
 /// Where the proxy of a workload takes connections of others, who says so, and where.
-fn listens(workload: &Workload, resources: &[Resource]) -> Vec<(SocketAddr, String, Origin)> {
+fn listens(workload: &Workload, world: &World) -> Vec<(SocketAddr, String, Origin)> {
     let mut found: Vec<(SocketAddr, String, Origin)> = Vec::new();
     if workload.sidecar.is_some() {
         for port in workload.ports.values() {
@@ -159,11 +162,7 @@ fn listens(workload: &Workload, resources: &[Resource]) -> Vec<(SocketAddr, Stri
         }
     }
     if workload.gateway.is_some() {
-        for resource in resources {
-            let Resource::Gateway(gateway) = resource else { continue };
-            if !workload.meta.has_labels(&gateway.selector) {
-                continue;
-            }
+        for gateway in world.gateways_served_by(&workload.meta.labels) {
             for server in &gateway.servers {
                 let address = SocketAddr::new(workload.address, server.port);
                 // Several servers may share a port and differ by host: one listener.
@@ -185,7 +184,7 @@ fn proxy(workload: &Workload, listens: Vec<SocketAddr>) -> Option<Proxy> {
         address: workload.address.to_string().into(),
         workload: workload.meta.name().clone(),
         namespace: namespace.clone(),
-        dns_domain: format!("{namespace}.svc.{CLUSTER_DOMAIN}").into(),
+        dns_domain: format!("{namespace}.{DNS_SUFFIX}").into(),
     };
     let admin = loopback(workload.admin_port()?);
     Some(Proxy { node, admin, concurrency: workload.concurrency(), listens })

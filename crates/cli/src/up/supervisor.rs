@@ -25,12 +25,7 @@ const MAX_WAITING_EVENTS: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Ready for the first time.
-    Ready {
-        /// Which one.
-        name: String,
-        /// The identity of a proxy.
-        spiffe_id: Option<String>,
-    },
+    Ready,
     /// Not ready the first time: it is given up.
     Failed(StartFailure),
     /// It ended although nobody told it to; it will be restarted.
@@ -139,10 +134,9 @@ impl Keeper {
             () = ordered(&mut self.orders, Order::Stop) => return,
         };
         let mut running = match first {
-            Ok(started) => {
-                let name = self.job.name.clone();
-                self.tell(Event::Ready { name, spiffe_id: started.spiffe_id }).await;
-                started.running
+            Ok(running) => {
+                self.tell(Event::Ready).await;
+                running
             }
             Err(failure) => return self.tell(Event::Failed(failure)).await,
         };
@@ -168,7 +162,7 @@ impl Keeper {
                     () = ordered(&mut self.orders, Order::Stop) => return,
                 };
                 match next {
-                    Ok(started) => break started.running,
+                    Ok(running) => break running,
                     Err(failure) => self.tell(Event::RestartFailed(failure)).await,
                 }
             };

@@ -1,7 +1,6 @@
 //! Plans of written meshes.
 
 use ripstop_control::document::decode;
-use ripstop_model::TrustDomain;
 use ripstop_yaml::Source;
 
 use super::*;
@@ -62,17 +61,16 @@ spec:
       route: [{destination: {host: users}}]
 ";
 
-/// The resources of `text`, which must be valid.
-pub(crate) fn resources(text: &str) -> Vec<Resource> {
+/// The world of `text`, which must be valid.
+pub(crate) fn world(text: &str) -> World {
     let (resources, problems) = decode(&Source::new("mesh.yaml", text));
     assert!(problems.is_empty(), "{problems:?}");
-    resources
+    World::build(resources).unwrap().0
 }
 
 /// The plan of `text`.
 pub(crate) fn plan(text: &str) -> Plan {
-    let mesh = Mesh::new(TrustDomain::new("cluster.local").unwrap());
-    Plan::new(mesh, &resources(text), Path::new("/home/shop"))
+    Plan::new(&world(text), Path::new("/home/shop"))
 }
 
 #[test]
@@ -85,6 +83,7 @@ fn a_gateway_is_a_proxy_without_application() {
     assert_eq!(proxy.node.to_string(), "router~127.0.0.1~edge.default~default.svc.cluster.local");
     assert_eq!(proxy.admin, "127.0.0.1:9901".parse().unwrap());
     assert_eq!(proxy.listens, ["127.0.0.1:10000".parse().unwrap()]);
+    assert_eq!(edge.identity.as_str(), "spiffe://cluster.local/ns/default/sa/edge");
 }
 
 #[test]
@@ -132,7 +131,9 @@ fn every_port_is_claimed_with_who_wants_it_and_where_that_is_written() {
 
 #[test]
 fn names_outside_the_default_namespace_say_so() {
-    let plan = plan(&MESH.replace("{name: users-1,", "{name: users-1, namespace: shop,"));
+    let text = MESH.replace("{name: users-1,", "{name: users-1, namespace: shop,");
+    let text = text.replace("  service: users\n", "").replace("upstreams: {users: 15201}", "upstreams: {}");
+    let plan = plan(&text);
     assert_eq!(plan.instances[1].name, "users-1.shop");
     let node = &plan.instances[1].proxy.as_ref().unwrap().node;
     assert_eq!(node.to_string(), "sidecar~127.0.0.1~users-1.shop~shop.svc.cluster.local");
