@@ -5,7 +5,7 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, ControlPlane, DataSource,
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource,
     Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe,
     SocketAddress, SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source,
     data_source, node, socket_address, substitution_format_string, transport_socket,

@@ -1,8 +1,11 @@
 //! The ADS server: what is pushed to whom, and what became of it. What is in a snapshot is decided elsewhere
 //! (see [`ViewSource`]).
 
+mod service;
+mod session;
 mod status;
 mod view;
 
+pub use service::{AdsServer, ads_server};
 pub use status::{Nack, StreamReport, StreamStatus, TypeReport};
 pub use view::{PeerId, Refusal, View, ViewSource};

@@ -1,0 +1,173 @@
+//! The tonic shell around the sessions: one task for each stream.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use ripstop_model::SpiffeId;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::NamedService;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::session::delta::DeltaSession;
+use super::session::sotw::SotwSession;
+use super::session::{self, Session};
+use super::{PeerId, StreamStatus, ViewSource};
+use crate::pb;
+
+/// Largest request in bytes. A proxy that comes back names every resource that it has.
+const MAX_REQUEST_BYTES: usize = 16 << 20;
+/// Largest response in bytes.
+const MAX_RESPONSE_BYTES: usize = 64 << 20;
+
+/// The gRPC service `envoy.service.discovery.v3.AggregatedDiscoveryService`, to be added to a tonic server.
+#[derive(Clone)]
+pub struct AdsServer(pb::ads::Server<AdsService>);
+
+/// The service over the views of `source`.
+pub fn ads_server(source: Arc<dyn ViewSource>) -> AdsServer {
+    let service = pb::ads::Server::new(AdsService { source });
+    AdsServer(
+        service
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES),
+    )
+}
+
+impl NamedService for AdsServer {
+    const NAME: &'static str = <pb::ads::Server<AdsService> as NamedService>::NAME;
+}
+
+impl Service<http::Request<Body>> for AdsServer {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<http::Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<http::Request<Body>>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+/// Both methods of the service.
+struct AdsService {
+    source: Arc<dyn ViewSource>,
+}
+
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl pb::ads::Service for AdsService {
+    type StreamAggregatedResourcesStream = Responses<pb::DiscoveryResponse>;
+    type DeltaAggregatedResourcesStream = Responses<pb::DeltaDiscoveryResponse>;
+
+    async fn stream_aggregated_resources(
+        &self,
+        request: Request<Streaming<pb::DiscoveryRequest>>,
+    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
+        Ok(Response::new(self.spawn::<SotwSession>(request)))
+    }
+
+    async fn delta_aggregated_resources(
+        &self,
+        request: Request<Streaming<pb::DeltaDiscoveryRequest>>,
+    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
+        Ok(Response::new(self.spawn::<DeltaSession>(request)))
+    }
+}
+
+impl AdsService {
+    fn spawn<S: Session>(&self, request: Request<Streaming<S::Request>>) -> Responses<S::Response> {
+        let peer = request.extensions().get::<PeerId>().map(|peer| peer.0.clone());
+        // Responses are made one at a time, so a slow proxy holds no more than this one.
+        let (responses, stream) = mpsc::channel(1);
+        let source = Arc::clone(&self.source);
+        tokio::spawn(async move {
+            let requests = request.into_inner();
+            if let Err(status) = run::<S>(&*source, peer.as_ref(), requests, &responses).await {
+                // Nobody listens any more if this fails.
+                let _ = responses.send(Err(status)).await;
+            }
+        });
+        Box::pin(ReceiverStream::new(stream))
+    }
+}
+
+/// Marks the stream as closed however it ends.
+struct Closing(Arc<StreamStatus>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
+}
+
+async fn run<S: Session>(
+    source: &dyn ViewSource,
+    peer: Option<&SpiffeId>,
+    mut requests: Streaming<S::Request>,
+    responses: &mpsc::Sender<Result<S::Response, Status>>,
+) -> Result<(), Status> {
+    let Some(first) = requests.next().await else { return Ok(()) };
+    let first = first?;
+    let node = S::node(&first).map(session::node).unwrap_or_default();
+    let view = source.connect(&node, peer).map_err(|refusal| {
+        tracing::warn!(node = node.id, peer = peer.map(SpiffeId::as_str), %refusal, "a proxy is refused");
+        Status::permission_denied(refusal.0)
+    })?;
+    let (mut snapshots, status) = (view.snapshots, view.status);
+    status.opened(S::DELTA, SystemTime::now());
+    let _closing = Closing(Arc::clone(&status));
+    tracing::info!(node = node.id, peer = peer.map(SpiffeId::as_str), delta = S::DELTA, "a proxy is connected");
+    let snapshot = Arc::clone(&snapshots.borrow_and_update());
+    let mut session = S::new(snapshot, status);
+    receive(&mut session, first)?;
+    loop {
+        flush(&mut session, &mut snapshots, responses).await?;
+        tokio::select! {
+            request = requests.next() => match request {
+                Some(Ok(request)) => receive(&mut session, request)?,
+                // A proxy that is stopped resets its stream; that is no failure of ours.
+                Some(Err(status)) if matches!(status.code(), Code::Cancelled | Code::Unknown) => return Ok(()),
+                Some(Err(status)) => return Err(status),
+                None => return Ok(()),
+            },
+            changed = snapshots.changed() => match changed {
+                Ok(()) => session.push(Arc::clone(&snapshots.borrow_and_update())),
+                Err(_) => return Err(Status::unavailable("the control plane is going away")),
+            },
+            () = responses.closed() => return Ok(()),
+        }
+    }
+}
+
+fn receive<S: Session>(session: &mut S, request: S::Request) -> Result<(), Status> {
+    session.receive(request, SystemTime::now()).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+/// Sends what may be sent. A snapshot that comes while the proxy is slow replaces the one before.
+async fn flush<S: Session>(
+    session: &mut S,
+    snapshots: &mut watch::Receiver<Arc<crate::EncodedSnapshot>>,
+    responses: &mpsc::Sender<Result<S::Response, Status>>,
+) -> Result<(), Status> {
+    loop {
+        let Ok(permit) = responses.reserve().await else { return Ok(()) };
+        if snapshots.has_changed().unwrap_or(false) {
+            session.push(Arc::clone(&snapshots.borrow_and_update()));
+        }
+        match session.next() {
+            Some(response) => permit.send(Ok(response)),
+            None => return Ok(()),
+        }
+    }
+}
