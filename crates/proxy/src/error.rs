@@ -148,13 +148,9 @@ impl ProxyError {
                 "upstream_per_try_timeout",
                 "upstream request timeout",
             ),
-            ProxyError::ClientGone => (
-                Downstream,
-                503,
-                Flag::DownstreamConnectionTermination,
-                "downstream_remote_disconnect",
-                "",
-            ),
+            ProxyError::ClientGone => {
+                (Downstream, 503, Flag::DownstreamConnectionTermination, "downstream_remote_disconnect", "")
+            }
         };
         // Every status of the table is a valid one.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

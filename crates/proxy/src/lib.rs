@@ -4,12 +4,17 @@
 //! [`ripstop_model::Snapshot`]. ARCHITECTURE.md follows a request through these modules.
 
 pub mod access_log;
+pub mod admin;
+pub mod app;
+pub mod apply;
+pub mod config;
 pub mod error;
 pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod listener;
 pub mod stats;
+pub mod sweep;
 pub mod tcp_proxy;
 pub mod upstream;
 pub mod worker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ripstop_policy::balance::Pick;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 
 use crate::generation::listener::ActiveTcpProxy;

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use generation::WorkerGeneration;
+use tokio::sync::Notify;
 
 use crate::generation::Generation;
 
@@ -21,17 +22,19 @@ pub struct Worker {
     current: RefCell<Rc<WorkerGeneration>>,
     rng: RefCell<fastrand::Rng>,
     connections: Cell<u64>,
+    starvation: Arc<Notify>,
 }
 
 impl Worker {
-    /// A worker without configuration.
-    pub fn new(id: usize, seed: u64) -> Rc<Worker> {
+    /// A worker without configuration. `starvation` is the same for all workers of a proxy.
+    pub fn new(id: usize, seed: u64, starvation: Arc<Notify>) -> Rc<Worker> {
         let empty = WorkerGeneration::new(Arc::new(Generation::empty()), None);
         Rc::new(Worker {
             id,
             current: RefCell::new(Rc::new(empty)),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),
+            starvation,
         })
     }
 
@@ -55,6 +58,11 @@ impl Worker {
     /// How many client connections are open.
     pub fn connections(&self) -> u64 {
         self.connections.get()
+    }
+
+    /// Asks all workers to let go of idle connections to clusters in which requests starve for one.
+    pub fn cry_starvation(&self) {
+        self.starvation.notify_waiters();
     }
 
     /// Counts a client connection until the guard is dropped.

@@ -254,7 +254,9 @@ impl RequestHeader {
                 line.extend_from_slice(record.original_path.as_deref().unwrap_or("").as_bytes());
             }
             RequestHeader::Other(name) => {
-                line.extend_from_slice(record.request_header(name).map(HeaderValue::as_bytes).unwrap_or_default());
+                line.extend_from_slice(
+                    record.request_header(name).map(HeaderValue::as_bytes).unwrap_or_default(),
+                );
             }
         }
     }

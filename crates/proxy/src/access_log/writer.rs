@@ -37,9 +37,9 @@ impl Sink {
         let target: Box<dyn Write + Send> = match sink {
             AccessLogSink::Stdout => Box::new(io::stdout()),
             AccessLogSink::Stderr => Box::new(io::stderr()),
-            AccessLogSink::File(path) => Box::new(
-                append(path).map_err(|source| OpenError { path: path.to_string(), source })?,
-            ),
+            AccessLogSink::File(path) => {
+                Box::new(append(path).map_err(|source| OpenError { path: path.to_string(), source })?)
+            }
         };
         let (lines, queue) = sync_channel(QUEUE_LINES);
         let lost = dropped.clone();

@@ -1,6 +1,7 @@
 //! A cluster ready for requests. What outlives a change of configuration is [`Lasting`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use ripstop_identity::tls::mesh_client_config;
@@ -49,6 +50,8 @@ pub struct Lasting {
     pub limits: Arc<ClusterLimits>,
     /// Passive health, where it is wanted.
     pub outlier: Option<Arc<OutlierDetector>>,
+    /// How many requests wait for a connection because the limit is reached: idle ones must be let go.
+    pub starving: Arc<AtomicU32>,
 }
 
 /// A cluster that cannot be made to work.
@@ -86,7 +89,9 @@ impl ActiveCluster {
     ) -> Result<ActiveCluster, ClusterError> {
         let same_config = previous.filter(|previous| previous.config == *config);
         let hosts = match (same_config, assignment) {
-            (Some(previous), Some(new)) if previous.assignment.as_ref() == Some(new) => previous.hosts.clone(),
+            (Some(previous), Some(new)) if previous.assignment.as_ref() == Some(new) => {
+                previous.hosts.clone()
+            }
             (Some(previous), None) if previous.assignment.is_none() => previous.hosts.clone(),
             _ => Arc::new(host_set(config, assignment, previous)),
         };
@@ -111,7 +116,9 @@ impl ActiveCluster {
     /// Whether connections made for `other` serve this one as well: then a change keeps the pools.
     pub fn same_transport(&self, other: &ActiveCluster) -> bool {
         let (a, b) = (&self.config, &other.config);
-        a.tls == b.tls && a.protocol == b.protocol && a.max_requests_per_connection == b.max_requests_per_connection
+        a.tls == b.tls
+            && a.protocol == b.protocol
+            && a.max_requests_per_connection == b.max_requests_per_connection
     }
 
     /// How long a pooled connection may lie idle; `None`: for ever.
@@ -126,7 +133,8 @@ fn host_set(
     assignment: Option<&Arc<ClusterLoadAssignment>>,
     previous: Option<&ActiveCluster>,
 ) -> HostSet {
-    let none = ClusterLoadAssignment { localities: Vec::new(), ..ClusterLoadAssignment::flat("", Vec::new()) };
+    let none =
+        ClusterLoadAssignment { localities: Vec::new(), ..ClusterLoadAssignment::flat("", Vec::new()) };
     let assignment = match &config.discovery {
         Discovery::Static(inline) => inline,
         Discovery::Eds { .. } => assignment.map_or(&none, |assignment| assignment),
@@ -150,6 +158,7 @@ fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, registry: &Regist
             stats: registry.cluster(&config.name),
             limits: ClusterLimits::new(&config.limits),
             outlier,
+            starving: Arc::default(),
         },
     }
 }

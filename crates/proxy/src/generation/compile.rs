@@ -155,14 +155,13 @@ impl Compiler {
     ) -> Vec<Option<Arc<ActiveCluster>>> {
         // The slots of all clusters first: their number is the length of the table.
         let slots: Vec<_> = snapshot.clusters.keys().map(|name| self.slots.of(name)).collect();
-        let mut clusters = vec![None; self.slots.len()];
+        let mut clusters = vec![None; self.slots.end()];
         for (slot, config) in slots.iter().zip(snapshot.clusters.values()) {
             let assignment = config.eds_name().and_then(|name| snapshot.endpoints.get(name));
             let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
             let old = old.filter(|old| old.name() == slot.name());
-            let same = |old: &&Arc<ActiveCluster>| {
-                old.config == *config && old.assignment.as_ref() == assignment
-            };
+            let same =
+                |old: &&Arc<ActiveCluster>| old.config == *config && old.assignment.as_ref() == assignment;
             let compiled = match old.filter(same) {
                 Some(same) => Some(same.clone()),
                 None => {

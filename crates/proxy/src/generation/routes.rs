@@ -86,9 +86,11 @@ impl CompiledRoutes {
                         status: StatusCode::from_u16(direct.status).unwrap_or(StatusCode::OK),
                         body: Bytes::copy_from_slice(direct.body.as_bytes()),
                     },
-                    RouteAction::Forward(forward) => {
-                        CompiledAction::Forward(Box::new(compile_forward(forward, &route.matches.path, slots)))
-                    }
+                    RouteAction::Forward(forward) => CompiledAction::Forward(Box::new(compile_forward(
+                        forward,
+                        &route.matches.path,
+                        slots,
+                    ))),
                 },
             })
             .collect();

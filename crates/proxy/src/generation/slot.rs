@@ -46,8 +46,8 @@ impl ClusterSlots {
         slot
     }
 
-    /// One more than the highest number in use.
-    pub fn len(&self) -> usize {
+    /// One more than the highest number ever in use at once.
+    pub fn end(&self) -> usize {
         self.len
     }
 
@@ -72,7 +72,7 @@ mod tests {
         let mut slots = ClusterSlots::default();
         let a = slots.of(&"a".into());
         let b = slots.of(&"b".into());
-        assert_eq!((a.index(), b.index(), slots.len()), (0, 1, 2));
+        assert_eq!((a.index(), b.index(), slots.end()), (0, 1, 2));
         assert_eq!(slots.of(&"a".into()), a);
         drop(a);
         slots.forget_unused();

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::uri::Scheme;
@@ -18,6 +17,7 @@ use super::target::Target;
 use crate::error::ProxyError;
 use crate::stats::cluster::ClusterStats;
 use crate::upstream::lease::Lease;
+use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
 /// What is sent.
@@ -57,20 +57,20 @@ pub struct UpstreamRequest {
 /// Sends the request to `entry` and waits for the head of the answer.
 pub async fn attempt(
     cluster: &Rc<WorkerCluster>,
-    worker: usize,
+    on: &Worker,
     entry: &Arc<HostEntry>,
     target: &Target,
     outgoing: Outgoing,
     retry: Option<Permit>,
 ) -> Result<(Response<Incoming>, UpstreamRequest), Failed> {
-    let active = &cluster.active;
+    let (active, worker) = (&cluster.active, on.id);
     let stats = active.lasting.stats.of(worker);
     let Ok(permit) = active.lasting.limits.try_request() else {
         stats.rq_pending_overflow.inc();
         return Err(unsent(ProxyError::Overflow, outgoing.body));
     };
     let host_request = entry.host.begin_request();
-    let mut lease = match cluster.pools.lease(worker, active, &entry.host).await {
+    let mut lease = match cluster.pools.lease(on, active, &entry.host).await {
         Ok(lease) => lease,
         Err(error) => {
             let error = error.proxy_error();
@@ -167,11 +167,7 @@ fn request(lease: &Lease, tls: bool, target: &Target, outgoing: Outgoing) -> Opt
 
 /// Tells outlier detection and the counters of the endpoint how a request to it went.
 pub fn record(cluster: &WorkerCluster, worker: usize, entry: &HostEntry, outcome: Outcome) {
-    let totals = &entry.host.totals;
-    if outcome.as_status() < 500 { &totals.rq_success } else { &totals.rq_error }.fetch_add(1, Ordering::Relaxed);
-    if outcome == Outcome::Timeout {
-        totals.rq_timeout.fetch_add(1, Ordering::Relaxed);
-    }
+    entry.host.count_outcome(outcome);
     let active = &cluster.active;
     let Some(detector) = &active.lasting.outlier else { return };
     let ejected = detector.record(&entry.host, outcome, &active.hosts, Instant::now());

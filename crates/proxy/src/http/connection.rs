@@ -83,7 +83,8 @@ async fn serve_http1(
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
     let config = &manager.config;
-    let head_bytes = config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
+    let head_bytes =
+        config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
     let head_bytes = head_bytes as usize * 1024;
     let service = service(worker, manager, info);
     let connection = http1::Builder::new()
@@ -111,7 +112,8 @@ async fn serve_http2(
 ) -> hyper::Result<()> {
     let config = &manager.config;
     let streams = HttpConnectionManager::DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS;
-    let head_kb = config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
+    let head_kb =
+        config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
     let service = service(worker, manager, info);
     let connection = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())

@@ -69,7 +69,8 @@ impl Forwarding<'_> {
             if self.stream.is_logged() {
                 self.stream.facts.host = Some(entry.host.address().to_string().into());
             }
-            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut timer, ends_at).await;
+            let sent =
+                self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut timer, ends_at).await;
             let (response, attempted, error) = match sent {
                 Err(RequestOver) => return self.fail(ProxyError::RequestTimeout),
                 Ok(Ok((response, request))) => {
@@ -150,7 +151,7 @@ impl Forwarding<'_> {
         }
         let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take() };
         let worker = self.worker.id;
-        let sending = attempt(&self.cluster, worker, entry, &self.target, outgoing, permit);
+        let sending = attempt(&self.cluster, self.worker, entry, &self.target, outgoing, permit);
         let per_try = self.route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let stats = self.cluster.active.lasting.stats.of(worker);
         let limit = per_try.and_then(|per_try| {

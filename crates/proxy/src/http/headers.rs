@@ -52,9 +52,9 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
     // Only `trailers` means anything beyond one hop, and gRPC wants it.
     if let Some(te) = headers.get(header::TE) {
-        let trailers = te.to_str().is_ok_and(|te| {
-            te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-        });
+        let trailers = te
+            .to_str()
+            .is_ok_and(|te| te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")));
         if trailers {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         } else {
@@ -126,7 +126,8 @@ mod tests {
             tls: false,
             client_cert: None,
         };
-        let lines = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https"), ("x-ripstop-attempt", "2")];
+        let lines =
+            [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https"), ("x-ripstop-attempt", "2")];
         let mut edge = map(&lines);
         forwarded(&mut edge, &connection, true);
         assert_eq!(edge, map(&[("x-forwarded-for", "1.1.1.1,10.0.0.9"), ("x-forwarded-proto", "http")]));

@@ -119,7 +119,12 @@ fn describe(stream: &mut ActiveStream, manager: &ActiveManager, target: &Target,
 }
 
 /// Makes path and host what the route wants them to be.
-fn rewrite(target: &mut Target, headers: &mut HeaderMap, forward: &CompiledForward, stream: &mut ActiveStream) {
+fn rewrite(
+    target: &mut Target,
+    headers: &mut HeaderMap,
+    forward: &CompiledForward,
+    stream: &mut ActiveStream,
+) {
     if let Some((matched, rewrite)) = &forward.rewrite {
         let rewritten = rewrite_path(matched, rewrite, target.path.as_str());
         if let Ok(path) = PathAndQuery::try_from(rewritten) {

@@ -36,7 +36,12 @@ impl Target {
 
     /// The URI for an HTTP/2 upstream.
     pub fn absolute(&self, scheme: Scheme) -> Option<Uri> {
-        Uri::builder().scheme(scheme).authority(self.authority.clone()).path_and_query(self.path.clone()).build().ok()
+        Uri::builder()
+            .scheme(scheme)
+            .authority(self.authority.clone())
+            .path_and_query(self.path.clone())
+            .build()
+            .ok()
     }
 
     /// The URI for an HTTP/1.1 upstream, beside which `host` stands in the headers.

@@ -100,7 +100,8 @@ async fn transport(
     if !listener.config.tls_inspector {
         return Some(TransportProtocol::Plaintext);
     }
-    let limit = listener.config.listener_filters_timeout.unwrap_or(Listener::DEFAULT_LISTENER_FILTERS_TIMEOUT);
+    let limit =
+        listener.config.listener_filters_timeout.unwrap_or(Listener::DEFAULT_LISTENER_FILTERS_TIMEOUT);
     let mut first = [0];
     match tokio::time::timeout(limit, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == TLS_HANDSHAKE_RECORD => Some(TransportProtocol::Tls),

@@ -100,11 +100,7 @@ impl AsyncWrite for Rewound {
 }
 
 impl AsyncRead for ClientIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ClientIo::Plain(io) => Pin::new(io).poll_read(cx, buf),
             ClientIo::Tls(io) => Pin::new(io).poll_read(cx, buf),

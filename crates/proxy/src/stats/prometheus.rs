@@ -152,7 +152,8 @@ impl Text {
             }
             let mut classes = [0; 6];
             for (code, count) in codes {
-                let _ = writeln!(by_code, "{name}{{{tag}=\"{label}\",envoy_response_code=\"{code}\"}} {count}");
+                let _ =
+                    writeln!(by_code, "{name}{{{tag}=\"{label}\",envoy_response_code=\"{code}\"}} {count}");
                 classes[usize::from(code / 100).min(5)] += count;
             }
             for (class, count) in classes.iter().enumerate().skip(1).filter(|(_, count)| **count > 0) {

@@ -86,7 +86,7 @@ pub async fn connect(
             if matches!(error, ConnectError::Timeout) {
                 stats.cx_connect_timeout.inc();
             }
-            host.totals.cx_connect_fail.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            host.count_connect_failure();
             tracing::debug!(cluster = %cluster.name(), host = %host.address(), %error, "cannot connect");
         }
     }

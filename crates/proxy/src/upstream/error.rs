@@ -39,7 +39,9 @@ impl ConnectError {
             ConnectError::Overflow(_) => ProxyError::Overflow,
             ConnectError::Timeout => ProxyError::ConnectTimeout,
             ConnectError::Tls(_) => ProxyError::TlsFailure,
-            ConnectError::Tcp(_) | ConnectError::Http(_) | ConnectError::Address(_) => ProxyError::ConnectFailure,
+            ConnectError::Tcp(_) | ConnectError::Http(_) | ConnectError::Address(_) => {
+                ProxyError::ConnectFailure
+            }
         }
     }
 }

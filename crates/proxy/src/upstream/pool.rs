@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::{http1, http2};
@@ -22,6 +23,7 @@ use super::lease::{Http1Lease, Http2Lease, Lease, StreamCount};
 use super::shared_connect::SharedConnect;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::request_body::RequestBody;
+use crate::worker::Worker;
 
 /// Streams on one HTTP/2 connection before another one is opened.
 const MAX_STREAMS: u32 = 128;
@@ -62,11 +64,27 @@ struct Shared {
     idle_since: Cell<Instant>,
 }
 
+/// A request that waits for a connection because the limit is reached.
+struct Starving<'a>(&'a AtomicU32);
+
+impl Starving<'_> {
+    fn begin(count: &AtomicU32) -> Starving<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Starving(count)
+    }
+}
+
+impl Drop for Starving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Pools {
     /// A connection to `host` for one request: one that is there, or a new one.
     pub async fn lease(
         self: &Rc<Self>,
-        worker: usize,
+        worker: &Worker,
         cluster: &Arc<ActiveCluster>,
         host: &Arc<Host>,
     ) -> Result<Lease, ConnectError> {
@@ -77,17 +95,19 @@ impl Pools {
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
         loop {
             if self.multiplexes(cluster, host) {
-                self.connecting(worker, cluster, host)?.wait().await?;
+                self.connecting(worker.id, cluster, host)?.wait().await?;
             } else {
                 match limits.try_connection() {
                     Ok(permit) => {
-                        if let Connected::Http1(sender) = connect(worker, cluster, host, permit).await? {
+                        if let Connected::Http1(sender) = connect(worker.id, cluster, host, permit).await? {
                             return Ok(self.http1_lease(cluster, host, sender, 0));
                         }
                     }
                     Err(_) => {
-                        cluster.lasting.stats.of(worker).cx_overflow.inc();
-                        // Ours is woken; one of another worker is found by looking.
+                        cluster.lasting.stats.of(worker.id).cx_overflow.inc();
+                        let _starving = Starving::begin(&cluster.lasting.starving);
+                        worker.cry_starvation();
+                        // One of this worker wakes us; one that another worker lets go of is found by looking.
                         let _ = tokio::time::timeout(LOOK_AGAIN, self.released.notified()).await;
                     }
                 }
@@ -126,7 +146,8 @@ impl Pools {
         let permit = cluster.lasting.limits.try_connection().map_err(ConnectError::Overflow)?;
         let connecting = Rc::new(SharedConnect::default());
         pool.connecting = Some(connecting.clone());
-        let (pools, cluster, host, attempt) = (self.clone(), cluster.clone(), host.clone(), connecting.clone());
+        let (pools, cluster, host, attempt) =
+            (self.clone(), cluster.clone(), host.clone(), connecting.clone());
         tokio::task::spawn_local(async move {
             let outcome = connect(worker, &cluster, &host, permit).await;
             attempt.finish(pools.connected(&host, outcome));
@@ -201,10 +222,24 @@ impl Pools {
             let mut hosts = self.hosts.borrow_mut();
             let pool = hosts.entry(lease.address).or_default();
             if pool.idle.len() < MAX_IDLE_PER_HOST {
-                pool.idle.push(Idle { sender: lease.sender, requests: lease.requests, since: Instant::now() });
+                pool.idle.push(Idle {
+                    sender: lease.sender,
+                    requests: lease.requests,
+                    since: Instant::now(),
+                });
             }
         }
         self.released.notify_one();
+    }
+
+    /// Closes up to `count` idle connections.
+    pub fn close_idle(&self, count: u32) {
+        let mut left = count;
+        for pool in self.hosts.borrow_mut().values_mut() {
+            while left > 0 && pool.idle.pop().is_some() {
+                left -= 1;
+            }
+        }
     }
 
     /// Closes the idle connections to endpoints that are gone.

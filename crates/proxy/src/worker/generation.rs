@@ -44,4 +44,12 @@ impl WorkerGeneration {
             cluster.pools.sweep(cluster.active.idle_timeout(), now);
         }
     }
+
+    /// Lets go of idle connections to clusters in which requests wait for one, on whatever worker.
+    pub fn feed_the_starving(&self) {
+        for cluster in self.clusters.borrow().iter().flatten() {
+            let starving = cluster.active.lasting.starving.load(std::sync::atomic::Ordering::Relaxed);
+            cluster.pools.close_idle(starving);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::Worker;
@@ -34,13 +34,14 @@ pub struct WorkerThread {
 }
 
 impl WorkerThread {
-    /// Starts worker `id`.
-    pub fn start(id: usize, seed: u64) -> std::io::Result<WorkerThread> {
+    /// Starts worker `id`. `starvation` is the same for all workers of a proxy.
+    pub fn start(id: usize, seed: u64, starvation: Arc<Notify>) -> std::io::Result<WorkerThread> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
             let local = LocalSet::new();
-            local.block_on(&runtime, run(Worker::new(id, seed), queue));
+            let worker = Worker::new(id, seed, starvation.clone());
+            local.block_on(&runtime, run(worker, queue, &starvation));
         })?;
         Ok(WorkerThread { commands, thread })
     }
@@ -78,7 +79,7 @@ impl WorkerThread {
     }
 }
 
-async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>) {
+async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation: &Notify) {
     let mut listeners = Listeners::default();
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,6 +88,10 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>) {
             command = queue.recv() => command,
             _ = sweep.tick() => {
                 worker.current().sweep_pools(Instant::now());
+                continue;
+            }
+            () = starvation.notified() => {
+                worker.current().feed_the_starving();
                 continue;
             }
         };

@@ -1,0 +1,116 @@
+//! The admin pages of a proxy, by Envoy's names. They look; the only thing they can do is end the process.
+
+pub mod certs;
+pub mod clusters;
+pub mod config_dump;
+pub mod stats;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use http::StatusCode;
+use ripstop_identity::agent::AgentStatus;
+use ripstop_identity::svid::IdentityHandle;
+use ripstop_model::Node;
+use ripstop_runtime::admin::{Answer, Pages, json, text};
+use ripstop_runtime::ready::Readiness;
+use ripstop_runtime::shutdown::Shutdown;
+use ripstop_xds::client::ClientStatus;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::apply::Applied;
+use crate::stats::registry::Registry;
+
+/// What the pages look at.
+pub struct Inspector {
+    /// How the proxy introduces itself.
+    pub node: Node,
+    /// When it was started.
+    pub started: Instant,
+    /// What is in force.
+    pub applied: watch::Receiver<Applied>,
+    /// Counters.
+    pub registry: Arc<Registry>,
+    /// What is waited for.
+    pub ready: Readiness,
+    /// Certificate and roots.
+    pub identity: IdentityHandle,
+    /// How renewing the certificate goes.
+    pub agent: watch::Receiver<AgentStatus>,
+    /// How following the control plane goes.
+    pub xds: Arc<ClientStatus>,
+    /// Access log lines that were lost.
+    pub lost_log_lines: Arc<AtomicU64>,
+    /// Ends the process.
+    pub shutdown: Shutdown,
+}
+
+/// All pages.
+pub fn pages(inspector: Inspector) -> Pages {
+    let inspector = Arc::new(inspector);
+    let page = |show: fn(&Inspector, &ripstop_runtime::admin::Query<'_>) -> Answer| {
+        let inspector = inspector.clone();
+        move |query: &ripstop_runtime::admin::Query<'_>| show(&inspector, query)
+    };
+    Pages::default()
+        .get("/ready", "LIVE when traffic is taken, else what is waited for", page(ready))
+        .get("/server_info", "who this proxy is and how it fares (JSON)", page(server_info))
+        .get("/stats", "counters; ?filter=TEXT keeps the names that hold it", page(stats::plain))
+        .get("/stats/prometheus", "counters for Prometheus", page(stats::prometheus))
+        .get("/clusters", "clusters and their endpoints; ?format=json", page(clusters::show))
+        .get("/listeners", "listeners and their addresses", page(listeners))
+        .get("/config_dump", "the configuration in force, without secrets (JSON)", page(config_dump::show))
+        .get("/certs", "the certificate and the roots in use (JSON)", page(certs::show))
+        .post("/quitquitquit", "drains and ends the process", page(quit))
+}
+
+fn ready(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+    let missing = inspector.ready.missing();
+    if missing.is_empty() {
+        return text(StatusCode::OK, "LIVE\n");
+    }
+    text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", missing.join(", ")))
+}
+
+fn server_info(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+    let xds = inspector.xds.report();
+    let applied = inspector.applied.borrow().clone();
+    let state = if inspector.ready.missing().is_empty() { "LIVE" } else { "PRE_INITIALIZING" };
+    let info = json!({
+        "version": concat!("ripstop/", env!("CARGO_PKG_VERSION")),
+        "state": state,
+        "uptime_all_epochs": format!("{}s", inspector.started.elapsed().as_secs()),
+        "node": { "id": inspector.node.id, "cluster": inspector.node.cluster },
+        "concurrency": inspector.registry.workers(),
+        "control_plane": {
+            "connected": xds.connected,
+            "streams": xds.streams,
+            "accepted": xds.accepted,
+            "rejected": xds.rejected,
+            "last_error": xds.last_error,
+        },
+        "generation": applied.generation.id,
+        "problems": applied.problems,
+        "warnings": xds.warnings,
+    });
+    json(StatusCode::OK, format!("{info:#}\n"))
+}
+
+fn listeners(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+    let applied = inspector.applied.borrow().clone();
+    let mut lines = String::new();
+    for listener in applied.generation.listeners.values() {
+        let configured = &listener.config.address;
+        let actual = configured.as_socket().and_then(|address| applied.bound.get(&address));
+        let at = actual.map_or_else(|| format!("{configured} (not bound)"), ToString::to_string);
+        lines.push_str(&format!("{}::{at}\n", listener.config.name));
+    }
+    text(StatusCode::OK, lines)
+}
+
+fn quit(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+    inspector.shutdown.drain();
+    text(StatusCode::OK, "OK\n")
+}

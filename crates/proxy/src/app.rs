@@ -1,0 +1,245 @@
+//! Starts a proxy and sees it to its end: the control thread, on which everything but requests runs.
+//!
+//! ```text
+//! control thread: certificates ─▶ xDS ─▶ apply (compile, bind) ─▶ workers      admin pages   sweep (ejections)
+//! worker threads: accept ─▶ requests
+//! ```
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ripstop_identity::agent::{Agent, AgentStatus, RemoteAuthority, SvidSource, TokenSource};
+use ripstop_identity::bundle::TrustBundle;
+use ripstop_identity::channel;
+use ripstop_identity::clock::Clock;
+use ripstop_identity::control_identity;
+use ripstop_identity::svid::IdentityHandle;
+use ripstop_identity::tls::{Present, control_client_config};
+use ripstop_model::Snapshot;
+use ripstop_runtime::admin;
+use ripstop_runtime::ready::Readiness;
+use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
+use ripstop_runtime::socket;
+use ripstop_xds::client::{self, ClientStatus};
+use tokio::sync::{Notify, watch};
+
+use crate::admin::{Inspector, pages};
+use crate::apply::Applier;
+use crate::config::{ControlPlane, ProxyConfig};
+use crate::generation::compile::Compiler;
+use crate::identity::Identity;
+use crate::stats::registry::Registry;
+use crate::sweep::sweep_for_ever;
+use crate::worker::thread::WorkerThread;
+
+/// What readiness waits for.
+const CERTIFICATE: &str = "certificate";
+/// See [`CERTIFICATE`].
+const CONFIGURATION: &str = "configuration";
+/// Set while the proxy is ending, so that nobody sends it anything new.
+const DRAINING: &str = "end of draining (no new traffic)";
+
+/// How often draining looks whether the last connection is gone.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
+
+/// Why a proxy could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file with the roots cannot be used.
+    #[error("cannot read the trust root {path}: {why}")]
+    TrustRoot {
+        /// Which file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// The control plane's address or identity is of no use.
+    #[error("control plane {address}: {why}")]
+    ControlPlane {
+        /// Its address.
+        address: String,
+        /// Why.
+        why: String,
+    },
+    /// The admin pages cannot be served.
+    #[error("admin pages: {0}")]
+    Admin(#[from] socket::BindError),
+    /// A thread could not be started.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(std::io::Error),
+    /// Signals cannot be followed.
+    #[error("cannot follow signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs a proxy on the current thread until it is told to end. `shutdown` is moved forward by signals and by the admin
+/// page `/quitquitquit`.
+pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartError> {
+    let started = Instant::now();
+    let admin_socket = socket::listen(config.admin)?;
+    let identity = trust(&config.control)?;
+    let agent = agent(&config.control, &identity)?;
+    let agent_status = agent.status();
+    let channel = control_channel(&config.control, &identity)?;
+
+    let workers = start_workers(config.concurrency.max(1))?;
+    let registry = Arc::new(Registry::new(workers.len()));
+    let compiler = Compiler::new(registry.clone(), Some(Identity { handle: identity.clone() }));
+    let lost_log_lines = compiler.dropped_log_lines();
+    let ready = Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]);
+    let (applier, applied) = Applier::new(compiler, workers);
+    let xds_status = Arc::new(ClientStatus::default());
+
+    let inspector = Inspector {
+        node: config.node.clone(),
+        started,
+        applied: applied.clone(),
+        registry,
+        ready: ready.clone(),
+        identity: identity.clone(),
+        agent: agent_status.clone(),
+        xds: xds_status.clone(),
+        lost_log_lines,
+        shutdown: shutdown.clone(),
+    };
+    let pages = Arc::new(pages(inspector));
+    tokio::spawn(admin::serve(admin_socket, pages, shutdown.watch()));
+    tokio::spawn(follow_signals(shutdown.clone()));
+    tokio::spawn(agent.run(stopped(shutdown.watch())));
+    tokio::spawn(warn_of_expiry(agent_status));
+    tokio::spawn(sweep_for_ever(applied));
+
+    let (snapshots, incoming) = watch::channel(None);
+    tokio::spawn(follow_control(
+        identity,
+        channel,
+        config.node,
+        snapshots,
+        xds_status,
+        ready.clone(),
+        shutdown.watch(),
+    ));
+    serve(applier, incoming, ready, config.drain_time, shutdown.watch()).await;
+    Ok(())
+}
+
+fn trust(control: &ControlPlane) -> Result<IdentityHandle, StartError> {
+    let path = control.trust_root.display().to_string();
+    let error = |why: String| StartError::TrustRoot { path: path.clone(), why };
+    let pem = fs::read_to_string(&control.trust_root).map_err(|e| error(e.to_string()))?;
+    let bundle = TrustBundle::from_pem(control.identity.trust_domain().clone(), &pem);
+    Ok(IdentityHandle::new(bundle.map_err(|e| error(e.to_string()))?))
+}
+
+fn agent(control: &ControlPlane, identity: &IdentityHandle) -> Result<Agent, StartError> {
+    let authority = control_identity(control.identity.trust_domain())
+        .map_err(|e| StartError::ControlPlane { address: control.address.clone(), why: e.to_string() })?;
+    let token = match &control.token_file {
+        Some(path) => TokenSource::File(path.clone()),
+        None => TokenSource::None,
+    };
+    let remote =
+        RemoteAuthority::new(control.address.clone(), authority, control.certificate_lifetime, token);
+    let source = SvidSource::Remote(remote);
+    Ok(Agent::new(control.identity.clone(), source, identity.clone(), Clock::system(), fastrand::Rng::new()))
+}
+
+fn control_channel(
+    control: &ControlPlane,
+    identity: &IdentityHandle,
+) -> Result<tonic::transport::Channel, StartError> {
+    let error = |why: String| StartError::ControlPlane { address: control.address.clone(), why };
+    let id = control_identity(control.identity.trust_domain()).map_err(|e| error(e.to_string()))?;
+    let tls = control_client_config(identity, id, Present::CurrentSvid).map_err(|e| error(e.to_string()))?;
+    channel::connect(&control.address, tls).map_err(|e| error(e.to_string()))
+}
+
+fn start_workers(count: usize) -> Result<Vec<WorkerThread>, StartError> {
+    let mut dice = fastrand::Rng::new();
+    let starvation = Arc::new(Notify::new());
+    let start = |id| WorkerThread::start(id, dice.u64(..), starvation.clone());
+    (0..count).map(start).collect::<Result<_, _>>().map_err(StartError::Thread)
+}
+
+/// Waits for the certificate, without which the control plane tells nothing, then follows the control plane.
+async fn follow_control(
+    identity: IdentityHandle,
+    channel: tonic::transport::Channel,
+    node: ripstop_model::Node,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    status: Arc<ClientStatus>,
+    ready: Readiness,
+    shutdown: ShutdownWatch,
+) {
+    identity.ready().await;
+    ready.done(CERTIFICATE);
+    client::run(channel, node, snapshots, status, stopped(shutdown)).await;
+}
+
+/// Applies snapshots as they come; when the end is announced, drains.
+async fn serve(
+    mut applier: Applier,
+    mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    ready: Readiness,
+    drain_time: Duration,
+    mut shutdown: ShutdownWatch,
+) {
+    let mut retry = tokio::time::interval(Applier::RETRY_INTERVAL);
+    retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.draining() => break,
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                let snapshot = snapshots.borrow_and_update().clone();
+                if let Some(snapshot) = snapshot {
+                    applier.apply(snapshot).await;
+                }
+            }
+            _ = retry.tick(), if applier.has_unbound() => applier.retry().await,
+        }
+        if applier.has_configuration() && !applier.has_unbound() {
+            ready.done(CONFIGURATION);
+        }
+    }
+    ready.wait(DRAINING);
+    tracing::info!("draining");
+    let drained = async {
+        applier.drain().await;
+        while applier.connections().await > 0 {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+    };
+    tokio::select! {
+        () = drained => tracing::info!("drained"),
+        () = tokio::time::sleep(drain_time) => tracing::warn!("closing the connections that are left after the drain time"),
+        () = shutdown.stopped() => {}
+    }
+    applier.stop();
+}
+
+async fn follow_signals(shutdown: Shutdown) {
+    if let Err(error) = shutdown.follow_signals().await {
+        tracing::error!(%error, "cannot follow signals");
+    }
+}
+
+async fn stopped(mut shutdown: ShutdownWatch) {
+    shutdown.stopped().await;
+}
+
+/// Says so in the log, once a change, when the certificate comes near its end or renewing it fails.
+async fn warn_of_expiry(mut status: watch::Receiver<AgentStatus>) {
+    let mut said = 0;
+    while status.changed().await.is_ok() {
+        let now = status.borrow_and_update().clone();
+        if now.failures > said {
+            let error = now.last_error.unwrap_or_default();
+            tracing::warn!(failures = now.failures, alarm = ?now.alarm, error, "cannot renew the certificate");
+        }
+        said = now.failures;
+    }
+}

@@ -1,0 +1,136 @@
+//! Puts snapshots in force: compiles, binds what has to be bound, tells the workers. A snapshot is in force as a whole
+//! or, for a resource that is bad, with the good one from before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ripstop_model::Snapshot;
+use ripstop_runtime::socket;
+use tokio::sync::watch;
+
+use crate::generation::Generation;
+use crate::generation::compile::Compiler;
+use crate::worker::listeners::Sockets;
+use crate::worker::thread::WorkerThread;
+
+/// What is in force, for everybody who wants to look at it.
+#[derive(Clone)]
+pub struct Applied {
+    /// The generation.
+    pub generation: Arc<Generation>,
+    /// What could not be put in force, in words. Empty: all of it is.
+    pub problems: Vec<String>,
+    /// Where listeners really listen, by configured address: the two differ where the port is 0.
+    pub bound: BTreeMap<SocketAddr, SocketAddr>,
+}
+
+/// Puts one snapshot after the other in force.
+pub struct Applier {
+    compiler: Compiler,
+    workers: Vec<WorkerThread>,
+    bound: BTreeMap<SocketAddr, SocketAddr>,
+    unbound: BTreeMap<SocketAddr, String>,
+    rejected: Vec<String>,
+    applied: watch::Sender<Applied>,
+}
+
+impl Applier {
+    /// How often an address that could not be bound is tried again.
+    pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// Nothing is in force yet.
+    pub fn new(compiler: Compiler, workers: Vec<WorkerThread>) -> (Applier, watch::Receiver<Applied>) {
+        let nothing =
+            Applied { generation: compiler.latest().clone(), problems: Vec::new(), bound: BTreeMap::new() };
+        let (applied, watch) = watch::channel(nothing);
+        let applier = Applier {
+            compiler,
+            workers,
+            bound: BTreeMap::new(),
+            unbound: BTreeMap::new(),
+            rejected: Vec::new(),
+            applied,
+        };
+        (applier, watch)
+    }
+
+    /// Whether there was a snapshot.
+    pub fn has_configuration(&self) -> bool {
+        self.compiler.latest().id > 0
+    }
+
+    /// Whether some address could not be bound.
+    pub fn has_unbound(&self) -> bool {
+        !self.unbound.is_empty()
+    }
+
+    /// Puts a snapshot in force; returns when every worker serves it.
+    pub async fn apply(&mut self, snapshot: Arc<Snapshot>) {
+        let (generation, rejected) = self.compiler.compile(snapshot);
+        for error in &rejected {
+            tracing::error!(%error, "rejected, the one before stays in force");
+        }
+        self.rejected = rejected.iter().map(ToString::to_string).collect();
+        self.distribute(generation).await;
+    }
+
+    /// Tries again to bind what could not be bound.
+    pub async fn retry(&mut self) {
+        let generation = self.compiler.latest().clone();
+        self.distribute(generation).await;
+    }
+
+    async fn distribute(&mut self, generation: Arc<Generation>) {
+        let mut sockets: Vec<Sockets> = self.workers.iter().map(|_| Vec::new()).collect();
+        self.bind(&generation, &mut sockets);
+        let told = self.workers.iter().zip(sockets);
+        let told = told.map(|(worker, sockets)| worker.apply(generation.clone(), sockets));
+        futures_util::future::join_all(told).await;
+        tracing::debug!(generation = generation.id, "in force");
+        let problems = self.rejected.iter().chain(self.unbound.values()).cloned().collect();
+        self.applied.send_replace(Applied { generation, problems, bound: self.bound.clone() });
+    }
+
+    /// Binds the addresses that are new, one socket for each worker.
+    fn bind(&mut self, generation: &Generation, sockets: &mut [Sockets]) {
+        let wanted: BTreeSet<SocketAddr> =
+            generation.listeners.values().filter_map(|l| l.config.address.as_socket()).collect();
+        self.bound.retain(|address, _| wanted.contains(address));
+        let before = std::mem::take(&mut self.unbound);
+        for address in
+            wanted.iter().filter(|address| !self.bound.contains_key(address)).copied().collect::<Vec<_>>()
+        {
+            match socket::listen_shared(address, sockets.len()) {
+                Ok(made) => {
+                    let actual = made.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(address);
+                    self.bound.insert(address, actual);
+                    sockets.iter_mut().zip(made).for_each(|(of, socket)| of.push((address, socket)));
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    if !before.contains_key(&address) {
+                        tracing::error!(error, "trying again every second");
+                    }
+                    self.unbound.insert(address, error);
+                }
+            }
+        }
+    }
+
+    /// Takes no more connections.
+    pub async fn drain(&self) {
+        futures_util::future::join_all(self.workers.iter().map(WorkerThread::drain)).await;
+    }
+
+    /// How many client connections are open.
+    pub async fn connections(&self) -> u64 {
+        futures_util::future::join_all(self.workers.iter().map(WorkerThread::connections)).await.iter().sum()
+    }
+
+    /// Ends the workers.
+    pub fn stop(self) {
+        self.workers.into_iter().for_each(WorkerThread::stop);
+    }
+}

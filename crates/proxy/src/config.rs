@@ -1,0 +1,37 @@
+//! What a proxy is started with. Everything else comes from the control plane.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ripstop_model::{Node, SpiffeId};
+
+/// How a proxy is started.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// How it introduces itself.
+    pub node: Node,
+    /// The control plane it follows.
+    pub control: ControlPlane,
+    /// Where its admin pages are. They show configuration and can end the process: loopback only.
+    pub admin: SocketAddr,
+    /// Worker threads; at least 1.
+    pub concurrency: usize,
+    /// How long requests under way may take when the process ends.
+    pub drain_time: Duration,
+}
+
+/// The control plane of a proxy, and what the two prove to each other.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    /// `host:port` of its xDS and certificate service.
+    pub address: String,
+    /// The identity to ask for.
+    pub identity: SpiffeId,
+    /// PEM file with the roots to trust at first contact.
+    pub trust_root: PathBuf,
+    /// File with the join token that proves the identity at first contact.
+    pub token_file: Option<PathBuf>,
+    /// Lifetime to ask certificates for; zero leaves it to the authority.
+    pub certificate_lifetime: Duration,
+}

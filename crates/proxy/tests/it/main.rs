@@ -1,0 +1,9 @@
+//! The proxy in one process: real sockets, real upstreams, configuration handed over as snapshots.
+#![allow(clippy::unwrap_used)]
+
+mod bodies;
+mod configuration;
+mod harness;
+mod identity;
+mod requests;
+mod resilience;
