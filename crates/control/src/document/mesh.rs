@@ -15,7 +15,9 @@ pub(super) fn decode(spec: &Reader<'_>, meta: Metadata, namespace_written: bool)
         if let Some(lifetime) = certificates.duration("lifetime") {
             let (shortest, longest) = Mesh::CERTIFICATE_LIFETIMES;
             if !(shortest..=longest).contains(&lifetime) {
-                certificates.error("lifetime", "a certificate is valid for 10s to 8760h");
+                let (shortest, longest) = (shortest.as_secs(), longest.as_secs() / 3600);
+                let message = format!("a certificate is valid for {shortest}s to {longest}h");
+                certificates.error("lifetime", message);
             }
             certificate_lifetime = lifetime;
         }

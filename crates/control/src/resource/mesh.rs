@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ripstop_identity::authority::{MAX_LIFETIME, MIN_LIFETIME};
 use ripstop_model::{Name, TrustDomain};
 
 use super::{Metadata, ObjectKey, Origin};
@@ -47,9 +48,8 @@ impl Mesh {
     pub const DEFAULT_ROOT_NAMESPACE: &'static str = "istio-system";
     /// Certificate lifetime of a mesh that names none.
     pub const DEFAULT_CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-    /// Shortest and longest certificate lifetime.
-    pub const CERTIFICATE_LIFETIMES: (Duration, Duration) =
-        (Duration::from_secs(10), Duration::from_secs(365 * 24 * 3600));
+    /// Shortest and longest certificate lifetime: what the authority issues.
+    pub const CERTIFICATE_LIFETIMES: (Duration, Duration) = (MIN_LIFETIME, MAX_LIFETIME);
 
     /// A mesh of which only the trust domain is said.
     pub fn new(trust_domain: TrustDomain) -> Mesh {

@@ -15,11 +15,10 @@ pub fn full_name(service: &ObjectKey) -> Name {
 /// The service that `host` would name if there were one: without a dot one of `namespace`. `None` if the host has
 /// another form than those of services.
 pub fn service_key(host: &str, namespace: &str) -> Option<ObjectKey> {
-    let host = host.strip_suffix(".cluster.local").unwrap_or(host);
-    let (host, with_suffix) = match host.strip_suffix(".svc") {
-        Some(host) => (host, true),
-        None => (host, false),
-    };
+    let stripped = host.strip_suffix(DNS_SUFFIX).and_then(|host| host.strip_suffix('.'));
+    let stripped = stripped.or_else(|| host.strip_suffix(".svc"));
+    let with_suffix = stripped.is_some();
+    let host = stripped.unwrap_or(host);
     match host.split_once('.') {
         None if with_suffix => None,
         None => Some(ObjectKey::new(namespace, host)),
@@ -67,6 +66,8 @@ mod tests {
         assert_eq!(key("users.shop.svc.cluster.local"), users);
         assert_eq!(key("users.other"), Some(ObjectKey::new("other", "users")));
         assert_eq!(key("users.svc"), None);
+        assert_eq!(key("users.svc.cluster.local"), None);
+        assert_eq!(key("users.cluster.local"), None);
         assert_eq!(key("www.example.org"), None);
         assert_eq!(&*full_name(&ObjectKey::new("shop", "users")), "users.shop.svc.cluster.local");
     }

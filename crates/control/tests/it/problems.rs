@@ -124,7 +124,7 @@ spec:
         text,
         &[
             "error: in.yaml:5:16: spec.trustDomain: `Upper.example`: character 'U' is not allowed in a trust domain (only a-z, 0-9, `.`, `-` and `_`)",
-            "error: in.yaml:6:28: spec.certificates.lifetime: a certificate is valid for 10s to 8760h",
+            "error: in.yaml:6:28: spec.certificates.lifetime: a certificate is valid for 10s to 720h",
             "error: in.yaml:7:18: spec.control.xds: `localhost` is not an address with a port (write it as 127.0.0.1:15012 or [::1]:15012)",
             "error: in.yaml:7:29: spec.control.apii: unknown field (did you mean `api`?)",
             "error: in.yaml:13:40: spec.ports[0].protocol: expected one of HTTP, HTTP2, GRPC, TCP, found `http` (did you mean `HTTP`?)",
