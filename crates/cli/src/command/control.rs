@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use ripstop_control::serve::{self, ControlConfig};
+use ripstop_model::TrustDomain;
+use ripstop_runtime::shutdown::Shutdown;
 
 use crate::failure::Failure;
 
@@ -29,8 +32,8 @@ pub struct ControlArgs {
     #[arg(long, value_name = "IP:PORT")]
     api_listen: SocketAddr,
     /// Trust domain, if not the one that the Mesh document names
-    #[arg(long, value_name = "DOMAIN")]
-    trust_domain: Option<String>,
+    #[arg(long, value_name = "DOMAIN", value_parser = TrustDomain::new)]
+    trust_domain: Option<TrustDomain>,
     /// What is logged to standard error: trace, debug, info, warn, error or off
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
@@ -39,5 +42,25 @@ pub struct ControlArgs {
 /// Serves until SIGTERM or Ctrl-C.
 pub fn run(args: ControlArgs) -> Result<(), Failure> {
     ripstop_runtime::telemetry::start_log(&args.log_level).map_err(Failure::new)?;
-    Err(Failure::new(format_args!("{args:?}")))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("cannot start: {error}")))?;
+    let config = ControlConfig {
+        config: args.config,
+        state_dir: args.state_dir,
+        xds_listen: args.xds_listen,
+        api_listen: args.api_listen,
+        trust_domain: args.trust_domain,
+    };
+    runtime.block_on(async {
+        let shutdown = Shutdown::default();
+        tokio::select! {
+            served = serve::run(config, shutdown.watch()) => served.map_err(Failure::new),
+            followed = shutdown.follow_signals() => match followed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Failure::new(format_args!("cannot take Ctrl-C and SIGTERM over: {error}"))),
+            },
+        }
+    })
 }
