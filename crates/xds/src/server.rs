@@ -2,7 +2,7 @@
 //! (see [`ViewSource`]).
 
 mod service;
-mod session;
+pub(crate) mod session;
 mod status;
 mod view;
 

@@ -14,7 +14,7 @@ pub struct ClientStatus {
 /// How things stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientReport {
-    /// A stream is open and the control plane has answered on it.
+    /// A stream is open.
     pub connected: bool,
     /// Streams opened so far.
     pub streams: u64,
@@ -36,6 +36,12 @@ impl ClientStatus {
     /// How things stand.
     pub fn report(&self) -> ClientReport {
         self.lock().clone()
+    }
+
+    /// Responses so far, good or bad.
+    pub(crate) fn responses(&self) -> u64 {
+        let report = self.lock();
+        report.accepted + report.rejected
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut ClientReport)) {

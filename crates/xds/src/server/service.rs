@@ -34,9 +34,7 @@ pub struct AdsServer(pb::ads::Server<AdsService>);
 pub fn ads_server(source: Arc<dyn ViewSource>) -> AdsServer {
     let service = pb::ads::Server::new(AdsService { source });
     AdsServer(
-        service
-            .max_decoding_message_size(MAX_REQUEST_BYTES)
-            .max_encoding_message_size(MAX_RESPONSE_BYTES),
+        service.max_decoding_message_size(MAX_REQUEST_BYTES).max_encoding_message_size(MAX_RESPONSE_BYTES),
     )
 }
 
@@ -127,7 +125,12 @@ async fn run<S: Session>(
     let (mut snapshots, status) = (view.snapshots, view.status);
     status.opened(S::DELTA, SystemTime::now());
     let _closing = Closing(Arc::clone(&status));
-    tracing::info!(node = node.id, peer = peer.map(SpiffeId::as_str), delta = S::DELTA, "a proxy is connected");
+    tracing::info!(
+        node = node.id,
+        peer = peer.map(SpiffeId::as_str),
+        delta = S::DELTA,
+        "a proxy is connected"
+    );
     let snapshot = Arc::clone(&snapshots.borrow_and_update());
     let mut session = S::new(snapshot, status);
     receive(&mut session, first)?;

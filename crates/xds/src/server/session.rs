@@ -8,7 +8,7 @@
 //!
 //! There is never more than one snapshot waiting: every response is made from the newest.
 
-pub(super) mod delta;
+pub(crate) mod delta;
 pub(super) mod sotw;
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(crate) enum InvalidRequest {
 }
 
 /// A dialect of ADS.
-pub(super) trait Session: Send + 'static {
+pub(crate) trait Session: Send + 'static {
     /// What the proxy sends.
     type Request: Send;
     /// What it gets.

@@ -15,7 +15,7 @@ use crate::{ResourceType, pb};
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
 /// An incremental stream.
-pub(in crate::server) struct DeltaSession {
+pub(crate) struct DeltaSession {
     snapshot: Arc<EncodedSnapshot>,
     status: Arc<StreamStatus>,
     flows: Flows,
@@ -124,9 +124,10 @@ impl Subscription {
 
     /// What the proxy has and should have no longer.
     fn removed(&self, snapshot: &EncodedSnapshot, kind: ResourceType) -> Vec<Name> {
-        let gone = self.told.iter().filter(|(name, told)| {
-            **told != Told::Absent && snapshot.get(kind, name).is_none()
-        });
+        let gone = self
+            .told
+            .iter()
+            .filter(|(name, told)| **told != Told::Absent && snapshot.get(kind, name).is_none());
         let mut names: Vec<Name> = gone.map(|(name, _)| name.clone()).collect();
         names.sort();
         names
@@ -183,12 +184,7 @@ impl Session for DeltaSession {
     const DELTA: bool = true;
 
     fn new(snapshot: Arc<EncodedSnapshot>, status: Arc<StreamStatus>) -> DeltaSession {
-        DeltaSession {
-            snapshot,
-            status,
-            flows: Flows::default(),
-            subscriptions: Default::default(),
-        }
+        DeltaSession { snapshot, status, flows: Flows::default(), subscriptions: Default::default() }
     }
 
     fn node(request: &pb::DeltaDiscoveryRequest) -> Option<&pb::Node> {

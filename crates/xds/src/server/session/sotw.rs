@@ -14,7 +14,7 @@ use crate::server::StreamStatus;
 use crate::{ResourceType, pb};
 
 /// A state-of-the-world stream.
-pub(in crate::server) struct SotwSession {
+pub(crate) struct SotwSession {
     snapshot: Arc<EncodedSnapshot>,
     status: Arc<StreamStatus>,
     flows: Flows,
@@ -84,7 +84,9 @@ impl Subscription {
             return Some(changed.into_iter().cloned().collect());
         }
         let mut whole = self.sent.clone();
-        whole.extend(self.wanted(snapshot, kind).map(|resource| (resource.name.clone(), Arc::clone(resource))));
+        whole.extend(
+            self.wanted(snapshot, kind).map(|resource| (resource.name.clone(), Arc::clone(resource))),
+        );
         Some(whole.into_values().collect())
     }
 

@@ -61,8 +61,7 @@ fn snapshot(words: &str) -> Arc<EncodedSnapshot> {
                     domains: vec![format!("d{n}").into()],
                     routes: Vec::new(),
                 });
-                let routes =
-                    RouteConfiguration { name: name.into(), virtual_hosts: virtual_hosts.collect() };
+                let routes = RouteConfiguration { name: name.into(), virtual_hosts: virtual_hosts.collect() };
                 snapshot.routes.insert(name.into(), Arc::new(routes));
             }
         }
