@@ -94,7 +94,7 @@ impl Up {
     ) -> Result<(), Failure> {
         if !self.plan.mesh.build.is_empty() {
             let step = self.step("Building the applications ...");
-            build::run(&self.plan.mesh.build, launcher, &self.state).await?;
+            build::run(&self.plan.mesh.build, launcher, &self.state, &self.terminal).await?;
             step.done();
         }
         let jobs = Jobs { executable, state: &self.state, documents: &self.documents, plan: &self.plan };

@@ -4,20 +4,31 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::terminal::Terminal;
 use crate::up::log::{self, RotatingLog};
 use crate::up::process::{CommandLine, Launcher, describe_status};
 use crate::up::state_dir::StateDir;
 
 /// Lines of a failed build that are shown; compilers say a lot.
 const SHOWN_LINES: usize = 200;
+/// A build that takes longer than this is said to be still under way.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Runs `command` in the current directory until it ends.
 ///
 /// # Errors
 /// When it cannot be started or fails, with its output.
-pub async fn run(command: &[String], launcher: &Arc<Launcher>, state: &StateDir) -> Result<(), Failure> {
+pub async fn run(
+    command: &[String],
+    launcher: &Arc<Launcher>,
+    state: &StateDir,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let [program, args @ ..] = command else { return Ok(()) };
     let log_file: PathBuf = state.log_file("build");
     let log = RotatingLog::create(&log_file)
@@ -31,7 +42,16 @@ pub async fn run(command: &[String], launcher: &Arc<Launcher>, state: &StateDir)
     let mut running = launcher
         .spawn(&line, &Arc::new(Mutex::new(log)))
         .map_err(|error| Failure::new(format_args!("cannot run {program}: {error}")))?;
-    let status = running.wait().await;
+    let status = match timeout(SILENCE, running.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            terminal.line(&format!(
+                "  still building, which takes a while the first time: {}",
+                command.join(" ")
+            ));
+            running.wait().await
+        }
+    };
     if status.as_ref().is_ok_and(|status| status.success()) {
         let _ = fs::remove_file(&log_file);
         return Ok(());

@@ -41,7 +41,6 @@ impl Jobs<'_> {
             self.state.root().into(),
             format!("--xds-listen={}", control.xds).into(),
             format!("--api-listen={}", control.api).into(),
-            format!("--trust-domain={}", self.plan.mesh.trust_domain.as_str()).into(),
         ]);
         let readiness = Readiness::Http(self.control_server(), "/ready".to_owned());
         self.own(CONTROL.to_owned(), Stage::Control, args, readiness, None)
@@ -147,7 +146,7 @@ mod tests {
         assert_eq!(
             words(&control, &state),
             "control --config /a /b.yaml --state-dir STATE --xds-listen=127.0.0.1:15012 \
-             --api-listen=127.0.0.1:15014 --trust-domain=cluster.local"
+             --api-listen=127.0.0.1:15014"
         );
         assert_eq!(control.log_file, state.logs().join("control.log"));
 

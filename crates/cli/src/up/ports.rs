@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::up::port_holder;
+
+/// How long a taken port may still become free: after an `up` that was killed, its guard needs a moment.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A port that something in the mesh will listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +40,23 @@ pub fn check(claims: &[Claim]) -> Result<(), Failure> {
         }
         same_port.push(claim);
     }
+    let deadline = Instant::now() + PATIENCE;
     let mut held = Vec::with_capacity(claims.len());
     for claim in claims {
-        held.push(TcpListener::bind(claim.address).map_err(|error| refused(claim, &error))?);
+        held.push(bind(claim.address, deadline).map_err(|error| refused(claim, &error))?);
     }
     Ok(())
+}
+
+fn bind(address: SocketAddr, deadline: Instant) -> io::Result<TcpListener> {
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
 }
 
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {

@@ -22,7 +22,7 @@ fn a_route_for_a_host_needs_its_header() {
 
 #[test]
 fn services_are_called_through_the_outbound_listener() {
-    let text = MESH.replace("  service: users\n", "").replace("istio: edge}}\nspec", "istio: edge}}\nspec");
+    let text = MESH.replace("  service: users\n", "");
     let tries = tries(&plan(&text), &world(&text));
     assert_eq!(tries[1].lines, ["curl -s -x http://127.0.0.1:15101 http://users/users"]);
     let own = super::tries(&plan(MESH), &world(MESH));
