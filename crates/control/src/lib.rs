@@ -9,8 +9,11 @@
 //! Each stage knows only those to its left. Nothing here knows protobuf, and nothing here knows how a proxy does what
 //! it is told.
 
+mod api;
 pub mod document;
+mod push;
 pub mod resource;
+pub mod serve;
 pub mod source;
 pub mod translate;
 pub mod world;

@@ -6,6 +6,7 @@ mod check;
 pub mod host;
 mod policy;
 mod ports;
+mod trust_domain;
 
 pub use ports::LOOPBACK;
 

@@ -1,0 +1,134 @@
+//! One connected proxy: its newest snapshot and the streams that are shown it.
+
+use std::sync::Arc;
+
+use ripstop_model::{Node, SpiffeId};
+use ripstop_xds::EncodedSnapshot;
+use ripstop_xds::server::StreamStatus;
+use ripstop_yaml::Problem;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::Translated;
+use super::totals::Totals;
+
+/// Longest kept text of what a proxy says about itself, in bytes.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// One stream.
+pub(super) struct Stream {
+    /// The node id.
+    pub(super) node: String,
+    /// Name and version of the proxy's software.
+    pub(super) user_agent: String,
+    /// What became of it. Whoever serves the stream holds the other reference as long as it lasts.
+    pub(super) status: Arc<StreamStatus>,
+}
+
+impl Stream {
+    /// A stream of a proxy that has introduced itself as `node`.
+    pub(super) fn new(node: &Node, status: Arc<StreamStatus>) -> Stream {
+        let shortened = |text: &str| text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned();
+        Stream { node: shortened(&node.id), user_agent: shortened(&node.user_agent), status }
+    }
+
+    fn has_ended(&self) -> bool {
+        Arc::strong_count(&self.status) == 1
+    }
+}
+
+/// What one proxy is shown.
+pub(super) struct Entry {
+    identity: SpiffeId,
+    sender: watch::Sender<Arc<EncodedSnapshot>>,
+    /// The generation that the snapshot is made of.
+    generation: u64,
+    /// The generation that changed the snapshot last.
+    changed_in: u64,
+    warnings: Vec<Problem>,
+    streams: Vec<Stream>,
+    reaper: AbortHandle,
+}
+
+impl Entry {
+    /// No streams yet. `reap` gets a sender to watch and starts what removes the entry.
+    pub(super) fn new(
+        identity: SpiffeId,
+        first: Translated,
+        reap: impl FnOnce(watch::Sender<Arc<EncodedSnapshot>>) -> AbortHandle,
+    ) -> Entry {
+        let Translated { generation, encoded, warnings } = first;
+        let sender = watch::Sender::new(encoded);
+        let reaper = reap(sender.clone());
+        Entry { identity, sender, generation, changed_in: generation, warnings, streams: Vec::new(), reaper }
+    }
+
+    /// Who it has proved to be.
+    pub(super) fn identity(&self) -> &SpiffeId {
+        &self.identity
+    }
+
+    /// The newest snapshot.
+    pub(super) fn current(&self) -> Arc<EncodedSnapshot> {
+        Arc::clone(&self.sender.borrow())
+    }
+
+    /// The generation that the snapshot is made of, and the one that changed it last.
+    pub(super) fn generations(&self) -> (u64, u64) {
+        (self.generation, self.changed_in)
+    }
+
+    /// What could not be said as it was meant.
+    pub(super) fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// Streams that were added and not pruned.
+    pub(super) fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+
+    /// The newest snapshot and all later ones.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<EncodedSnapshot>> {
+        self.sender.subscribe()
+    }
+
+    /// One stream more.
+    pub(super) fn add(&mut self, stream: Stream) {
+        self.streams.push(stream);
+    }
+
+    /// Takes what a newer world means for the proxy. Says whether anything in it is different, and only then pushes.
+    pub(super) fn update(&mut self, translated: Translated) -> bool {
+        let Translated { generation, encoded, warnings } = translated;
+        // A proxy that connected while the world changed may have it already.
+        if generation < self.generation {
+            return false;
+        }
+        self.generation = generation;
+        self.warnings = warnings;
+        let changed = encoded.source() != self.sender.borrow().source();
+        if changed {
+            self.changed_in = generation;
+            self.sender.send_replace(encoded);
+        }
+        changed
+    }
+
+    /// Forgets streams that have ended; what they counted goes to `totals`.
+    pub(super) fn prune(&mut self, totals: &mut Totals) {
+        self.streams.retain(|stream| {
+            let ended = stream.has_ended();
+            if ended {
+                totals.absorb(&stream.status.report());
+            }
+            !ended
+        });
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.reaper.abort();
+    }
+}

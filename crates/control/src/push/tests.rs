@@ -1,0 +1,170 @@
+//! The hub with worlds from texts and streams that are only held.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::SystemTime;
+
+use super::*;
+use crate::document::decode;
+use crate::world::World;
+use ripstop_yaml::Source;
+
+const NODE: &str = "sidecar~127.0.0.1~cart-1.default~default.svc.cluster.local";
+const CART: &str = "spiffe://cluster.local/ns/default/sa/cart";
+
+/// `cart` calls nobody; `shop` is called with `timeout`.
+fn world(cart_port: u16, timeout: &str) -> Arc<World> {
+    let workload = |service: &str, app: u16, sidecar: u16| {
+        format!(
+            "apiVersion: ripstop.io/v1\nkind: Service\nmetadata: {{name: {service}}}\n\
+             spec: {{ports: [{{name: http, port: 80, protocol: HTTP}}]}}\n---\n\
+             apiVersion: ripstop.io/v1\nkind: Workload\nmetadata: {{name: {service}-1}}\n\
+             spec: {{service: {service}, address: 127.0.0.1, ports: {{http: {{app: {app}, sidecar: {sidecar}}}}}, \
+             sidecar: {{admin: {}, outbound: {}}}}}\n---\n",
+            sidecar + 1000,
+            sidecar + 2000
+        )
+    };
+    let text = format!(
+        "{}{}apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: shop}}\n\
+         spec: {{hosts: [shop], http: [{{route: [{{destination: {{host: shop}}}}], timeout: {timeout}}}]}}\n",
+        workload("cart", cart_port, 15001),
+        workload("shop", 8082, 15002)
+    );
+    let (resources, problems) = decode(&Source::new("mesh.yaml", text));
+    assert!(problems.is_empty(), "{problems:?}");
+    Arc::new(World::build(resources).unwrap().0)
+}
+
+struct Fixture {
+    hub: Hub,
+    in_force: watch::Sender<Arc<InForce>>,
+}
+
+impl Fixture {
+    fn new(world: Arc<World>) -> Fixture {
+        let in_force = watch::Sender::new(Arc::new(in_force(world, 1)));
+        Fixture { hub: Hub::new(in_force.subscribe()), in_force }
+    }
+
+    fn apply(&self, world: Arc<World>) {
+        let generation = self.in_force.borrow().generation + 1;
+        self.in_force.send_replace(Arc::new(in_force(world, generation)));
+        self.hub.apply(self.in_force.borrow().clone());
+    }
+
+    fn connect(&self, node: &str, peer: &str) -> Result<View, Refusal> {
+        let node = Node { id: node.to_owned(), ..Node::default() };
+        self.hub.connect(&node, Some(&SpiffeId::new(peer).unwrap()))
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&HubReport) -> bool) {
+        for _ in 0..1000 {
+            if holds(&self.hub.report()) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("never came about: {what}");
+    }
+}
+
+fn in_force(world: Arc<World>, generation: u64) -> InForce {
+    let since = SystemTime::UNIX_EPOCH;
+    InForce { generation, world, since, warnings: Vec::new(), refused: Vec::new() }
+}
+
+#[tokio::test]
+async fn refusals_say_what_is_wrong() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let check = |node: &str, peer: &str, part: &str| {
+        let refusal = fixture.connect(node, peer).err().unwrap().to_string();
+        assert!(refusal.contains(part), "{refusal}");
+    };
+    check("envoy-1", CART, "node id 'envoy-1' does not have the form");
+    check("sidecar~1~gone.default~x", CART, "there is no workload `gone` in namespace `default`");
+    check("router~1~cart-1.default~x", CART, "role `sidecar`, but the node id says `router`");
+    let other = "spiffe://cluster.local/ns/default/sa/shop";
+    check(
+        NODE,
+        other,
+        "the certificate is for spiffe://cluster.local/ns/default/sa/shop, but workload `cart-1`",
+    );
+    let node = Node { id: NODE.to_owned(), ..Node::default() };
+    let refusal = fixture.hub.connect(&node, None).err().unwrap().to_string();
+    assert!(refusal.contains("shows no valid certificate"), "{refusal}");
+    let report = fixture.hub.report();
+    assert_eq!((report.refused, report.proxies.len()), (5, 0));
+}
+
+#[tokio::test]
+async fn only_what_changes_is_pushed() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let mut cart = fixture.connect(NODE, CART).unwrap();
+    let mut shop = fixture
+        .connect("sidecar~127.0.0.1~shop-1.default~x", "spiffe://cluster.local/ns/default/sa/shop")
+        .unwrap();
+    let first = cart.snapshots.borrow_and_update().clone();
+    shop.snapshots.borrow_and_update();
+
+    // The application of one moves to another port, which only its own sidecar must know.
+    fixture.apply(world(9999, "1s"));
+    assert!(cart.snapshots.has_changed().unwrap());
+    assert!(!shop.snapshots.has_changed().unwrap());
+    let second = cart.snapshots.borrow_and_update().clone();
+    let shared = second.source().clusters.iter().filter(|(name, cluster)| {
+        first.source().clusters.get(*name).is_some_and(|old| Arc::ptr_eq(old, cluster))
+    });
+    assert!(shared.count() > 0, "unchanged clusters are shared");
+
+    // A route concerns both.
+    fixture.apply(world(9999, "2s"));
+    assert!(cart.snapshots.has_changed().unwrap() && shop.snapshots.has_changed().unwrap());
+    let report = fixture.hub.report();
+    let generations: Vec<_> = report.proxies.iter().map(|p| (p.generation, p.changed_in)).collect();
+    assert_eq!(generations, [(3, 3), (3, 3)]);
+    assert_eq!((report.pushes, report.unchanged, report.applied), (5, 1, 2));
+}
+
+#[tokio::test]
+async fn streams_share_an_entry_that_ends_with_the_last() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let one = fixture.connect(NODE, CART).unwrap();
+    let two = fixture.connect(NODE, CART).unwrap();
+    assert!(Arc::ptr_eq(&one.snapshots.borrow(), &two.snapshots.borrow()));
+    assert_eq!(fixture.hub.report().proxies[0].streams.len(), 2);
+    drop(one);
+    assert_eq!(fixture.hub.report().proxies[0].streams.len(), 1);
+    drop(two);
+    fixture.until("no proxies", |report| report.proxies.is_empty()).await;
+}
+
+#[tokio::test]
+async fn streams_of_one_workload_are_limited() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let held: Vec<View> = (0..MAX_STREAMS_PER_PROXY).map(|_| fixture.connect(NODE, CART).unwrap()).collect();
+    assert!(fixture.connect(NODE, CART).is_err());
+    drop(held);
+    assert!(fixture.connect(NODE, CART).is_ok());
+}
+
+#[tokio::test]
+async fn a_proxy_whose_workload_changes_identity_is_disconnected() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let mut view = fixture.connect(NODE, CART).unwrap();
+    view.snapshots.borrow_and_update();
+    let domain = ripstop_model::TrustDomain::new("example.org").unwrap();
+    fixture.apply(Arc::new(World::clone(&world(8081, "1s")).with_trust_domain(&domain)));
+    assert!(view.snapshots.changed().await.is_err(), "the channel is closed");
+    assert!(fixture.connect(NODE, CART).is_err());
+}
+
+#[tokio::test]
+async fn closing_ends_all_streams() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let mut view = fixture.connect(NODE, CART).unwrap();
+    view.snapshots.borrow_and_update();
+    fixture.hub.close();
+    assert!(view.snapshots.changed().await.is_err());
+    assert!(fixture.connect(NODE, CART).err().unwrap().to_string().contains("ending"));
+}

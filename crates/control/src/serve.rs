@@ -1,0 +1,224 @@
+//! The control plane as a process: what it opens, in which order, and how it ends. What proxies are sent is
+//! [`crate::push`], what people are shown is [`crate::api`].
+//!
+//! The state directory has mode 0700 and belongs to one control plane at a time:
+//!
+//! ```text
+//! STATE_DIR/control.lock      locked while a control plane runs; holds its process id
+//! STATE_DIR/ca/               the authority: root and issuer with their keys (0600); see ripstop-identity
+//! STATE_DIR/trust-root.pem    the root certificate (0644), by which proxies know their control plane
+//! STATE_DIR/control.sock      the administrator's door to the API (0600); gone when no control plane runs
+//! ```
+
+mod certificates;
+mod error;
+mod follow;
+mod grpc;
+mod in_force;
+mod socket;
+mod state_dir;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ripstop_identity::clock::Clock;
+use ripstop_identity::service::CertificateServer;
+use ripstop_identity::tls::control_server_config;
+use ripstop_identity::{accept, control_identity};
+use ripstop_model::TrustDomain;
+use ripstop_runtime::ready::Readiness;
+use ripstop_runtime::shutdown::ShutdownWatch;
+use ripstop_runtime::socket::listen;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+
+use crate::api::{Api, Door};
+use crate::push::Hub;
+use crate::source;
+use certificates::Certificates;
+use follow::Followed;
+use in_force::Pinned;
+use socket::AdminSocket;
+use state_dir::StateDir;
+
+pub use error::ControlError;
+pub(crate) use in_force::{InForce, Reloads};
+
+/// How long streams may take to end after draining has begun.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What `/ready` waits for while the process ends.
+const END: &str = "the next control plane: this one is ending";
+/// What `/ready` waits for until proxies are answered.
+const GRPC: &str = "the gRPC listener";
+
+/// How a control plane is started.
+#[derive(Clone, Debug)]
+pub struct ControlConfig {
+    /// Documents of the mesh: files, or directories of them.
+    pub config: Vec<PathBuf>,
+    /// Keys, trust root and the administrator's socket.
+    pub state_dir: PathBuf,
+    /// Where proxies get configuration and certificates (gRPC over TLS). Port 0: any free one.
+    pub xds_listen: SocketAddr,
+    /// Where the JSON API can be read (HTTP). Port 0: any free one.
+    pub api_listen: SocketAddr,
+    /// Takes the place of the trust domain in the Mesh document.
+    pub trust_domain: Option<TrustDomain>,
+}
+
+/// A control plane that has everything it needs and listens, but does not answer until it runs.
+pub struct Control {
+    config: Vec<PathBuf>,
+    xds: (TcpListener, SocketAddr),
+    api: (TcpListener, SocketAddr),
+    socket: AdminSocket,
+    pinned: Pinned,
+    certificates: Certificates,
+    loaded: source::State,
+    // Last, so that the lock is given back when everything else is closed.
+    state: StateDir,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control")
+            .field("xds", &self.xds.1)
+            .field("api", &self.api.1)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs a control plane until `shutdown`: [`Control::bind`] and [`Control::run`].
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: ControlConfig, shutdown: ShutdownWatch) -> Result<(), ControlError> {
+    Control::bind(config).await?.run(shutdown).await
+}
+
+impl Control {
+    /// Loads the documents, opens the authority (or makes one), certifies itself and opens every socket.
+    ///
+    /// # Errors
+    /// Documents have errors (all of them are told), the state directory is in use or unusable, or a socket cannot be
+    /// opened.
+    pub async fn bind(config: ControlConfig) -> Result<Control, ControlError> {
+        let state = StateDir::open(&config.state_dir)?;
+        let (world, warnings) = source::load(&config.config).map_err(ControlError::Documents)?;
+        let loaded = source::State::new(world, warnings);
+        let pinned = Pinned::new(loaded.world.mesh(), config.trust_domain);
+        let lifetime = loaded.world.mesh().certificate_lifetime;
+        let certificates =
+            Certificates::open(&state, pinned.trust_domain(), lifetime, Clock::system()).await?;
+        let xds = bound(config.xds_listen)?;
+        let api = bound(config.api_listen)?;
+        let socket = AdminSocket::bind(state.control_socket())?;
+        Ok(Control { config: config.config, xds, api, socket, pinned, certificates, loaded, state })
+    }
+
+    /// Where proxies connect.
+    pub fn xds_addr(&self) -> SocketAddr {
+        self.xds.1
+    }
+
+    /// Where the API can be read.
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api.1
+    }
+
+    /// Where the administrator asks.
+    pub fn socket_path(&self) -> &std::path::Path {
+        self.socket.path()
+    }
+
+    /// Serves until `shutdown`. Draining takes at most 2 s: nothing new is accepted, streams end, proxies go on with what
+    /// they have.
+    ///
+    /// # Errors
+    /// The documents cannot be watched, or TLS cannot be configured.
+    pub async fn run(self, mut shutdown: ShutdownWatch) -> Result<(), ControlError> {
+        let Control { config, xds, api, socket, pinned, certificates, loaded, state } = self;
+        let tls = control_server_config(certificates.identity())?;
+        let ready = Readiness::waiting_for(&[GRPC]);
+        let states = watch::Sender::new(Arc::new(loaded));
+        let changes = states.subscribe();
+        let _watching = source::watch(config, states)?;
+        let reloads = Arc::new(Reloads::default());
+        let followed = Followed::new(changes, pinned, Arc::clone(&reloads));
+        let hub = Hub::new(followed.in_force());
+        log_start(&xds.1, &api.1, &followed.in_force().borrow(), certificates.authority());
+
+        let mut tasks = JoinSet::new();
+        let api_state = Arc::new(Api {
+            in_force: followed.in_force(),
+            hub: hub.clone(),
+            authority: Arc::clone(certificates.authority()),
+            tokens: Arc::clone(certificates.tokens()),
+            issuance: certificates.issuance().stats(),
+            identity: certificates.identity().clone(),
+            reloads,
+            ready: ready.clone(),
+            clock: certificates.clock().clone(),
+            started: SystemTime::now(),
+        });
+        let (socket_listener, socket_file) = socket.into_parts();
+        tasks.spawn(crate::api::serve(api.0, Door::Network(api.1), Arc::clone(&api_state)));
+        tasks.spawn(crate::api::serve(socket_listener, Door::Administrator, api_state));
+        let clock = certificates.clock().clone();
+        let routes = Routes::new(ripstop_xds::server::ads_server(Arc::new(hub.clone())))
+            .add_service(CertificateServer::new(Arc::clone(certificates.issuance()), clock.clone()))
+            .prepare();
+        tasks.spawn(certificates.renew());
+        tasks.spawn(followed.run(hub.clone()));
+
+        let incoming = accept::incoming(xds.0, tls);
+        let mut grpc = grpc::Connections::new(routes, clock);
+        ready.done(GRPC);
+        grpc.accept_until(incoming, shutdown.clone().draining()).await;
+        ready.wait(END);
+        tracing::info!("ending: streams are closed, proxies go on with what they have");
+        hub.close();
+        grpc.close(DRAIN, shutdown.stopped()).await;
+        tasks.shutdown().await;
+        drop(socket_file);
+        drop(state);
+        Ok(())
+    }
+}
+
+fn bound(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ControlError> {
+    let listener = listen(address)?;
+    let address = listener.local_addr().map_err(|source| ControlError::Socket {
+        action: "examine the socket on",
+        path: address.to_string().into(),
+        source,
+    })?;
+    Ok((listener, address))
+}
+
+fn log_start(
+    xds: &SocketAddr,
+    api: &SocketAddr,
+    in_force: &InForce,
+    authority: &ripstop_identity::authority::Authority,
+) {
+    if !api.ip().is_loopback() {
+        tracing::warn!(%api, "the API can be read from other machines; it needs no password");
+    }
+    for warning in &in_force.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(
+        %xds,
+        %api,
+        trust_domain = %authority.trust_domain(),
+        workloads = in_force.world.instances().count(),
+        "control plane runs"
+    );
+}
