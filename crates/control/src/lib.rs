@@ -6,7 +6,8 @@
 //!           values       values      + checks   proxy at a time
 //! ```
 //!
-//! Each stage knows only those to its left. Nothing here knows protobuf, and nothing here knows how a proxy does what
+//! Each stage knows only those to its left. `serve` runs all of it as a process: `push` says which proxy gets what, and
+//! when, and `api` shows how things stand. Nothing here knows protobuf, and nothing here knows how a proxy does what
 //! it is told.
 
 mod api;

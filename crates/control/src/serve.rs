@@ -1,5 +1,5 @@
 //! The control plane as a process: what it opens, in which order, and how it ends. What proxies are sent is
-//! [`crate::push`], what people are shown is [`crate::api`].
+//! `push`'s business, what people are shown is `api`'s.
 //!
 //! The state directory has mode 0700 and belongs to one control plane at a time:
 //!
