@@ -1,3 +1,5 @@
+//! Which host is picked, and how often, by tables.
+
 use super::*;
 use ripstop_model::endpoint::LocalityEndpoints;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus};

@@ -1,3 +1,5 @@
+//! Hosts and generations of them, by tables.
+
 use super::*;
 use std::num::NonZeroU32;
 

@@ -1,3 +1,5 @@
+//! Ejections and returns under a virtual clock.
+
 use super::*;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Percent};
 use std::num::NonZeroU32;

@@ -1,3 +1,5 @@
+//! What is tried again, and what is not, by tables.
+
 use super::*;
 use crate::limits::UnderWay;
 use ripstop_model::cluster::CircuitLimits;

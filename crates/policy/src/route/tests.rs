@@ -1,3 +1,5 @@
+//! Which route takes which request, by tables.
+
 use super::*;
 use http::HeaderMap;
 use ripstop_model::VirtualHost;

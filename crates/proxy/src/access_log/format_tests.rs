@@ -1,3 +1,5 @@
+//! Formats against the lines that they make.
+
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
