@@ -1,6 +1,6 @@
 //! Wire → model. A resource is taken whole or not at all, and what we do not support is reported:
 //! as a problem where leaving it out would be unsafe (who may connect, what matches, where requests go),
-//! as a warning elsewhere. Which fields are supported is written down in [`support`].
+//! as a warning elsewhere. Which fields are supported is written down in `decode/support/table.rs`.
 
 mod access_log;
 mod cluster;

@@ -2,7 +2,7 @@
 //!
 //! The bytes of equal values are equal, across runs and machines, because versions are hashes of them.
 //! Two values mean nothing and are not sent: a `PathRewrite::Prefix` of the empty text, and `ignore_case` on a
-//! regex.
+//! regex. And a listener that matches `transport_protocol` comes back with the TLS inspector that this needs.
 
 mod access_log;
 mod cluster;

@@ -172,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn equal_snapshots_are_encoded_alike() {
+        for seed in 0..50 {
+            let [one, other] = [0, 1].map(|_| {
+                encode_snapshot(&crate::arbitrary::snapshot(&mut fastrand::Rng::with_seed(seed)), None)
+            });
+            for kind in ResourceType::ALL {
+                assert_eq!(one.of(kind), other.of(kind), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
     fn versions_depend_on_content_alone() {
         let one = encode_snapshot(&snapshot(&["a", "b"]), None);
         let other = encode_snapshot(&snapshot(&["a", "b"]), None);

@@ -5,10 +5,10 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource,
-    Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe,
-    SocketAddress, SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source,
-    data_source, node, socket_address, substitution_format_string, transport_socket,
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http1ProtocolOptions,
+    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, SocketAddress,
+    SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source, data_source, node,
+    socket_address, substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,

@@ -14,7 +14,8 @@ pub(super) fn string(cx: &mut Context, wire: &pb::StringMatcher) -> Option<Strin
         Some(MatchPattern::Suffix(text)) => StringPattern::Suffix(text.as_str().into()),
         Some(MatchPattern::Contains(text)) => StringPattern::Contains(text.as_str().into()),
         Some(MatchPattern::SafeRegex(_)) if wire.ignore_case => {
-            return cx.at("ignore_case", |cx| cx.refuse("has no effect on safe_regex; write (?i) into the regex"));
+            return cx
+                .at("ignore_case", |cx| cx.refuse("has no effect on safe_regex; write (?i) into the regex"));
         }
         Some(MatchPattern::SafeRegex(regex)) => StringPattern::Regex(regex.regex.as_str().into()),
         Some(MatchPattern::Custom(custom)) => {

@@ -3,6 +3,9 @@
 
 mod table;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
 
 use super::common::Context;
@@ -18,22 +21,34 @@ struct Support {
     harmless: &'static str,
 }
 
-fn lists(fields: &'static str, name: &str) -> bool {
-    fields.split_ascii_whitespace().any(|field| field == name)
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Read,
+    Harmless,
 }
+
+/// The tables, ready to be looked up: by message, then by field.
+static TABLES: LazyLock<HashMap<&str, HashMap<&str, Fate>>> = LazyLock::new(|| {
+    let fields = |list: &'static str, fate| list.split_ascii_whitespace().map(move |field| (field, fate));
+    table::all()
+        .map(|support| {
+            let read = fields(support.read, Fate::Read);
+            (support.message, read.chain(fields(support.harmless, Fate::Harmless)).collect())
+        })
+        .collect()
+});
 
 /// Reports every field of the message that is set and not read.
 pub(super) fn check(cx: &mut Context, message: &DynamicMessage) {
     let descriptor = message.descriptor();
-    let Some(support) = table::of(descriptor.full_name()) else { return };
+    let Some(fates) = TABLES.get(descriptor.full_name()) else { return };
     for (field, value) in message.fields() {
         let name = field.name();
-        if lists(support.read, name) {
-            descend(cx, &field, value);
-        } else if lists(support.harmless, name) {
-            cx.at(name, |cx| cx.warn("is not supported and has no effect"));
-        } else {
-            cx.at(name, |cx| cx.reject("is not supported"));
+        match fates.get(name) {
+            Some(Fate::Read) => descend(cx, &field, value),
+            Some(Fate::Harmless) => cx.at(name, |cx| cx.warn("is not supported and has no effect")),
+            None => cx.at(name, |cx| cx.reject("is not supported")),
         }
     }
     for unknown in message.unknown_fields() {
@@ -82,7 +97,7 @@ fn nested(cx: &mut Context, message: &DynamicMessage) {
         return;
     };
     let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
-    if table::of(name).is_none() {
+    if !TABLES.contains_key(name) {
         return;
     }
     // Bytes that cannot be decoded are reported by the reader.
@@ -100,23 +115,27 @@ mod tests {
 
     #[test]
     fn the_tables_name_fields_that_exist() {
+        assert_eq!(TABLES.len(), table::all().count(), "no message is there twice");
         for support in table::all() {
             let descriptor = descriptor::message(support.message);
             let descriptor = descriptor.unwrap_or_else(|| panic!("no message {}", support.message));
-            for field in support.read.split(' ').chain(support.harmless.split(' ')).filter(|f| !f.is_empty())
-            {
+            for field in TABLES[support.message].keys() {
                 assert!(descriptor.get_field_by_name(field).is_some(), "{}.{field}", support.message);
             }
-            for field in support.harmless.split(' ') {
-                assert!(!lists(support.read, field), "{}.{field} is in both", support.message);
-            }
+            let listed = support.read.split_whitespace().chain(support.harmless.split_whitespace()).count();
+            assert_eq!(
+                listed,
+                TABLES[support.message].len(),
+                "a field of {} is listed twice",
+                support.message
+            );
         }
     }
 
     /// A message in no table is read whole, so nothing below it is looked at.
     #[test]
     fn nothing_in_a_table_hides_behind_a_message_that_is_in_none() {
-        let is_checked = |name: &str| name == "google.protobuf.Any" || table::of(name).is_some();
+        let is_checked = |name: &str| name == "google.protobuf.Any" || TABLES.contains_key(name);
         for support in table::all() {
             let descriptor = descriptor::message(support.message).unwrap();
             for field in support.read.split(' ').filter_map(|name| descriptor.get_field_by_name(name)) {

@@ -22,7 +22,8 @@ pub trait ViewSource: Send + Sync + 'static {
 pub struct View {
     /// Each new value is pushed; values that come faster than they are acknowledged are skipped.
     pub snapshots: watch::Receiver<Arc<EncodedSnapshot>>,
-    /// Where the stream reports what became of it.
+    /// Where the stream reports what became of it: one for each stream, or a stream that ends late marks the one
+    /// that replaced it as closed.
     pub status: Arc<StreamStatus>,
 }
 

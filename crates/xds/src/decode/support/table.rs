@@ -2,11 +2,6 @@
 
 use super::Support;
 
-/// The table of a message, by full name.
-pub(super) fn of(message: &str) -> Option<&'static Support> {
-    all().find(|support| support.message == message)
-}
-
 /// All tables.
 pub(super) fn all() -> impl Iterator<Item = &'static Support> {
     [LISTENER, ROUTE, CLUSTER, ENDPOINT, TLS, SHARED].into_iter().flatten()
