@@ -11,6 +11,7 @@
 pub mod attempt;
 pub mod client_cert;
 pub mod connection;
+pub mod deadline;
 pub mod forward;
 pub mod headers;
 pub mod local_exec;

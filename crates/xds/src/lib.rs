@@ -7,6 +7,7 @@ pub mod binder;
 pub mod client;
 pub mod decode;
 mod descriptor;
+pub mod dump;
 pub mod encode;
 pub mod encoded;
 mod metadata;

@@ -1,6 +1,5 @@
 //! Forwards a request: picks endpoints and tries, within the time and the retries that the route gives.
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +11,9 @@ use ripstop_policy::host::{Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
 use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, RetryDecision, RetryState};
-use ripstop_policy::timeout::{deadline, try_timeout};
-use tokio::time::Sleep;
 
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
+use super::deadline::Deadline;
 use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
 use super::reply;
 use super::request_body::{Counted, Replayable, RequestBody};
@@ -25,6 +23,7 @@ use super::target::Target;
 use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
 use crate::generation::routes::CompiledForward;
+use crate::stats::cell::Cell;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
@@ -57,8 +56,7 @@ impl Forwarding<'_> {
         let facts = RequestFacts::of(&self.method, &self.headers);
         let mut retry = RetryState::new(self.route.retry.as_ref(), facts);
         let mut source = BodySource::new(body, &self.stream, &retry);
-        let ends_at = deadline(self.stream.started(), self.route.timeout);
-        let mut timer = ends_at.map(|at| Box::pin(tokio::time::sleep_until(at.into())));
+        let mut deadline = Deadline::new(self.route.timeout, &self.stream.progress);
         let mut tried = Vec::new();
         let mut permit: Option<Permit> = None;
         loop {
@@ -69,8 +67,7 @@ impl Forwarding<'_> {
             if self.stream.is_logged() {
                 self.stream.facts.host = Some(entry.host.address().to_string().into());
             }
-            let sent =
-                self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut timer, ends_at).await;
+            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut deadline).await;
             let (response, attempted, error) = match sent {
                 Err(RequestOver) => return self.fail(ProxyError::RequestTimeout),
                 Ok(Ok((response, request))) => {
@@ -88,21 +85,21 @@ impl Forwarding<'_> {
                 }
             };
             let attempted = Attempt { body_replayable: source.is_replayable(), ..attempted };
-            match self.decide(&mut retry, &attempted, ends_at) {
+            match self.decide(&mut retry, &attempted, &deadline) {
                 RetryDecision::Retry { after, permit: granted } => {
                     permit = Some(granted);
                     if let Some((response, request)) = response {
                         request.discard(response);
                     }
                     tried.push(entry.host.clone());
-                    if !after.is_zero() && wait(after, &mut timer).await.is_err() {
+                    if !after.is_zero() && wait(after, &mut deadline).await.is_err() {
                         return self.fail(ProxyError::RequestTimeout);
                     }
                 }
                 RetryDecision::No(reason) => {
                     self.stream.facts.flag = reason.flag().filter(|_| retry.attempt_number() > 1);
                     return match response {
-                        Some((response, request)) => self.respond(response, request, timer),
+                        Some((response, request)) => self.respond(response, request, deadline),
                         None => self.fail(error),
                     };
                 }
@@ -142,8 +139,7 @@ impl Forwarding<'_> {
         retry: &mut RetryState,
         source: &mut BodySource,
         permit: Option<Permit>,
-        timer: &mut Option<Pin<Box<Sleep>>>,
-        ends_at: Option<Instant>,
+        deadline: &mut Deadline,
     ) -> Result<Tried, RequestOver> {
         let mut headers = self.headers.clone();
         if let Some(number) = retry.attempt_header() {
@@ -154,38 +150,31 @@ impl Forwarding<'_> {
         let sending = attempt(&self.cluster, self.worker, entry, &self.target, outgoing, permit);
         let per_try = self.route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let stats = self.cluster.active.lasting.stats.of(worker);
-        let limit = per_try.and_then(|per_try| {
-            let limit = try_timeout(Some(per_try), ends_at, Instant::now())?;
-            (limit == per_try).then_some(limit)
-        });
-        let sending = async {
-            match limit {
-                None => sending.await,
-                Some(limit) => tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
-                    stats.rq_per_try_timeout.inc();
-                    record(&self.cluster, worker, entry, Outcome::Timeout);
-                    let attempt = Attempt::new(AttemptOutcome::PerTryTimeout);
-                    Err(Failed { attempt, error: ProxyError::PerTryTimeout, body: None })
-                }),
-            }
+        let mut try_limit = Deadline::new(per_try.filter(|limit| !limit.is_zero()), &self.stream.progress);
+        // A try that begins after the request was whole has its time from its own beginning.
+        try_limit.restart();
+        let timed_out = |counter: &Cell| {
+            counter.inc();
+            record(&self.cluster, worker, entry, Outcome::Timeout);
         };
-        match timer {
-            None => Ok(sending.await),
-            Some(timer) => tokio::select! {
-                biased;
-                tried = sending => Ok(tried),
-                () = timer.as_mut() => {
-                    stats.rq_timeout.inc();
-                    record(&self.cluster, worker, entry, Outcome::Timeout);
-                    Err(RequestOver)
-                }
-            },
+        tokio::select! {
+            biased;
+            tried = sending => Ok(tried),
+            () = deadline.over() => {
+                timed_out(&stats.rq_timeout);
+                Err(RequestOver)
+            }
+            () = try_limit.over() => {
+                timed_out(&stats.rq_per_try_timeout);
+                let attempt = Attempt::new(AttemptOutcome::PerTryTimeout);
+                Ok(Err(Failed { attempt, error: ProxyError::PerTryTimeout, body: None }))
+            }
         }
     }
 
-    fn decide(&self, retry: &mut RetryState, attempted: &Attempt, ends_at: Option<Instant>) -> RetryDecision {
+    fn decide(&self, retry: &mut RetryState, attempted: &Attempt, deadline: &Deadline) -> RetryDecision {
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
-        let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = deadline.left(Instant::now());
         let limits = &self.cluster.active.lasting.limits;
         let decision = self.worker.dice(|rng| retry.decide(attempted, left, limits, rng));
         match &decision {
@@ -207,7 +196,7 @@ impl Forwarding<'_> {
         mut self,
         response: Response<Incoming>,
         request: UpstreamRequest,
-        timer: Option<Pin<Box<Sleep>>>,
+        deadline: Deadline,
     ) -> Response<ResponseBody> {
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
@@ -220,7 +209,7 @@ impl Forwarding<'_> {
         if self.stream.is_logged() {
             self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
         }
-        Response::from_parts(parts, ResponseBody::upstream(body, request, timer, self.stream))
+        Response::from_parts(parts, ResponseBody::upstream(body, request, deadline, self.stream))
     }
 
     fn fail(self, error: ProxyError) -> Response<ResponseBody> {
@@ -232,17 +221,10 @@ impl Forwarding<'_> {
 struct RequestOver;
 
 /// Waits before a retry, but not beyond the end of the request.
-async fn wait(after: Duration, timer: &mut Option<Pin<Box<Sleep>>>) -> Result<(), RequestOver> {
-    let sleep = tokio::time::sleep(after);
-    match timer {
-        None => {
-            sleep.await;
-            Ok(())
-        }
-        Some(timer) => tokio::select! {
-            () = sleep => Ok(()),
-            () = timer.as_mut() => Err(RequestOver),
-        },
+async fn wait(after: Duration, deadline: &mut Deadline) -> Result<(), RequestOver> {
+    tokio::select! {
+        () = tokio::time::sleep(after) => Ok(()),
+        () = deadline.over() => Err(RequestOver),
     }
 }
 
@@ -257,9 +239,10 @@ enum BodySource {
 impl BodySource {
     fn new(body: Incoming, stream: &ActiveStream, retry: &RetryState) -> BodySource {
         if body.is_end_stream() {
+            stream.progress.end();
             return BodySource::Empty;
         }
-        let counted = Counted::new(body, stream.bytes_received.clone());
+        let counted = Counted::new(body, stream.progress.clone());
         if retry.may_retry() {
             BodySource::Replay(Replayable::new(counted))
         } else {

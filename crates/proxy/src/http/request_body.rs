@@ -1,7 +1,7 @@
 //! The body of a request on its way upstream: passed through, and where a retry may follow, kept as far as a limit
 //! allows.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use super::deadline::Progress;
 
 /// Most bytes of a body that are kept for a retry. A longer body is sent once.
 pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
@@ -37,21 +39,22 @@ pub enum RequestBodyError {
 /// A body that is read once, with its bytes counted.
 pub struct Counted {
     body: Incoming,
-    received: Rc<Cell<u64>>,
+    progress: Rc<Progress>,
 }
 
 impl Counted {
-    /// Adds what is read to `received`.
-    pub fn new(body: Incoming, received: Rc<Cell<u64>>) -> Counted {
-        Counted { body, received }
+    /// Tells `progress` what is read.
+    pub fn new(body: Incoming, progress: Rc<Progress>) -> Counted {
+        Counted { body, progress }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            self.received.set(self.received.get() + data.len() as u64);
+        if let Some(Ok(frame)) = &frame {
+            self.progress.received(frame.data_ref().map_or(0, Bytes::len));
+        }
+        if frame.is_none() || self.body.is_end_stream() {
+            self.progress.end();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
     }

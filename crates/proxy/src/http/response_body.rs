@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use ripstop_policy::flags::ResponseFlag;
-use tokio::time::Sleep;
 
 use super::attempt::UpstreamRequest;
+use super::deadline::Deadline;
 use super::stream::ActiveStream;
 use crate::error::ProxyError;
 
@@ -32,7 +32,7 @@ enum Source {
 struct Upstream {
     body: Incoming,
     request: UpstreamRequest,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Deadline,
 }
 
 /// Why a body ended early. The client sees a reset stream or a closed connection, never a short body that looks whole.
@@ -56,7 +56,7 @@ impl ResponseBody {
     pub fn upstream(
         body: Incoming,
         request: UpstreamRequest,
-        deadline: Option<Pin<Box<Sleep>>>,
+        deadline: Deadline,
         stream: ActiveStream,
     ) -> ResponseBody {
         let source = Source::Upstream(Box::new(Upstream { body, request, deadline }));
@@ -113,12 +113,9 @@ impl Body for ResponseBody {
         };
         match Pin::new(&mut upstream.body).poll_frame(cx) {
             Poll::Pending => {
-                if let Some(deadline) = &mut upstream.deadline {
-                    ready!(deadline.as_mut().poll(cx));
-                    this.fail(ResponseFlag::UpstreamRequestTimeout);
-                    return Poll::Ready(Some(Err(ResponseBodyError::Deadline)));
-                }
-                Poll::Pending
+                ready!(upstream.deadline.poll_over(cx));
+                this.fail(ResponseFlag::UpstreamRequestTimeout);
+                Poll::Ready(Some(Err(ResponseBodyError::Deadline)))
             }
             Poll::Ready(None) => {
                 this.end();

@@ -1,7 +1,6 @@
 //! The life of one request, from its head to the last byte of its answer: what is known of it for the log and
 //! the counters. It ends when it is dropped, however that comes about.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -10,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use ripstop_model::Name;
 use ripstop_policy::flags::ResponseFlag;
 
+use super::deadline::Progress;
 use crate::access_log::record::Record;
 use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
@@ -26,8 +26,8 @@ pub struct ActiveStream {
     protocol: Version,
     /// Filled in while the request moves on.
     pub facts: Facts,
-    /// Bytes of request body taken from the client.
-    pub bytes_received: Rc<Cell<u64>>,
+    /// How far the request has come.
+    pub progress: Rc<Progress>,
     /// Bytes of response body given to the client.
     pub bytes_sent: u64,
     /// The answer was given whole.
@@ -85,15 +85,10 @@ impl ActiveStream {
             method: method.clone(),
             protocol,
             facts: Facts::default(),
-            bytes_received: Rc::default(),
+            progress: Rc::default(),
             bytes_sent: 0,
             complete: false,
         }
-    }
-
-    /// When its head had been read.
-    pub fn started(&self) -> Instant {
-        self.started
     }
 
     /// Whether some log shows response headers or anything else of the request.
@@ -149,7 +144,7 @@ impl Drop for ActiveStream {
             flag: facts.flag,
             details: facts.details,
             bytes_sent: self.bytes_sent,
-            bytes_received: self.bytes_received.get(),
+            bytes_received: self.progress.bytes(),
             upstream_cluster: facts.cluster,
             upstream_host: facts.host,
             route_name: facts.route,

@@ -1,0 +1,130 @@
+//! The time limits of a request. As Envoy has it, they count from the moment at which the request has been received
+//! whole, so that a long upload is no slow answer.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use ripstop_policy::timeout::deadline;
+use tokio::time::Sleep;
+
+/// How far the request of a client has come.
+#[derive(Default)]
+pub struct Progress {
+    received: Cell<u64>,
+    ended: Cell<Option<Instant>>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Progress {
+    /// So many more bytes of body have come.
+    pub fn received(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+    }
+
+    /// Bytes of body that have come so far.
+    pub fn bytes(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// The request is whole. Only the first call counts.
+    pub fn end(&self) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(Instant::now()));
+            if let Some(waker) = self.waiting.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn poll_ended(&self, cx: &Context<'_>) -> Poll<Instant> {
+        match self.ended.get() {
+            Some(at) => Poll::Ready(at),
+            None => {
+                *self.waiting.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A limit that begins to count when the request is whole.
+pub struct Deadline {
+    limit: Option<Duration>,
+    progress: Rc<Progress>,
+    begins: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// `None`: no limit.
+    pub fn new(limit: Option<Duration>, progress: &Rc<Progress>) -> Deadline {
+        Deadline { limit, progress: progress.clone(), begins: None, sleep: None }
+    }
+
+    /// If the request is whole already, the time counts from now.
+    pub fn restart(&mut self) {
+        if self.progress.ended.get().is_some() {
+            self.begins = Some(Instant::now());
+        }
+    }
+
+    /// What is left; `None` where there is no limit, or it does not count yet.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        let at = deadline(self.begins.or(self.progress.ended.get())?, self.limit)?;
+        Some(at.saturating_duration_since(now))
+    }
+
+    /// Ready when the time is up.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.is_none() {
+            if self.limit.is_none() {
+                return Poll::Pending;
+            }
+            let whole = ready!(self.progress.poll_ended(cx));
+            let Some(at) = deadline(self.begins.unwrap_or(whole), self.limit) else { return Poll::Pending };
+            self.sleep = Some(Box::pin(tokio::time::sleep_until(at.into())));
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Waits until the time is up.
+    pub async fn over(&mut self) {
+        std::future::poll_fn(|cx| self.poll_over(cx)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_counts_from_the_end_of_the_request() {
+        let progress = Rc::new(Progress::default());
+        let mut limit = Deadline::new(Some(Duration::from_secs(5)), &progress);
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, limit.over()).await.is_err(), "the request is not whole yet");
+        assert_eq!(limit.left(Instant::now()), None);
+        progress.end();
+        assert!(limit.left(Instant::now()).is_some());
+        assert!(tokio::time::timeout(hour, limit.over()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_request_wakes_who_waits() {
+        let progress = Rc::new(Progress::default());
+        let mut limit = Deadline::new(Some(Duration::from_millis(1)), &progress);
+        let end = async {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            progress.end();
+        };
+        tokio::join!(limit.over(), end);
+        let mut none = Deadline::new(None, &progress);
+        assert!(tokio::time::timeout(Duration::from_secs(9), none.over()).await.is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole mesh as its users meet it.
+#![allow(clippy::unwrap_used)]
+
+mod canary;
+mod certificates;
+mod failures;
+mod footprint;
+mod lifecycle;
+mod security;
+mod serving;
