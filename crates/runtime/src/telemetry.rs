@@ -4,7 +4,9 @@ use tracing_subscriber::EnvFilter;
 
 /// A log level that nobody knows.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown log level '{0}'; use trace, debug, info, warn, error or off, or directives such as info,ripstop_xds=debug")]
+#[error(
+    "unknown log level '{0}'; use trace, debug, info, warn, error or off, or directives such as info,ripstop_xds=debug"
+)]
 pub struct UnknownLevel(String);
 
 /// Starts the log. Call once, early. `level` is a level or a list of `target=level`; Envoy's

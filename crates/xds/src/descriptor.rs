@@ -1,6 +1,6 @@
-//! Envoy's messages by name, with field names, types and validation rules. Decoded on first use, in two steps.
+//! Envoy's messages by name, with field names, types and validation rules. Decoded on first use, in two steps, and let go again by [`release`].
 
-use std::sync::LazyLock;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
@@ -9,30 +9,57 @@ use prost_reflect::{DescriptorPool, MessageDescriptor};
 static ENCODED_CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.bin"));
 static ENCODED_REST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rest.bin"));
 
-static CORE: LazyLock<DescriptorPool> = LazyLock::new(|| {
+/// What was decoded so far. It takes 20 MB and more, so a process that is done with it can let it go.
+static POOLS: RwLock<Pools> = RwLock::new(Pools { core: None, whole: None });
+
+struct Pools {
+    core: Option<DescriptorPool>,
+    whole: Option<DescriptorPool>,
+}
+
+/// The message `name` of Envoy's v3 API, such as `envoy.config.cluster.v3.Cluster`.
+///
+/// What a proxy usually meets takes some 15 ms when it is first needed; the first message outside of it brings in all
+/// others.
+pub(crate) fn message(name: &str) -> Option<MessageDescriptor> {
+    core_pool().get_message_by_name(name).or_else(|| whole_pool().get_message_by_name(name))
+}
+
+/// Every message of Envoy's v3 API, three times as large: for help with names and for tests.
+pub(crate) fn whole_pool() -> DescriptorPool {
+    if let Some(pool) = &read().whole {
+        return pool.clone();
+    }
+    let mut pool = core_pool();
+    pool.decode_file_descriptor_set(ENCODED_REST).expect("the build script wrote a descriptor set");
+    write().whole.insert(pool).clone()
+}
+
+/// Lets go of everything that was decoded. Descriptors in use stay valid; the next question decodes anew.
+pub(crate) fn release() {
+    let pools = std::mem::replace(&mut *write(), Pools { core: None, whole: None });
+    // Freed after the lock.
+    drop(pools);
+}
+
+fn core_pool() -> DescriptorPool {
+    if let Some(pool) = &read().core {
+        return pool.clone();
+    }
     let mut pool = DescriptorPool::decode(ENCODED_CORE).expect("the build script wrote a descriptor set");
     for package in ["xds.type.v3", "udpa.type.v1"] {
         pool.add_file_descriptor_proto(typed_struct(package)).expect("TypedStruct is well-formed");
     }
-    pool
-});
-
-static WHOLE: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let mut pool = CORE.clone();
-    pool.decode_file_descriptor_set(ENCODED_REST).expect("the build script wrote a descriptor set");
-    pool
-});
-
-/// The message `name` of Envoy's v3 API, such as `envoy.config.cluster.v3.Cluster`.
-///
-/// What a proxy usually meets takes 4 MB and some 15 ms, once; the first message outside of it brings in all others.
-pub(crate) fn message(name: &str) -> Option<MessageDescriptor> {
-    CORE.get_message_by_name(name).or_else(|| WHOLE.get_message_by_name(name))
+    write().core.insert(pool).clone()
 }
 
-/// Every message of Envoy's v3 API, three times as large: for help with names and for tests.
-pub(crate) fn whole_pool() -> &'static DescriptorPool {
-    &WHOLE
+/// The pools are replaced as a whole, so a panic elsewhere cannot leave them half done.
+fn read() -> RwLockReadGuard<'static, Pools> {
+    POOLS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write() -> RwLockWriteGuard<'static, Pools> {
+    POOLS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `TypedStruct`, which `envoy-types` lacks: a configuration as a `Struct`, with the type that it stands for.
@@ -86,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_let_go_comes_back() {
+        let held = message("envoy.config.cluster.v3.Cluster").expect("Cluster");
+        release();
+        assert!(held.get_field_by_name("name").is_some(), "a descriptor in use stays valid");
+        assert!(message("envoy.config.cluster.v3.Cluster").is_some());
+    }
+
+    #[test]
     fn the_core_is_small_and_has_what_a_proxy_meets() {
         assert!(ENCODED_CORE.len() < 300_000, "{} bytes", ENCODED_CORE.len());
         assert!(ENCODED_CORE.len() + ENCODED_REST.len() < 1_000_000, "comments are left out");
@@ -98,8 +133,8 @@ mod tests {
             "envoy.extensions.transport_sockets.tls.v3.Secret",
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         ] {
-            assert!(CORE.get_message_by_name(name).is_some(), "{name}");
+            assert!(core_pool().get_message_by_name(name).is_some(), "{name}");
         }
-        assert!(CORE.get_message_by_name("envoy.admin.v3.ConfigDump").is_none());
+        assert!(core_pool().get_message_by_name("envoy.admin.v3.ConfigDump").is_none());
     }
 }

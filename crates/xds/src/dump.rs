@@ -37,7 +37,9 @@ pub fn config_dump(snapshot: &Snapshot, versions: &BTreeMap<ResourceType, String
             routes.map(|bytes| resource(ResourceType::Route, &bytes, "route_config", version)),
         ),
     ];
-    format!("{{\"configs\":[{}]}}\n", dumps.join(",\n"))
+    let dump = format!("{{\"configs\":[{}]}}\n", dumps.join(",\n"));
+    crate::release_descriptors();
+    dump
 }
 
 fn dump(name: &str, field: &str, items: impl Iterator<Item = String>) -> String {

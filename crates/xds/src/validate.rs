@@ -49,6 +49,11 @@ pub fn check(message_name: &str, bytes: &[u8]) -> Vec<Violation> {
     violations
 }
 
+/// Forgets what was read of the rules; the next check reads them again.
+pub(crate) fn release() {
+    rules::forget();
+}
+
 /// Checks a message and reports every field that breaks a rule.
 pub(crate) fn walk(message: &DynamicMessage, report: &mut dyn FnMut(&Path<'_>, String)) {
     Walk { report, any_depth: 0 }.message(message, &Path::ROOT);

@@ -70,6 +70,13 @@ pub(super) struct Bounds<T> {
 /// Rules by message name, whichever pool the descriptor is from: fields are looked up by number. Bounded by the number of messages in Envoy's API.
 static RULES: LazyLock<RwLock<HashMap<String, Arc<MessageRules>>>> = LazyLock::new(RwLock::default);
 
+/// Forgets the rules of all messages, and with them the descriptors they were read from.
+pub(super) fn forget() {
+    let rules = std::mem::take(&mut *RULES.write().unwrap_or_else(PoisonError::into_inner));
+    // Freed after the lock.
+    drop(rules);
+}
+
 pub(super) fn rules_of(descriptor: &MessageDescriptor) -> Arc<MessageRules> {
     let known = RULES.read().unwrap_or_else(PoisonError::into_inner).get(descriptor.full_name()).cloned();
     known.unwrap_or_else(|| {
