@@ -47,7 +47,7 @@ async fn the_shop_is_served_through_the_mesh() {
     assert!(mesh.page(9901, "/clusters").await.contains("product-service.default.svc.cluster.local"));
     let requests = mesh.metric(9901, "envoy_cluster_upstream_rq_total", "user-service").await;
     assert_eq!(requests, 1);
-    let log = std::fs::read_to_string(mesh.directory().join("state/logs/ingress.log")).unwrap();
+    let log = std::fs::read_to_string(mesh.directory().join("state/logs/ingress.proxy.log")).unwrap();
     assert!(log.contains("\"GET /api/users HTTP/1.1\" 200 "), "{log}");
 }
 
