@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::address::HostPort;
 use crate::{ClusterLoadAssignment, Name, Percent, TlsClient};
 
 /// Envoy's `Cluster`.
@@ -59,7 +60,16 @@ impl Cluster {
     pub fn eds_name(&self) -> Option<&Name> {
         match &self.discovery {
             Discovery::Eds { service_name } => Some(service_name.as_ref().unwrap_or(&self.name)),
-            Discovery::Static(_) => None,
+            Discovery::Static(_) | Discovery::Dns(_) => None,
+        }
+    }
+
+    /// The assignment of a snapshot that holds its endpoints: that of EDS, or what its names were resolved to, which
+    /// bears the name of the cluster.
+    pub fn assignment_name(&self) -> Option<&Name> {
+        match &self.discovery {
+            Discovery::Dns(_) => Some(&self.name),
+            Discovery::Static(_) | Discovery::Eds { .. } => self.eds_name(),
         }
     }
 }
@@ -74,6 +84,53 @@ pub enum Discovery {
         /// Name of the EDS resource; `None`: the cluster's own name.
         service_name: Option<Name>,
     },
+    /// Names that are resolved again and again.
+    Dns(DnsDiscovery),
+}
+
+/// Envoy's `STRICT_DNS` and `LOGICAL_DNS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsDiscovery {
+    /// What an answer means.
+    pub kind: DnsKind,
+    /// The names. `LOGICAL_DNS` has exactly one.
+    pub hosts: ClusterLoadAssignment<HostPort>,
+    /// Which addresses are asked for.
+    pub family: DnsFamily,
+    /// Time between two questions. Not zero.
+    pub refresh: Duration,
+    /// Whether the TTL of an answer takes the place of [`DnsDiscovery::refresh`].
+    pub respect_ttl: bool,
+}
+
+impl DnsDiscovery {
+    /// Envoy's default for [`DnsDiscovery::refresh`].
+    pub const DEFAULT_REFRESH: Duration = Duration::from_secs(5);
+}
+
+/// What an answer of DNS means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DnsKind {
+    /// Every address is an endpoint (`STRICT_DNS`).
+    Strict,
+    /// The first address is the endpoint (`LOGICAL_DNS`).
+    Logical,
+}
+
+/// Envoy's `DnsLookupFamily`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DnsFamily {
+    /// IPv6, and IPv4 when there is none.
+    #[default]
+    Auto,
+    /// IPv4.
+    V4Only,
+    /// IPv6.
+    V6Only,
+    /// IPv4, and IPv6 when there is none.
+    V4Preferred,
+    /// Both.
+    All,
 }
 
 /// How an endpoint is chosen.

@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 
 use crate::{Address, Name};
 
-/// All endpoints of one cluster, as EDS delivers them.
+/// All endpoints of one cluster, as EDS delivers them. `A` is what an endpoint is reached by: an address, or a name that is
+/// still to be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterLoadAssignment {
+pub struct ClusterLoadAssignment<A = Address> {
     /// The EDS service name, or the cluster's name.
     pub cluster_name: Name,
     /// Endpoints by locality and priority.
-    pub localities: Vec<LocalityEndpoints>,
+    pub localities: Vec<LocalityEndpoints<A>>,
     /// How many percent of its share a priority level can take over; 140 unless told.
     pub overprovisioning_percent: u32,
 }
@@ -33,9 +34,11 @@ impl ClusterLoadAssignment {
             overprovisioning_percent: Self::DEFAULT_OVERPROVISIONING_PERCENT,
         }
     }
+}
 
+impl<A> ClusterLoadAssignment<A> {
     /// Every endpoint, whatever its locality.
-    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint<A>> {
         self.localities.iter().flat_map(|l| l.endpoints.iter())
     }
 }
@@ -53,7 +56,7 @@ pub struct Locality {
 
 /// The endpoints of one locality at one priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalityEndpoints {
+pub struct LocalityEndpoints<A = Address> {
     /// Where they are.
     pub locality: Locality,
     /// 0 is the highest priority. At most 128.
@@ -61,14 +64,14 @@ pub struct LocalityEndpoints {
     /// Share of the locality among those of its priority; `None` when localities are not weighted.
     pub weight: Option<NonZeroU32>,
     /// The instances.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<Endpoint<A>>,
 }
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct Endpoint<A = Address> {
     /// Where it is reached.
-    pub address: Address,
+    pub address: A,
     /// Host name for `host_rewrite: auto` and for people; may be empty.
     pub hostname: Name,
     /// What the source of the endpoint knows of its health.

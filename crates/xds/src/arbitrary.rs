@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ripstop_model::access_log::{AccessLogFormat, AccessLogSink};
-use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, RetryBudget, UpstreamProtocol};
+use ripstop_model::address::HostPort;
+use ripstop_model::cluster::{
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, RetryBudget,
+    UpstreamProtocol,
+};
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
 use ripstop_model::listener::{FilterChainMatch, TcpProxy, TrafficDirection, TransportProtocol};
@@ -293,9 +297,10 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
     let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
     Cluster {
         name: name(rng),
-        discovery: match rng.bool() {
-            true => Discovery::Eds { service_name: option(rng, name) },
-            false => Discovery::Static(load_assignment(rng)),
+        discovery: match rng.u8(0..3) {
+            0 => Discovery::Eds { service_name: option(rng, name) },
+            1 => Discovery::Dns(dns(rng)),
+            _ => Discovery::Static(load_assignment(rng)),
         },
         lb,
         connect_timeout: positive(rng),
@@ -318,7 +323,35 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
     }
 }
 
-fn endpoint(rng: &mut Rng) -> Endpoint {
+fn dns(rng: &mut Rng) -> DnsDiscovery {
+    let host_port = |rng: &mut Rng| HostPort { host: name(rng), port: rng.u16(..) };
+    let kind = if rng.bool() { DnsKind::Strict } else { DnsKind::Logical };
+    let hosts = match kind {
+        DnsKind::Strict => assignment(rng, host_port),
+        DnsKind::Logical => ClusterLoadAssignment {
+            cluster_name: name(rng),
+            localities: vec![LocalityEndpoints {
+                locality: Locality::default(),
+                priority: 0,
+                weight: option(rng, count),
+                endpoints: vec![endpoint(rng, host_port)],
+            }],
+            overprovisioning_percent: ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT,
+        },
+    };
+    let families =
+        [DnsFamily::Auto, DnsFamily::V4Only, DnsFamily::V6Only, DnsFamily::V4Preferred, DnsFamily::All];
+    DnsDiscovery {
+        kind,
+        hosts,
+        family: families[rng.usize(0..families.len())],
+        // Envoy takes no less.
+        refresh: duration(rng).max(Duration::from_millis(2)),
+        respect_ttl: rng.bool(),
+    }
+}
+
+fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint<A> {
     let healths = [
         HealthStatus::Unknown,
         HealthStatus::Healthy,
@@ -340,6 +373,10 @@ fn endpoint(rng: &mut Rng) -> Endpoint {
 
 /// The endpoints of a cluster.
 pub(crate) fn load_assignment(rng: &mut Rng) -> ClusterLoadAssignment {
+    assignment(rng, address)
+}
+
+fn assignment<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> ClusterLoadAssignment<A> {
     let text = |rng: &mut Rng| if rng.bool() { name(rng) } else { Name::from("") };
     ClusterLoadAssignment {
         cluster_name: name(rng),
@@ -347,7 +384,7 @@ pub(crate) fn load_assignment(rng: &mut Rng) -> ClusterLoadAssignment {
             locality: Locality { region: text(rng), zone: text(rng), sub_zone: text(rng) },
             priority: rng.u32(0..=128),
             weight: option(rng, count),
-            endpoints: list(rng, 3, endpoint),
+            endpoints: list(rng, 3, |rng| endpoint(rng, address)),
         }),
         overprovisioning_percent: if rng.bool() { 140 } else { rng.u32(1..1000) },
     }

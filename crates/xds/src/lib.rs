@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod arbitrary;
 pub mod binder;
+pub mod bootstrap;
 pub mod client;
 pub mod decode;
 mod descriptor;

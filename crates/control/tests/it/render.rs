@@ -181,7 +181,7 @@ fn cluster(out: &mut String, one: &Cluster) {
         .unwrap();
     }
     match &one.discovery {
-        Discovery::Eds { .. } => {}
+        Discovery::Eds { .. } | Discovery::Dns(_) => {}
         Discovery::Static(assignment) => endpoints(out, assignment),
     }
 }

@@ -22,7 +22,7 @@ use crate::stats::registry::Registry;
 pub struct ActiveCluster {
     /// What it was compiled from.
     pub config: Arc<Cluster>,
-    /// The endpoints it was compiled from, when they come from EDS.
+    /// The endpoints it was compiled from, when they come from EDS or DNS.
     pub assignment: Option<Arc<ClusterLoadAssignment>>,
     /// Its endpoints.
     pub hosts: Arc<HostSet>,
@@ -137,7 +137,7 @@ fn host_set(
         ClusterLoadAssignment { localities: Vec::new(), ..ClusterLoadAssignment::flat("", Vec::new()) };
     let assignment = match &config.discovery {
         Discovery::Static(inline) => inline,
-        Discovery::Eds { .. } => assignment.map_or(&none, |assignment| assignment),
+        Discovery::Eds { .. } | Discovery::Dns(_) => assignment.map_or(&none, |assignment| assignment),
     };
     HostSet::update(previous.map(|previous| &*previous.hosts), assignment)
 }

@@ -157,7 +157,7 @@ impl Compiler {
         let slots: Vec<_> = snapshot.clusters.keys().map(|name| self.slots.of(name)).collect();
         let mut clusters = vec![None; self.slots.end()];
         for (slot, config) in slots.iter().zip(snapshot.clusters.values()) {
-            let assignment = config.eds_name().and_then(|name| snapshot.endpoints.get(name));
+            let assignment = config.assignment_name().and_then(|name| snapshot.endpoints.get(name));
             let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
             let old = old.filter(|old| old.name() == slot.name());
             let same =

@@ -167,6 +167,15 @@ pub(super) fn address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<Ad
     }
 }
 
+/// Reads an address that a resolver may be asked for.
+pub(super) fn named_address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<HostPort> {
+    use pb::address::Address as Kind;
+    match wire.and_then(|wire| wire.address.as_ref()) {
+        Some(Kind::SocketAddress(socket)) => cx.at("socket_address", |cx| host_port(cx, socket)),
+        _ => cx.refuse("a cluster with DNS needs socket addresses"),
+    }
+}
+
 fn host_port(cx: &mut Context, socket: &pb::SocketAddress) -> Option<HostPort> {
     use pb::socket_address::{PortSpecifier, Protocol};
     if socket.protocol != i32::from(Protocol::Tcp) {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use super::common::{Context, address, check_metadata_keys, metadata_mark};
+use super::common::{Context, address, check_metadata_keys, metadata_mark, named_address};
 use crate::metadata::{ENVOY_LB, UNWEIGHTED};
 use crate::pb;
 
@@ -14,16 +15,39 @@ pub(super) fn load_assignment(
     cx: &mut Context,
     wire: &pb::ClusterLoadAssignment,
 ) -> Option<ClusterLoadAssignment> {
+    assignment(cx, wire, address)
+}
+
+/// The same where endpoints may have names instead of addresses.
+pub(super) fn named_load_assignment(
+    cx: &mut Context,
+    wire: &pb::ClusterLoadAssignment,
+) -> Option<ClusterLoadAssignment<HostPort>> {
+    assignment(cx, wire, named_address)
+}
+
+/// How an endpoint is reached, from the wire.
+type ReadAddress<A> = fn(&mut Context, Option<&pb::Address>) -> Option<A>;
+
+fn assignment<A>(
+    cx: &mut Context,
+    wire: &pb::ClusterLoadAssignment,
+    address: ReadAddress<A>,
+) -> Option<ClusterLoadAssignment<A>> {
     let factor = wire.policy.as_ref().and_then(|policy| policy.overprovisioning_factor.as_ref());
     Some(ClusterLoadAssignment {
         cluster_name: wire.cluster_name.as_str().into(),
-        localities: cx.items("endpoints", &wire.endpoints, locality),
+        localities: cx.items("endpoints", &wire.endpoints, |cx, wire| locality(cx, wire, address)),
         overprovisioning_percent: factor
             .map_or(ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT, |factor| factor.value),
     })
 }
 
-fn locality(cx: &mut Context, wire: &pb::LocalityLbEndpoints) -> Option<LocalityEndpoints> {
+fn locality<A>(
+    cx: &mut Context,
+    wire: &pb::LocalityLbEndpoints,
+    address: ReadAddress<A>,
+) -> Option<LocalityEndpoints<A>> {
     check_metadata_keys(cx, wire.metadata.as_ref(), &[UNWEIGHTED]);
     let unweighted = metadata_mark(cx, wire.metadata.as_ref(), UNWEIGHTED);
     let weight = wire.load_balancing_weight.as_ref().and_then(|weight| NonZeroU32::new(weight.value));
@@ -39,11 +63,11 @@ fn locality(cx: &mut Context, wire: &pb::LocalityLbEndpoints) -> Option<Locality
         },
         priority: wire.priority,
         weight: weight.filter(|_| !unweighted),
-        endpoints: cx.items("lb_endpoints", &wire.lb_endpoints, endpoint),
+        endpoints: cx.items("lb_endpoints", &wire.lb_endpoints, |cx, wire| endpoint(cx, wire, address)),
     })
 }
 
-fn endpoint(cx: &mut Context, wire: &pb::LbEndpoint) -> Option<Endpoint> {
+fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>) -> Option<Endpoint<A>> {
     let target = match &wire.host_identifier {
         Some(pb::lb_endpoint::HostIdentifier::Endpoint(endpoint)) => endpoint,
         _ => return cx.refuse("must hold its endpoint in place"),

@@ -115,7 +115,12 @@ fn retries_are_limited_by_number_where_only_a_number_is_given() {
 
 #[test]
 fn what_a_cluster_cannot_be_is_refused_or_reported() {
-    rejected(cluster("name: c\ntype: STRICT_DNS"), "type", "STRICT_DNS is not supported");
+    rejected(
+        cluster("name: c\ntype: ORIGINAL_DST\nlb_policy: CLUSTER_PROVIDED"),
+        "type",
+        "ORIGINAL_DST is not supported",
+    );
+    rejected(cluster("name: c\ntype: STRICT_DNS"), "load_assignment", "holds its names");
     rejected(cluster("name: c\ntype: STATIC"), "load_assignment", "holds its endpoints");
     rejected(decode_cluster(&[]), "name", "");
     rejected(
@@ -305,6 +310,24 @@ fn old_header_rules_and_retry_words_are_read() {
     assert_eq!(forward.timeout, Some(Duration::ZERO));
     let retry = forward.retry.as_ref().unwrap();
     assert_eq!((retry.num_retries, retry.host_selection_attempts), (1, 1));
+}
+
+#[test]
+fn a_cluster_with_dns_has_names() {
+    let yaml = |kind: &str, endpoints: usize| {
+        let endpoint = "{ endpoint: { address: { socket_address: { address: shop, port_value: 80 } } } }";
+        let endpoints = vec![endpoint; endpoints].join(", ");
+        format!(
+            "name: c\ntype: {kind}\ndns_lookup_family: V4_ONLY\nload_assignment: {{ cluster_name: c, endpoints: [ {{ lb_endpoints: [ {endpoints} ] }} ] }}"
+        )
+    };
+    let decoded = cluster(&yaml("STRICT_DNS", 2)).unwrap();
+    assert_eq!(decoded.warnings, []);
+    let ripstop_model::Discovery::Dns(dns) = decoded.value.discovery else { panic!("{:?}", decoded.value) };
+    assert_eq!(dns.refresh, Duration::from_secs(5));
+    assert_eq!(dns.hosts.endpoints().next().unwrap().address.to_string(), "shop:80");
+    assert!(cluster(&yaml("LOGICAL_DNS", 1)).is_ok());
+    rejected(cluster(&yaml("LOGICAL_DNS", 2)), "load_assignment", "exactly one");
 }
 
 #[test]

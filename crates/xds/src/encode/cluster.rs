@@ -1,11 +1,13 @@
 //! Clusters → wire.
 
 use prost::Message;
-use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, UpstreamProtocol};
+use ripstop_model::cluster::{
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, UpstreamProtocol,
+};
 use ripstop_model::{Cluster, Discovery, Percent};
 
 use super::common::{OrderedMetadata, ads, any, duration, metadata, percent, u32_value};
-use super::endpoint::{OrderedAssignment, load_assignment};
+use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::tls;
 use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
@@ -26,11 +28,16 @@ struct OrderedFields {
 pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
     let assignment = match &cluster.discovery {
         Discovery::Static(assignment) => Some(load_assignment(assignment)),
+        Discovery::Dns(dns) => Some(named_load_assignment(&dns.hosts)),
         Discovery::Eds { .. } => None,
     };
     let ordered =
         OrderedFields { metadata: metadata(RIPSTOP, unsayable(cluster)), load_assignment: assignment };
-    let mut bytes = message(cluster).encode_to_vec();
+    let mut message = message(cluster);
+    if let Discovery::Dns(dns) = &cluster.discovery {
+        put_dns(&mut message, dns);
+    }
+    let mut bytes = message.encode_to_vec();
     bytes.extend(ordered.encode_to_vec());
     bytes
 }
@@ -45,6 +52,10 @@ fn message(cluster: &Cluster) -> pb::Cluster {
             };
             (pb::cluster::DiscoveryType::Eds, Some(config))
         }
+        Discovery::Dns(dns) => match dns.kind {
+            DnsKind::Strict => (pb::cluster::DiscoveryType::StrictDns, None),
+            DnsKind::Logical => (pb::cluster::DiscoveryType::LogicalDns, None),
+        },
     };
     let (lb_policy, lb_config) = balancing(cluster.lb);
     let panic = cluster.healthy_panic_threshold;
@@ -68,6 +79,21 @@ fn message(cluster: &Cluster) -> pb::Cluster {
         }),
         ..Default::default()
     }
+}
+
+#[allow(deprecated, reason = "every version of Envoy reads it here")]
+fn put_dns(message: &mut pb::Cluster, dns: &DnsDiscovery) {
+    use pb::cluster::DnsLookupFamily;
+    let family = match dns.family {
+        DnsFamily::Auto => DnsLookupFamily::Auto,
+        DnsFamily::V4Only => DnsLookupFamily::V4Only,
+        DnsFamily::V6Only => DnsLookupFamily::V6Only,
+        DnsFamily::V4Preferred => DnsLookupFamily::V4Preferred,
+        DnsFamily::All => DnsLookupFamily::All,
+    };
+    message.dns_lookup_family = family.into();
+    message.dns_refresh_rate = Some(duration(dns.refresh));
+    message.respect_dns_ttl = dns.respect_ttl;
 }
 
 fn balancing(lb: LbPolicy) -> (pb::cluster::LbPolicy, Option<pb::cluster::LbConfig>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::{Message, Name};
+use ripstop_model::address::HostPort;
 use ripstop_model::{Address, Percent};
 
 use crate::pb;
@@ -57,15 +58,26 @@ pub(super) fn ads() -> pb::ConfigSource {
 }
 
 pub(super) fn address(address: &Address) -> pb::Address {
-    let address = match address {
-        Address::Socket(socket) => pb::address::Address::SocketAddress(pb::SocketAddress {
-            address: socket.ip().to_string(),
-            port_specifier: Some(pb::socket_address::PortSpecifier::PortValue(socket.port().into())),
-            ..Default::default()
-        }),
-        Address::Pipe(path) => pb::address::Address::Pipe(pb::Pipe { path: path.to_string(), mode: 0 }),
+    match address {
+        Address::Socket(socket) => socket_address(socket.ip().to_string(), socket.port()),
+        Address::Pipe(path) => {
+            let pipe = pb::Pipe { path: path.to_string(), mode: 0 };
+            pb::Address { address: Some(pb::address::Address::Pipe(pipe)) }
+        }
+    }
+}
+
+pub(super) fn named_address(target: &HostPort) -> pb::Address {
+    socket_address(target.host.to_string(), target.port)
+}
+
+fn socket_address(address: String, port: u16) -> pb::Address {
+    let socket = pb::SocketAddress {
+        address,
+        port_specifier: Some(pb::socket_address::PortSpecifier::PortValue(port.into())),
+        ..Default::default()
     };
-    pb::Address { address: Some(address) }
+    pb::Address { address: Some(pb::address::Address::SocketAddress(socket)) }
 }
 
 /// `core.v3.Metadata` with its maps in order, so that equal values have equal bytes.

@@ -4,10 +4,11 @@
 //! of an endpoint are a map, and the generated type would write it in a different order every time.
 
 use prost::Message;
+use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::LocalityEndpoints;
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus};
 
-use super::common::{OrderedMetadata, address, metadata, u32_value};
+use super::common::{OrderedMetadata, address, metadata, named_address, u32_value};
 use crate::metadata::{ENVOY_LB, RIPSTOP, UNWEIGHTED};
 use crate::pb;
 
@@ -50,7 +51,16 @@ struct OrderedEndpoint {
     load_balancing_weight: Option<pb::UInt32Value>,
 }
 
-pub(super) fn load_assignment(assignment: &ClusterLoadAssignment) -> OrderedAssignment {
+pub(super) fn load_assignment(of: &ClusterLoadAssignment) -> OrderedAssignment {
+    assignment(of, address)
+}
+
+/// The same for endpoints that have names.
+pub(super) fn named_load_assignment(of: &ClusterLoadAssignment<HostPort>) -> OrderedAssignment {
+    assignment(of, named_address)
+}
+
+fn assignment<A>(assignment: &ClusterLoadAssignment<A>, address: fn(&A) -> pb::Address) -> OrderedAssignment {
     let percent = assignment.overprovisioning_percent;
     let policy = (percent != ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT).then(|| {
         pb::cluster_load_assignment::Policy {
@@ -60,13 +70,13 @@ pub(super) fn load_assignment(assignment: &ClusterLoadAssignment) -> OrderedAssi
     });
     OrderedAssignment {
         cluster_name: assignment.cluster_name.to_string(),
-        endpoints: assignment.localities.iter().map(locality).collect(),
+        endpoints: assignment.localities.iter().map(|of| locality(of, address)).collect(),
         policy,
     }
 }
 
 /// Locality and weight are always there: gRPC refuses a locality without the one and skips it without the other.
-fn locality(endpoints: &LocalityEndpoints) -> OrderedLocality {
+fn locality<A>(endpoints: &LocalityEndpoints<A>, address: fn(&A) -> pb::Address) -> OrderedLocality {
     let place = &endpoints.locality;
     let unweighted = endpoints.weight.is_none();
     OrderedLocality {
@@ -75,7 +85,7 @@ fn locality(endpoints: &LocalityEndpoints) -> OrderedLocality {
             zone: place.zone.to_string(),
             sub_zone: place.sub_zone.to_string(),
         }),
-        lb_endpoints: endpoints.endpoints.iter().map(endpoint).collect(),
+        lb_endpoints: endpoints.endpoints.iter().map(|of| endpoint(of, address)).collect(),
         load_balancing_weight: Some(u32_value(endpoints.weight.map_or(1, |weight| weight.get()))),
         priority: endpoints.priority,
         metadata: metadata(
@@ -85,7 +95,7 @@ fn locality(endpoints: &LocalityEndpoints) -> OrderedLocality {
     }
 }
 
-fn endpoint(endpoint: &Endpoint) -> OrderedEndpoint {
+fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> OrderedEndpoint {
     let labels = endpoint.labels.iter();
     OrderedEndpoint {
         endpoint: Some(pb::Endpoint {

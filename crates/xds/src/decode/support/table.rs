@@ -158,11 +158,12 @@ const CLUSTER: &[Support] = &[
         read: "name type cluster_type eds_cluster_config load_assignment connect_timeout lb_policy \
             least_request_lb_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
-            max_requests_per_connection common_http_protocol_options",
+            max_requests_per_connection common_http_protocol_options dns_refresh_rate \
+            respect_dns_ttl dns_lookup_family",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
             per_connection_buffer_high_watermark_timeout health_checks http_protocol_options \
-            upstream_http_protocol_options dns_refresh_rate dns_jitter dns_failure_refresh_rate \
-            respect_dns_ttl dns_lookup_family dns_resolvers use_tcp_for_dns_lookups \
+            upstream_http_protocol_options dns_jitter dns_failure_refresh_rate dns_resolvers \
+            use_tcp_for_dns_lookups \
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
             upstream_connection_options close_connections_on_host_health_failure \
             ignore_health_on_host_removal lrs_server lrs_report_endpoint_metrics \

@@ -1,0 +1,158 @@
+//! Files in the form of Envoy's bootstrap, with all resources written in place: text in, what a proxy runs on out. Every
+//! problem is told with its place in the text.
+//!
+//! Other sources of configuration (`dynamic_resources`) are not read: a file that needs them is refused.
+
+mod fields;
+mod place;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use prost::Message as _;
+use ripstop_model::{Name, Node, Snapshot};
+use ripstop_yaml::{Problem, Problems, Source, parse};
+
+use crate::binder::bind;
+use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener};
+use crate::pb;
+
+/// The message that such a file holds.
+const MESSAGE: &str = "envoy.config.bootstrap.v3.Bootstrap";
+
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// Who the proxy is. Metadata that is not text is left out.
+    pub node: Node,
+    /// Where its admin pages are; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
+    /// Listeners with their routes, and clusters.
+    pub snapshot: Snapshot,
+}
+
+/// Whether a text looks like such a file rather than like the documents of a mesh: a mapping with one of the bootstrap's
+/// sections and without a `kind`.
+pub fn is_bootstrap(source: &Source) -> bool {
+    let Ok(documents) = parse(source) else { return false };
+    let Some(document) = documents.first() else { return false };
+    let root = &document.root;
+    root.get("kind").is_none()
+        && root.entries().iter().any(|entry| fields::TELLING.contains(&place::snake(&entry.key).as_str()))
+}
+
+/// Reads a file. `None` if there is an error among the problems; warnings alone leave the result.
+pub fn load(source: &Source) -> (Option<Bootstrap>, Vec<Problem>) {
+    let documents = match parse(source) {
+        Ok(documents) => documents,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let problems = Problems::new(source);
+    let [document] = documents.as_slice() else {
+        problems.error("", None, format!("holds {} documents; a bootstrap is one", documents.len()));
+        return (None, problems.into_vec());
+    };
+    let place = place::Place { root: &document.root, problems: &problems };
+    let wire = bind(&document.root, MESSAGE, &problems);
+    fields::check(&place);
+    let Some(bytes) = wire else { return (None, problems.into_vec()) };
+    let bootstrap = match pb::Bootstrap::decode(bytes.as_slice()) {
+        Ok(wire) => read(&wire, &place),
+        Err(error) => {
+            problems.error("", None, format!("not a valid {MESSAGE}: {error}"));
+            return (None, problems.into_vec());
+        }
+    };
+    (Some(bootstrap).filter(|_| !problems.has_errors()), problems.into_vec())
+}
+
+fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
+    let mut snapshot = Snapshot::default();
+    let resources = wire.static_resources.clone().unwrap_or_default();
+    for (index, cluster) in resources.clusters.iter().enumerate() {
+        let path = format!("static_resources.clusters[{index}]");
+        if let Some(cluster) = told(place, &path, decode_cluster(&cluster.encode_to_vec())) {
+            let name = cluster.name.clone();
+            unique(place, &path, "cluster", &name, snapshot.clusters.insert(name.clone(), Arc::new(cluster)));
+        }
+    }
+    for (index, listener) in resources.listeners.iter().enumerate() {
+        let path = format!("static_resources.listeners[{index}]");
+        if let Some(listener) = told(place, &path, decode_listener(&listener.encode_to_vec())) {
+            let name = listener.name.clone();
+            let before = snapshot.listeners.insert(name.clone(), Arc::new(listener));
+            unique(place, &path, "listener", &name, before);
+        }
+    }
+    // What could not be read is not there either: no need to say it twice.
+    if !place.problems.has_errors() {
+        for missing in snapshot.dangling() {
+            place.error("static_resources", format!("{missing} is named and not in this file"));
+        }
+    }
+    Bootstrap {
+        node: node(wire.node.as_ref()),
+        admin: wire.admin.as_ref().and_then(|admin| admin_address(place, admin)),
+        snapshot,
+    }
+}
+
+/// A resource, when it could be taken; what was said of it is put where it stands.
+fn told<T>(place: &place::Place<'_>, path: &str, result: Result<Decoded<T>, Rejection>) -> Option<T> {
+    match result {
+        Ok(decoded) => {
+            for warning in &decoded.warnings {
+                place.warn(&place::below(path, &warning.path), warning.message.clone());
+            }
+            Some(decoded.value)
+        }
+        Err(rejection) => {
+            for problem in &rejection.problems {
+                place.error(&place::below(path, &problem.path), problem.message.clone());
+            }
+            None
+        }
+    }
+}
+
+fn unique<T>(place: &place::Place<'_>, path: &str, kind: &str, name: &Name, before: Option<T>) {
+    if before.is_some() {
+        place.error(&place::below(path, "name"), format!("there is another {kind} named '{name}'"));
+    }
+}
+
+fn node(wire: Option<&pb::Node>) -> Node {
+    let Some(wire) = wire else { return Node::default() };
+    let fields = wire.metadata.iter().flat_map(|metadata| &metadata.fields);
+    let metadata: BTreeMap<String, String> = fields
+        .filter_map(|(key, value)| match &value.kind {
+            Some(pb::value::Kind::StringValue(text)) => Some((key.clone(), text.clone())),
+            _ => None,
+        })
+        .collect();
+    Node { id: wire.id.clone(), cluster: wire.cluster.clone(), metadata, user_agent: String::new() }
+}
+
+fn admin_address(place: &place::Place<'_>, admin: &pb::Admin) -> Option<SocketAddr> {
+    use pb::address::Address;
+    use pb::socket_address::PortSpecifier;
+    let read = match admin.address.as_ref()?.address.as_ref() {
+        Some(Address::SocketAddress(socket)) => {
+            match (socket.address.parse::<IpAddr>(), &socket.port_specifier) {
+                (Ok(ip), Some(PortSpecifier::PortValue(port))) => {
+                    u16::try_from(*port).ok().map(|port| SocketAddr::new(ip, port))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    if read.is_none() {
+        place.error("admin.address", "admin pages are served at an IP address with a port only".to_owned());
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests;

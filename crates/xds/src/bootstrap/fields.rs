@@ -1,0 +1,58 @@
+//! What becomes of the sections of a bootstrap that are not read.
+
+use super::place::{Place, snake};
+
+/// Sections by which a bootstrap is known.
+pub(super) const TELLING: &[&str] =
+    &["static_resources", "dynamic_resources", "admin", "node", "layered_runtime", "bootstrap_extensions"];
+
+/// Sections that are read.
+const READ: &[&str] = &["node", "admin", "static_resources"];
+
+/// Without these the proxy would do something else than is written.
+const NEEDED: &[&str] = &[
+    "dynamic_resources",
+    "config_sources",
+    "default_config_source",
+    "xds_delegate_extension",
+    "listener_manager",
+    "bootstrap_extensions",
+    "hds_config",
+];
+
+/// Fields within [`READ`] that have no effect.
+const HARMLESS: &[&str] = &[
+    "admin.access_log",
+    "admin.access_log_path",
+    "admin.profile_path",
+    "admin.socket_options",
+    "admin.ignore_global_conn_limit",
+    "admin.allow_paths",
+];
+
+/// Reports every section that is written and not read.
+pub(super) fn check(place: &Place<'_>) {
+    for entry in place.root.entries() {
+        let name = snake(&entry.key);
+        let empty = entry.value.is_null() || is_empty_mapping(&entry.value);
+        if READ.contains(&name.as_str()) || empty {
+            continue;
+        }
+        if NEEDED.contains(&name.as_str()) {
+            place.error(&name, format!("{name} is not supported: everything has to be in static_resources"));
+        } else {
+            place.warn(&name, format!("{name} is not supported and has no effect"));
+        }
+    }
+    for path in HARMLESS.iter().filter(|path| place.has(path)) {
+        place.warn(path, "is not supported and has no effect".to_owned());
+    }
+    let secrets = "static_resources.secrets";
+    if place.has(secrets) {
+        place.error(secrets, "secrets in the file are not supported".to_owned());
+    }
+}
+
+fn is_empty_mapping(node: &ripstop_yaml::Node) -> bool {
+    matches!(&node.value, ripstop_yaml::Value::Mapping(entries) if entries.is_empty())
+}

@@ -1,0 +1,95 @@
+#![allow(clippy::unwrap_used)]
+
+use ripstop_model::Discovery;
+use ripstop_yaml::Severity;
+
+use super::*;
+
+const FILE: &str = "\
+node: {id: edge-1, cluster: edge, metadata: {ROLE: edge, COUNT: 3}}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
+staticResources:
+  listeners:
+  - name: l
+    address: {socket_address: {address: 0.0.0.0, port_value: 10000}}
+    filterChains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: in
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: [\"*\"]
+              routes: [{match: {prefix: /}, route: {cluster: shop}}]
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+  - name: shop
+    type: STRICT_DNS
+    load_assignment:
+      cluster_name: shop
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: shop, port_value: 80}}}}]}]
+";
+
+fn read_text(text: &str) -> (Option<Bootstrap>, Vec<String>) {
+    let (bootstrap, problems) = load(&Source::new("f.yaml", text));
+    let errors = problems.iter().any(|problem| problem.severity == Severity::Error);
+    assert_eq!(errors, bootstrap.is_none(), "{problems:?}");
+    (bootstrap, problems.iter().map(ToString::to_string).collect())
+}
+
+#[track_caller]
+fn said(text: &str, line: &str) {
+    let (_, problems) = read_text(text);
+    assert!(problems.iter().any(|problem| problem.contains(line)), "no {line} in {problems:#?}");
+}
+
+#[test]
+fn a_file_becomes_a_snapshot() {
+    let (bootstrap, problems) = read_text(FILE);
+    assert_eq!(problems, Vec::<String>::new());
+    let bootstrap = bootstrap.unwrap();
+    assert_eq!((bootstrap.node.id.as_str(), bootstrap.node.cluster.as_str()), ("edge-1", "edge"));
+    assert_eq!(bootstrap.node.metadata.get("ROLE").map(String::as_str), Some("edge"));
+    assert_eq!(bootstrap.admin, Some(([127, 0, 0, 1], 9901).into()));
+    assert!(bootstrap.snapshot.listeners.contains_key("l"));
+    let cluster = &bootstrap.snapshot.clusters["shop"];
+    assert!(matches!(&cluster.discovery, Discovery::Dns(_)), "{cluster:?}");
+}
+
+#[test]
+fn what_is_not_supported_is_told_with_its_place() {
+    said(
+        &format!(
+            "{FILE}dynamic_resources: {{ads_config: {{api_type: GRPC, grpc_services: [{{envoy_grpc: {{cluster_name: shop}}}}]}}}}\n"
+        ),
+        "f.yaml:27:20: dynamic_resources:",
+    );
+    said(&format!("{FILE}statsFlushInterval: 5s\n"), "f.yaml:27:21: stats_flush_interval:");
+    said(
+        &FILE.replace("type: STRICT_DNS", "type: STRICT_DNS\n    health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /}}]"),
+        "f.yaml:24:20: static_resources.clusters[0].health_checks:",
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_is_told_with_its_place() {
+    let lookup = FILE.replace("filterChains:\n", "use_original_dst: true\n    filterChains:\n");
+    said(&lookup, "f.yaml:7:23: static_resources.listeners[0].use_original_dst:");
+    said(&FILE.replace("name: shop\n", "name: shp\n"), "cluster shop is named and not in this file");
+    said(&FILE.replace("stat_prefix: in", "stat_prefx: in"), "f.yaml:12:11:");
+    said("a: b\n---\nc: d\n", "holds 2 documents");
+    let double =
+        FILE.replace("  clusters:\n", "  clusters:\n  - {name: shop, load_assignment: {cluster_name: x}}\n");
+    said(&double, "static_resources.clusters[1].name: there is another cluster named 'shop'");
+}
+
+#[test]
+fn files_are_told_apart() {
+    assert!(is_bootstrap(&Source::new("f", FILE)));
+    assert!(is_bootstrap(&Source::new("f", "{\"staticResources\": {}}")));
+    assert!(!is_bootstrap(&Source::new("f", "apiVersion: ripstop.io/v1\nkind: Mesh\nnode: x\n")));
+}
