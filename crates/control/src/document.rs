@@ -14,7 +14,7 @@ mod traffic_policy;
 mod virtual_service;
 mod workload;
 
-use ripstop_yaml::{Document, Problem, Problems, Reader, Source, parse};
+use ripstop_yaml::{Document, Problem, Problems, Reader, Source, Value, parse};
 
 use crate::resource::{Kind, Metadata, Resource};
 use common::Decoder;
@@ -57,6 +57,10 @@ pub fn decode(source: &Source) -> (Vec<Resource>, Vec<Problem>) {
 fn decode_document(document: &Document, problems: &Problems) -> Option<Resource> {
     let decoder = Decoder { problems };
     let root = Reader::new(&document.root, "", problems);
+    if matches!(document.root.value, Value::Scalar(_) | Value::Sequence(_)) {
+        // Said already; which fields it lacks says nothing more.
+        return None;
+    }
     let kind = envelope::kind(&root)?;
     let (meta, namespace_written) = envelope::metadata(&decoder, &root, kind)?;
     // The cluster writes it; it says nothing about what is wanted.

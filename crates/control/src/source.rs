@@ -3,10 +3,10 @@
 mod files;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ripstop_yaml::{Problem, Severity};
+use ripstop_yaml::{Problem, Severity, Source};
 
 use crate::document;
 use crate::world::World;
@@ -48,7 +48,8 @@ impl State {
 /// Reads all documents below `paths` and makes a world of them; with it come warnings, in the order of the files.
 ///
 /// # Errors
-/// Every problem of every file, the warnings among them, if at least one is an error.
+/// Every problem of every file, the warnings among them, if at least one is an error. That there is no document at all is
+/// one: the path is wrong, or somebody is just replacing the files, and no running mesh should lose everything by that.
 pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
     let sources = read(paths)?;
     let (mut resources, mut problems) = (Vec::new(), Vec::new());
@@ -61,6 +62,9 @@ pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(problems);
     }
+    if resources.is_empty() {
+        return Err(paths.iter().map(|path| empty(path)).collect());
+    }
     let in_order = |more: Vec<Problem>| {
         problems.extend(more);
         problems.sort_by_key(|problem| (problem.source.clone(), problem.line, problem.column));
@@ -70,4 +74,15 @@ pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
         Ok((world, warnings)) => Ok((world, in_order(warnings))),
         Err(more) => Err(in_order(more)),
     }
+}
+
+fn empty(path: &Path) -> Problem {
+    let (message, help) = match path.is_dir() {
+        true => {
+            ("there are no documents in this directory", "files are read that end in .yaml, .yml or .json")
+        }
+        false => ("there are no documents in this file", "a document begins with `apiVersion` and `kind`"),
+    };
+    let source = Source::new(path.display().to_string(), "");
+    Problem::error(&source, "", None, message).with_code("empty").with_help(help)
 }

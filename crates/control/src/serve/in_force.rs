@@ -89,7 +89,7 @@ impl Pinned {
             problem.path = path.to_owned();
             warnings.push(problem);
         };
-        let restart = "restart the control plane for it to take effect";
+        let restart = "stop the mesh and start it again for it to take effect";
         if mesh.trust_domain != self.start.trust_domain {
             let message = format!(
                 "the trust domain cannot change while the control plane runs: {} stays",

@@ -91,7 +91,7 @@ fn read_file(path: &Path) -> io::Result<String> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    problem(path, format!("the file cannot be read: {error}")).with_code("unreadable")
+    problem(path, format!("this cannot be read: {error}")).with_code("unreadable")
 }
 
 fn problem(path: &Path, message: String) -> Problem {

@@ -1,8 +1,10 @@
 //! Follows files as they are edited. A good edit puts a new world in force, a bad one is reported and changes nothing.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,9 @@ use crate::source::{State, load};
 const QUIET: Duration = Duration::from_millis(50);
 /// They are read after this long in any case.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often it is looked whether a watched directory is still the same: of one that was put in its place the system says
+/// nothing.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +43,47 @@ pub enum WatchError {
 #[derive(Debug)]
 #[must_use = "watching ends when this is dropped"]
 pub struct Watch {
-    _watcher: RecommendedWatcher,
+    _watcher: Arc<Mutex<RecommendedWatcher>>,
+}
+
+/// A directory that is watched, and which one of that name it was.
+struct Watched {
+    directory: PathBuf,
+    mode: RecursiveMode,
+    identity: Option<(u64, u64)>,
+}
+
+impl Watched {
+    /// Of a file the directory is watched, since editors put a new file in place of the old one.
+    fn new(path: &Path) -> Watched {
+        let (directory, mode) = match path.parent() {
+            _ if path.is_dir() => (path, RecursiveMode::Recursive),
+            Some(parent) if !parent.as_os_str().is_empty() => (parent, RecursiveMode::NonRecursive),
+            _ => (Path::new("."), RecursiveMode::NonRecursive),
+        };
+        Watched { directory: directory.to_owned(), mode, identity: identity(directory) }
+    }
+
+    /// Says whether there is another directory of this name, or none, since it was looked last; another one is watched
+    /// from now on.
+    fn renew(&mut self, watcher: &mut RecommendedWatcher) -> bool {
+        let found = identity(&self.directory);
+        if found == self.identity {
+            return false;
+        }
+        // The old one may be gone already, and with it its watch.
+        let _ = watcher.unwatch(&self.directory);
+        // If it goes just now, the next look finds out.
+        let watching = found.is_some() && watcher.watch(&self.directory, self.mode).is_ok();
+        self.identity = found.filter(|_| watching);
+        watching || found.is_none()
+    }
+}
+
+/// Device and inode of a directory that is there.
+fn identity(directory: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(directory).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Loads `paths` again whenever something below them changes, and at once, since they may have changed before. `sink`
@@ -62,25 +107,16 @@ pub fn watch(paths: Vec<PathBuf>, sink: Sender<Arc<State>>) -> Result<Watch, Wat
         move |source| WatchError::Refused { path, source }
     };
     let mut watcher = notify::recommended_watcher(handler).map_err(refused(Path::new("files")))?;
-    for path in &paths {
-        let (directory, mode) = watched(path);
-        watcher.watch(directory, mode).map_err(refused(path))?;
+    let directories: Vec<Watched> = paths.iter().map(|path| Watched::new(path)).collect();
+    for (path, watched) in paths.iter().zip(&directories) {
+        watcher.watch(&watched.directory, watched.mode).map_err(refused(path))?;
     }
     let _ = notice.try_send(());
     drop(notice);
-    thread::Builder::new().name("files".to_owned()).spawn(move || follow(&paths, &notices, &sink))?;
+    let watcher = Arc::new(Mutex::new(watcher));
+    let mut follower = Follower { paths, directories, watcher: Arc::downgrade(&watcher), sink };
+    thread::Builder::new().name("files".to_owned()).spawn(move || follower.run(&notices))?;
     Ok(Watch { _watcher: watcher })
-}
-
-/// Of a file the directory is watched, since editors put a new file in place of the old one.
-fn watched(path: &Path) -> (&Path, RecursiveMode) {
-    if path.is_dir() {
-        return (path, RecursiveMode::Recursive);
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => (parent, RecursiveMode::NonRecursive),
-        _ => (Path::new("."), RecursiveMode::NonRecursive),
-    }
 }
 
 /// Our own reading is no change, or it would never end.
@@ -92,17 +128,42 @@ fn is_change(event: &Event) -> bool {
     }
 }
 
-/// Ends when the watcher is dropped or nobody looks at the state any more.
-fn follow(paths: &[PathBuf], notices: &Receiver<()>, sink: &Sender<Arc<State>>) {
-    while notices.recv().is_ok() {
-        wait_for_quiet(notices);
-        if sink.is_closed() {
-            return;
+/// What the thread has that reads files after an edit.
+struct Follower {
+    paths: Vec<PathBuf>,
+    directories: Vec<Watched>,
+    watcher: Weak<Mutex<RecommendedWatcher>>,
+    sink: Sender<Arc<State>>,
+}
+
+impl Follower {
+    /// Ends when the watcher is dropped or nobody looks at the state any more.
+    fn run(&mut self, notices: &Receiver<()>) {
+        loop {
+            match notices.recv_timeout(LOOK) {
+                Ok(()) => wait_for_quiet(notices),
+                Err(RecvTimeoutError::Timeout) if self.renew() => {}
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.sink.is_closed() {
+                return;
+            }
+            let loaded = load(&self.paths);
+            let Some(state) = self.sink.borrow().after(loaded) else { continue };
+            report(&state);
+            self.sink.send_replace(Arc::new(state));
         }
-        let loaded = load(paths);
-        let Some(state) = sink.borrow().after(loaded) else { continue };
-        report(&state);
-        sink.send_replace(Arc::new(state));
+    }
+
+    fn renew(&mut self) -> bool {
+        let Some(watcher) = self.watcher.upgrade() else { return false };
+        let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for watched in &mut self.directories {
+            changed |= watched.renew(&mut watcher);
+        }
+        changed
     }
 }
 

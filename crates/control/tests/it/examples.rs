@@ -60,6 +60,6 @@ fn files_are_read_in_order_and_hidden_ones_are_not() {
         sources.iter().map(|source| &source.name()[directory.to_str().unwrap().len()..]).collect();
     assert_eq!(names, ["/a.yaml", "/b.yml", "/sub/c.json"]);
     let missing = ripstop_control::source::read(&[directory.join("none")]).unwrap_err();
-    assert!(missing[0].to_string().contains("none: the file cannot be read"), "{}", missing[0]);
+    assert!(missing[0].to_string().contains("none: this cannot be read"), "{}", missing[0]);
     std::fs::remove_dir_all(directory).unwrap();
 }

@@ -55,6 +55,12 @@ spec:
 }
 
 #[test]
+fn of_what_is_no_mapping_only_that_is_said() {
+    check("hello", &["error: in.yaml:1:1: expected a mapping, found a single value"]);
+    check("- a\n- b", &["error: in.yaml:1:1: expected a mapping, found a list"]);
+}
+
+#[test]
 fn kinds_and_versions_that_are_not_accepted_are_answered_with_those_that_are() {
     check(
         "apiVersion: networking.istio.io/v1\nkind: VirtualServce\nmetadata: {name: a}\n",

@@ -97,3 +97,45 @@ async fn new_and_removed_files_are_noticed_and_the_thread_ends_with_the_guard() 
     let ended = tokio::time::timeout(DEADLINE, async { while states.changed().await.is_ok() {} }).await;
     assert!(ended.is_ok(), "the thread still holds the sink");
 }
+
+#[tokio::test]
+async fn a_directory_that_is_put_in_place_of_another_is_followed() {
+    let directory = Directory::new("replaced");
+    let (mesh, other) = (directory.0.join("mesh"), directory.0.join("other"));
+    for (place, text) in
+        [(&mesh, service("web", 8000)), (&other, service("web", 8000) + &service("api", 8010))]
+    {
+        fs::create_dir(place).unwrap();
+        fs::write(place.join("mesh.yaml"), text).unwrap();
+    }
+    let paths = vec![mesh.clone()];
+    let (world, warnings) = load(&paths).unwrap();
+    let (sink, mut states) = channel(Arc::new(State::new(world, warnings)));
+    let guard = watch(paths, sink).unwrap();
+
+    fs::remove_dir_all(&mesh).unwrap();
+    let gone = until(&mut states, "a directory removed", |state| !state.refused.is_empty()).await;
+    assert_eq!(gone.world.services().count(), 1, "the last good world stays in force");
+    fs::rename(&other, &mesh).unwrap();
+    until(&mut states, "another directory", |state| state.world.services().count() == 2).await;
+    save(&mesh.join("mesh.yaml"), &service("web", 8000));
+    until(&mut states, "an edit in the other directory", |state| state.world.services().count() == 1).await;
+    drop(guard);
+}
+
+#[tokio::test]
+async fn a_mesh_is_not_lost_when_its_last_document_goes() {
+    let directory = Directory::new("emptied");
+    let file = directory.0.join("mesh.yaml");
+    fs::write(&file, service("web", 8000)).unwrap();
+    let paths = vec![directory.0.clone()];
+    let (world, warnings) = load(&paths).unwrap();
+    let (sink, mut states) = channel(Arc::new(State::new(world, warnings)));
+    let guard = watch(paths, sink).unwrap();
+    fs::write(&file, "").unwrap();
+    let emptied = until(&mut states, "no document", |state| !state.refused.is_empty()).await;
+    assert_eq!(emptied.world.services().count(), 1);
+    let refused = lines(&emptied.refused);
+    assert!(refused[0].contains("there are no documents in this directory"), "{refused:?}");
+    drop(guard);
+}
