@@ -37,7 +37,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Standard output; colours if it is a terminal and `NO_COLOR` is not set.
+    /// Standard output; colours if it is a terminal that has them and `NO_COLOR` is not set.
     pub fn stdout() -> Self {
         Self { color: io::stdout().is_terminal() && colors_wanted() }
     }
@@ -70,7 +70,8 @@ pub fn print_error(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// <https://no-color.org>: any value that is not empty switches colours off.
+/// <https://no-color.org>: any value that is not empty switches colours off. A dumb terminal has none.
 fn colors_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|value| value != "dumb")
 }

@@ -9,6 +9,7 @@
 
 pub mod addresses;
 pub mod build;
+pub mod edits;
 pub mod env;
 pub mod guard;
 pub mod job;
@@ -25,15 +26,19 @@ pub mod state_dir;
 pub mod supervisor;
 pub mod table;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ripstop_control::source::{self, State};
 use ripstop_control::world::World;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::terminal::{Terminal, Tone};
+use crate::up::edits::Edits;
 use crate::up::guard::Guard;
 use crate::up::job::{Job, StartFailure};
 use crate::up::jobs::Jobs;
@@ -43,11 +48,18 @@ use crate::up::signals::Signals;
 use crate::up::state_dir::StateDir;
 use crate::up::supervisor::{Event, Fleet};
 
+/// Processes that are not ready after this are named.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Lines of its log that are shown when a process ends while the mesh runs.
+const LINES_WHILE_RUNNING: usize = 6;
+
 /// A mesh that is about to be brought up.
 #[derive(Debug)]
 pub struct Up {
     /// Where progress and the table go.
     pub terminal: Terminal,
+    /// The current directory: what programs of the plan are relative to.
+    pub directory: PathBuf,
     /// The documents, absolute paths.
     pub documents: Vec<PathBuf>,
     /// What is written in them.
@@ -77,7 +89,11 @@ impl Up {
             () = signals.next() => Ok(()),
         };
         drop(events);
-        self.terminal.line(&self.terminal.paint(Tone::Faint, "\nStopping ... (Ctrl-C again kills at once)"));
+        let stopping = match &outcome {
+            Ok(()) => "\nStopping ... (Ctrl-C again kills at once)",
+            Err(_) => "  failed; stopping what was started ... (Ctrl-C kills at once)",
+        };
+        self.terminal.line(&self.terminal.paint(Tone::Faint, stopping));
         fleet.stop(signals.next()).await;
         launcher.guard.dismiss();
         self.terminal.line("stopped");
@@ -110,10 +126,27 @@ impl Up {
         let ready = format!("The mesh is up ({}).", seconds(began.elapsed()));
         self.terminal.line(&self.terminal.paint(Tone::Good, &ready));
         self.terminal.line(&table::render(&self.terminal, &self.plan, &tries, &self.state));
-        while let Some(event) = events.recv().await {
-            self.tell(&event);
+        self.watch(events).await
+    }
+
+    /// Says what happens to the processes and the documents, for ever.
+    async fn watch(&self, events: &mut mpsc::Receiver<Event>) -> Result<(), Failure> {
+        let state = State::new(self.world.clone(), Vec::new());
+        let (sink, mut states) = watch::channel(Arc::new(state));
+        let _watch = source::watch(self.documents.clone(), sink).map_err(Failure::new)?;
+        let mut edits = Edits::new(&self.plan, &self.directory);
+        loop {
+            tokio::select! {
+                Some(event) = events.recv() => self.tell(&event),
+                Ok(()) = states.changed() => {
+                    let state = Arc::clone(&states.borrow_and_update());
+                    for (tone, line) in edits.tell(&state) {
+                        self.terminal.line(&self.terminal.paint(tone, &line));
+                    }
+                }
+                else => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Starts these processes at the same time and waits until all are ready.
@@ -128,11 +161,20 @@ impl Up {
             return Ok(());
         }
         let step = self.step(what);
-        let mut waiting = jobs.len();
+        let mut waiting: BTreeSet<String> = jobs.iter().map(|job| job.name.clone()).collect();
         jobs.into_iter().for_each(|job| fleet.launch(job));
-        while waiting > 0 {
-            match events.recv().await {
-                Some(Event::Ready) => waiting -= 1,
+        let mut silence = SILENCE;
+        while !waiting.is_empty() {
+            let Ok(event) = timeout(silence, events.recv()).await else {
+                let names: Vec<&str> = waiting.iter().map(String::as_str).collect();
+                self.terminal.line(&format!("  still waiting for {}", names.join(", ")));
+                silence = Duration::MAX;
+                continue;
+            };
+            match event {
+                Some(Event::Ready { name }) => {
+                    waiting.remove(&name);
+                }
                 Some(Event::Failed(failure)) => return Err(start_failed(&failure)),
                 Some(event) => self.tell(&event),
                 None => return Err(Failure::new("the processes of the mesh cannot be watched")),
@@ -148,16 +190,17 @@ impl Up {
         match event {
             Event::Ended(failure) => {
                 terminal.line(&terminal.paint(Tone::Warning, &format!("{failure}; restarting it")));
-                terminal.line(&log_excerpt(failure));
+                terminal.line(&log_excerpt(failure, LINES_WHILE_RUNNING));
             }
             Event::RestartFailed(failure) => {
-                terminal.line(&terminal.paint(Tone::Bad, &format!("{failure}; trying again")));
-                terminal.line(&log_excerpt(failure));
+                terminal
+                    .line(&terminal.paint(Tone::Bad, &format!("{failure}; trying again until it is ready")));
+                terminal.line(&log_excerpt(failure, LINES_WHILE_RUNNING));
             }
             Event::Restarted { name } => {
                 terminal.line(&terminal.paint(Tone::Good, &format!("{name} is ready again")));
             }
-            Event::Ready | Event::Failed(_) => {}
+            Event::Ready { .. } | Event::Failed(_) => {}
         }
     }
 
@@ -185,14 +228,16 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn start_failed(failure: &StartFailure) -> Failure {
-    Failure::new(format_args!("{failure}\n{}", log_excerpt(failure)))
+    Failure::new(format_args!("{failure}\n{}", log_excerpt(failure, usize::MAX)))
 }
 
-fn log_excerpt(failure: &StartFailure) -> String {
+/// At most `count` lines of what the process wrote last.
+fn log_excerpt(failure: &StartFailure, count: usize) -> String {
     let path = failure.log_file.display();
     if failure.log_lines.is_empty() {
         return format!("  it wrote nothing to {path}");
     }
-    let lines: Vec<String> = failure.log_lines.iter().map(|line| format!("  | {line}")).collect();
+    let skipped = failure.log_lines.len().saturating_sub(count);
+    let lines: Vec<String> = failure.log_lines[skipped..].iter().map(|line| format!("  | {line}")).collect();
     format!("  the end of {path}:\n{}", lines.join("\n"))
 }

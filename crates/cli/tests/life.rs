@@ -202,6 +202,27 @@ fn nothing_is_left_when_up_is_killed() {
 }
 
 #[test]
+fn edits_are_told_while_the_mesh_runs() {
+    let mut mesh = Mesh::start("edit");
+    let file = mesh.directory.join("mesh.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("selector:", "selektor:")).unwrap();
+    mesh.says("the edit is refused; what was in force stays in force:");
+    mesh.says("mesh.yaml:27:3: spec.selektor: unknown field (did you mean `selector`?)");
+    let sleeper = "---
+apiVersion: ripstop.io/v1
+kind: Workload
+metadata: {name: second}
+spec: {address: 127.0.0.1, run: {command: [sleep, \"1000\"]}}
+";
+    fs::write(&file, text + sleeper).unwrap();
+    mesh.says("the documents have changed and are in force");
+    mesh.says("workload second is new: nothing is started for it until `ripstop up` is started again");
+    mesh.signal(Signal::TERM);
+    assert_eq!(mesh.ends(), Some(0));
+}
+
+#[test]
 fn every_process_that_is_killed_comes_back() {
     let mut mesh = Mesh::start("restart");
     for (word, name) in [("& wait", "sleeper.app"), (" proxy ", "edge.proxy"), (" control ", "control")] {

@@ -34,7 +34,8 @@ pub struct ControlArgs {
     /// Trust domain, if not the one that the Mesh document names
     #[arg(long, value_name = "DOMAIN", value_parser = TrustDomain::new)]
     trust_domain: Option<TrustDomain>,
-    /// What is logged to standard error: trace, debug, info, warn, error or off
+    /// What is logged to standard error: trace, debug, info, warn, error or off, or directives
+    /// such as info,ripstop_xds=debug
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
 }

@@ -58,7 +58,7 @@ pub fn run(args: UpArgs) -> Result<(), Failure> {
     let terminal = Terminal::stdout();
     terminal.line(&format!("State of the mesh is kept in {}", state.root().display()));
     let files = files.iter().map(|file| directory.join(file)).collect();
-    let up = Up { terminal, documents: files, world: documents.world, plan, state };
+    let up = Up { terminal, directory, documents: files, world: documents.world, plan, state };
     // One thread: children are started by the thread that lives as long as this process, on which their death signal hangs.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

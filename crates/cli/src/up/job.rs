@@ -1,19 +1,19 @@
 //! One process of the mesh as `up` keeps it: how it is started, every time anew, and when it counts as ready.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::up::log;
+use crate::up::log::visible;
 use crate::up::process::{CommandLine, Launcher, Running, SharedLog, describe_status};
 use crate::up::readiness::{DEADLINE, Readiness};
 use crate::up::request::{self, Server};
 use crate::up::state_dir::write_private;
 
 /// Lines of a log that are shown when its process fails.
-pub const SHOWN_LOG_LINES: usize = 20;
+const SHOWN_LOG_LINES: usize = 20;
 
 /// Parts of the mesh, in the order in which they are stopped: first what lets requests in, last what others depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,9 +71,9 @@ pub struct StartFailure {
     pub name: String,
     /// Why, as a predicate: `ended with status 1`.
     pub reason: String,
-    /// Its whole output.
+    /// Its whole output, that of earlier runs included.
     pub log_file: PathBuf,
-    /// The end of it.
+    /// The end of what it wrote in its last run.
     pub log_lines: Vec<String>,
 }
 
@@ -83,12 +83,13 @@ impl Job {
     /// # Errors
     /// When there is no token, it ends, or is not ready in time; it does not run any more then.
     pub async fn start(&self, launcher: &Arc<Launcher>, log: &SharedLog) -> Result<Running, StartFailure> {
+        log.lock().unwrap_or_else(PoisonError::into_inner).begin_run();
         if let Some(request) = &self.token {
-            request.fetch().await.map_err(|reason| self.failure(reason))?;
+            request.fetch().await.map_err(|reason| self.failure(reason, log))?;
         }
         let mut running = launcher
             .spawn(&self.command, log)
-            .map_err(|error| self.failure(format!("cannot be started: {error}")))?;
+            .map_err(|error| self.failure(format!("cannot be started: {error}"), log))?;
         let reason = tokio::select! {
             status = running.wait() => describe_status(&status),
             ready = self.readiness.wait(DEADLINE) => match ready {
@@ -97,20 +98,16 @@ impl Job {
             },
         };
         running.stop(Duration::ZERO).await;
-        Err(self.failure(reason))
+        Err(self.failure(reason, log))
     }
 
-    /// The end of its output so far.
-    pub fn last_lines(&self) -> Vec<String> {
-        log::tail(&self.log_file, SHOWN_LOG_LINES)
-    }
-
-    fn failure(&self, reason: String) -> StartFailure {
+    /// What became of it, with the end of what it wrote since it was started last.
+    pub fn failure(&self, reason: String, log: &SharedLog) -> StartFailure {
         StartFailure {
             name: self.name.clone(),
             reason,
             log_file: self.log_file.clone(),
-            log_lines: self.last_lines(),
+            log_lines: log.lock().unwrap_or_else(PoisonError::into_inner).run_tail(SHOWN_LOG_LINES),
         }
     }
 }
@@ -129,7 +126,7 @@ impl TokenRequest {
             return Err(format!(
                 "gets no join token: the control plane answers {} {}",
                 status.as_u16(),
-                text.escape_debug()
+                visible(&text)
             ));
         }
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -17,6 +17,8 @@ pub struct RotatingLog {
     file: File,
     written: u64,
     limit: u64,
+    /// Where in `file` the output of the present run of the child begins.
+    run_start: u64,
 }
 
 impl RotatingLog {
@@ -33,7 +35,7 @@ impl RotatingLog {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self { path: path.to_owned(), file: File::create(path)?, written: 0, limit })
+        Ok(Self { path: path.to_owned(), file: File::create(path)?, written: 0, limit, run_start: 0 })
     }
 
     /// Appends what the child wrote.
@@ -45,10 +47,21 @@ impl RotatingLog {
             fs::rename(&self.path, old(&self.path))?;
             self.file = File::create(&self.path)?;
             self.written = 0;
+            self.run_start = 0;
         }
         self.file.write_all(bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
+    }
+
+    /// The child is about to be started: what follows is of its new run.
+    pub fn begin_run(&mut self) {
+        self.run_start = self.written;
+    }
+
+    /// The last `count` lines of the present run, as [`tail`].
+    pub fn run_tail(&self, count: usize) -> Vec<String> {
+        tail_from(&self.path, self.run_start, count)
     }
 }
 
@@ -59,10 +72,19 @@ fn old(path: &Path) -> PathBuf {
 /// The last `count` lines of a log, at most 64 KiB of them, with control characters replaced, so that a child cannot write
 /// to the terminal of `up` by way of its log. Empty if there is no log.
 pub fn tail(path: &Path, count: usize) -> Vec<String> {
+    tail_from(path, 0, count)
+}
+
+/// `text` with control characters replaced.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn tail_from(path: &Path, start: u64, count: usize) -> Vec<String> {
     let read = || {
         let mut file = File::open(path)?;
         let length = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(length.saturating_sub(MAX_TAIL_BYTES)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(MAX_TAIL_BYTES).max(start)))?;
         let mut bytes = Vec::new();
         file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
         io::Result::Ok(bytes)
@@ -71,8 +93,7 @@ pub fn tail(path: &Path, count: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(count);
-    let visible = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
-    lines[first..].iter().map(|line| line.chars().map(visible).collect()).collect()
+    lines[first..].iter().map(|line| visible(line)).collect()
 }
 
 #[cfg(test)]
@@ -93,6 +114,19 @@ mod tests {
         assert_eq!(fs::read_to_string(scratch.0.join("a.log.old")).unwrap(), "abcdefghij");
         drop(RotatingLog::create(&path).unwrap());
         assert!(!scratch.0.join("a.log.old").exists(), "a new run begins empty");
+    }
+
+    #[test]
+    fn each_run_has_its_own_tail() {
+        let scratch = Scratch::new();
+        let mut log = RotatingLog::with_limit(&scratch.0.join("a.log"), 10).unwrap();
+        log.append(b"one\n").unwrap();
+        log.begin_run();
+        assert!(log.run_tail(20).is_empty());
+        log.append(b"two\n").unwrap();
+        assert_eq!(log.run_tail(20), ["two"]);
+        log.append(b"three\n").unwrap();
+        assert_eq!(log.run_tail(20), ["three"], "the file is a new one");
     }
 
     #[test]

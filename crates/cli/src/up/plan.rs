@@ -75,8 +75,8 @@ impl Plan {
     pub fn new(world: &World, directory: &Path) -> Self {
         let mesh = world.mesh().clone();
         let mut claims = vec![
-            claim(mesh.control.xds, "the control plane, for xDS", &mesh.meta.origin),
-            claim(mesh.control.api, "the control plane, for its API", &mesh.meta.origin),
+            control_claim(mesh.control.xds, "the control plane, for xDS", "xds", &mesh.meta.origin),
+            control_claim(mesh.control.api, "the control plane, for its API", "api", &mesh.meta.origin),
         ];
         let mut instances = Vec::new();
         for known in world.instances() {
@@ -115,8 +115,15 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 fn claim(address: SocketAddr, by: &str, origin: &Origin) -> Claim {
-    let by = if origin.line == 0 { by.to_owned() } else { format!("{by} ({})", origin.place()) };
-    Claim { address, by }
+    Claim { address, by: format!("{by} ({})", origin.place()) }
+}
+
+/// A port of the control plane; without a Mesh document it is told where the default can be changed.
+fn control_claim(address: SocketAddr, by: &str, field: &str, origin: &Origin) -> Claim {
+    match origin.line {
+        0 => Claim { address, by: format!("{by} (the default of spec.control.{field} of a Mesh document)") },
+        _ => claim(address, by, origin),
+    }
 }
 
 /// The ports that stand in the workload's own document.

@@ -8,6 +8,7 @@ use http::StatusCode;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::up::log::visible;
 use crate::up::request::{self, Server};
 
 /// Pause between two questions.
@@ -63,11 +64,7 @@ impl Readiness {
                 Ok((StatusCode::OK, _)) => Ok(()),
                 Ok((status, body)) => {
                     let text: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-                    Err(format!(
-                        "{path} on {server} answers {} {}",
-                        status.as_u16(),
-                        text.trim().escape_debug()
-                    ))
+                    Err(format!("{path} on {server} answers {} {}", status.as_u16(), visible(text.trim())))
                 }
                 Err(error) => Err(format!("{path} on {server}: {error}")),
             },

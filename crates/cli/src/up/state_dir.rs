@@ -14,6 +14,10 @@ use crate::failure::Failure;
 
 /// A Unix socket address holds 108 bytes with its closing zero.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// Name of the control plane's socket.
+const SOCKET: &str = "control.sock";
+/// Name of the file whose lock says whose the directory is.
+const LOCK: &str = "lock";
 
 /// A state directory that is locked as long as this value lives.
 #[derive(Debug)]
@@ -27,14 +31,11 @@ impl StateDir {
     /// Creates the directory where needed, for this user alone, and takes its lock.
     ///
     /// # Errors
-    /// When another `up` holds the lock (its process id is named), the path cannot be created, or is too long for the
-    /// socket inside.
+    /// When another `up` holds the lock (its process id is named), the path cannot be created, is too long for the socket
+    /// inside, or is a directory that others use for something else.
     pub fn open(root: PathBuf) -> Result<Self, Failure> {
         let root = std::path::absolute(&root).map_err(|error| cannot("use", &root, &error))?;
-        private_dir(&root)?;
-        let lock = lock(&root)?;
-        let dir = Self { root, _lock: lock };
-        let socket = dir.control_socket();
+        let socket = root.join(SOCKET);
         if socket.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
             return Err(Failure::new(format_args!(
                 "the path {} is too long for a Unix socket ({MAX_SOCKET_PATH_BYTES} bytes at most)",
@@ -42,6 +43,10 @@ impl StateDir {
             ))
             .with_help("choose a shorter state directory with --state-dir DIR"));
         }
+        not_of_others(&root)?;
+        private_dir(&root)?;
+        let lock = lock(&root)?;
+        let dir = Self { root, _lock: lock };
         private_dir(&dir.tokens())?;
         private_dir(&dir.logs())?;
         match fs::remove_file(&socket) {
@@ -57,7 +62,7 @@ impl StateDir {
 
     /// Where the control plane answers its administrator.
     pub fn control_socket(&self) -> PathBuf {
-        self.root.join("control.sock")
+        self.root.join(SOCKET)
     }
 
     /// The certificates by which proxies know their control plane.
@@ -112,6 +117,24 @@ pub fn write_private(path: &Path, content: &str) -> Result<(), Failure> {
     write().map_err(|error| cannot("write", path, &error))
 }
 
+/// A directory of ours is closed to others; that must not happen to one that is theirs too, such as `/tmp`.
+fn not_of_others(root: &Path) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(root) else { return Ok(()) };
+    let open = metadata.permissions().mode() & 0o077 != 0;
+    if !open || root.join(LOCK).exists() {
+        return Ok(());
+    }
+    match fs::read_dir(root).map(|mut entries| entries.next().is_none()) {
+        Ok(false) => Err(Failure::new(format_args!(
+            "{} is open to other users and holds other things: it would have to be closed to them",
+            root.display()
+        ))
+        .with_help("name a new or an empty directory with --state-dir DIR")),
+        // Whatever else is wrong with it is said when it is used.
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
 fn private_dir(path: &Path) -> Result<(), Failure> {
     DirBuilder::new()
         .recursive(true)
@@ -122,7 +145,7 @@ fn private_dir(path: &Path) -> Result<(), Failure> {
 }
 
 fn lock(root: &Path) -> Result<File, Failure> {
-    let path = root.join("lock");
+    let path = root.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -205,9 +228,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_directory_that_others_use_is_left_as_it_is() {
+        let scratch = Scratch::new();
+        let shared = scratch.0.join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o755)).unwrap();
+        fs::write(shared.join("letter"), "").unwrap();
+        let error = StateDir::open(shared.clone()).unwrap_err().render(false);
+        assert!(error.contains("help: name a new or an empty directory"), "{error}");
+        assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(fs::read_dir(&shared).unwrap().count(), 1);
+        fs::remove_file(shared.join("letter")).unwrap();
+        drop(StateDir::open(shared.clone()).unwrap());
+        StateDir::open(shared).unwrap();
+    }
+
+    #[test]
     fn a_path_too_long_for_a_socket_is_refused() {
         let scratch = Scratch::new();
         let error = StateDir::open(scratch.0.join("x".repeat(100))).unwrap_err();
+        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
         assert!(error.render(false).contains("--state-dir"), "{}", error.render(false));
     }
 

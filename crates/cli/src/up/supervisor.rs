@@ -25,12 +25,15 @@ const MAX_WAITING_EVENTS: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Ready for the first time.
-    Ready,
+    Ready {
+        /// Which one.
+        name: String,
+    },
     /// Not ready the first time: it is given up.
     Failed(StartFailure),
     /// It ended although nobody told it to; it will be restarted.
     Ended(StartFailure),
-    /// A restart failed; another one follows.
+    /// A restart failed, in another way than the one before; another one follows.
     RestartFailed(StartFailure),
     /// Ready again.
     Restarted {
@@ -125,7 +128,12 @@ impl Keeper {
         let log = match RotatingLog::create(&self.job.log_file) {
             Ok(log) => Arc::new(Mutex::new(log)),
             Err(error) => {
-                let failure = self.failure(format!("has no log: {error}"));
+                let failure = StartFailure {
+                    name: self.job.name.clone(),
+                    reason: format!("has no log: {error}"),
+                    log_file: self.job.log_file.clone(),
+                    log_lines: Vec::new(),
+                };
                 return self.tell(Event::Failed(failure)).await;
             }
         };
@@ -135,7 +143,7 @@ impl Keeper {
         };
         let mut running = match first {
             Ok(running) => {
-                self.tell(Event::Ready).await;
+                self.tell(Event::Ready { name: self.job.name.clone() }).await;
                 running
             }
             Err(failure) => return self.tell(Event::Failed(failure)).await,
@@ -147,10 +155,11 @@ impl Keeper {
                 status = running.wait() => describe_status(&status),
                 () = ordered(&mut self.orders, Order::Stop) => return self.stop(running).await,
             };
-            self.tell(Event::Ended(self.failure(status))).await;
+            self.tell(Event::Ended(self.job.failure(status, &log))).await;
             if since.elapsed() > MAX_PAUSE {
                 pause = MIN_PAUSE;
             }
+            let mut told = None;
             running = loop {
                 tokio::select! {
                     () = sleep(pause) => {}
@@ -163,7 +172,12 @@ impl Keeper {
                 };
                 match next {
                     Ok(running) => break running,
-                    Err(failure) => self.tell(Event::RestartFailed(failure)).await,
+                    // The same reason again is no news.
+                    Err(failure) if told.as_ref() == Some(&failure) => {}
+                    Err(failure) => {
+                        told = Some(failure.clone());
+                        self.tell(Event::RestartFailed(failure)).await;
+                    }
                 }
             };
             self.tell(Event::Restarted { name: self.job.name.clone() }).await;
@@ -181,15 +195,6 @@ impl Keeper {
     async fn tell(&self, event: Event) {
         // Nobody listens any more while everything is being stopped.
         let _ = self.events.send(event).await;
-    }
-
-    fn failure(&self, reason: String) -> StartFailure {
-        StartFailure {
-            name: self.job.name.clone(),
-            reason,
-            log_file: self.job.log_file.clone(),
-            log_lines: self.job.last_lines(),
-        }
     }
 }
 

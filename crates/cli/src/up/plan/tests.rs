@@ -126,7 +126,7 @@ fn every_port_is_claimed_with_who_wants_it_and_where_that_is_written() {
     assert_eq!(by(8081), expected);
     assert!(by(10000).starts_with("the gateway edge (mesh.yaml:"), "{}", by(10000));
     assert!(by(15201).starts_with("the sidecar of workload users-1, for calls to users (mesh.yaml:"));
-    assert_eq!(by(15012), "the control plane, for xDS");
+    assert_eq!(by(15012), "the control plane, for xDS (the default of spec.control.xds of a Mesh document)");
 }
 
 #[test]

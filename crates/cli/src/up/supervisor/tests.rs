@@ -83,7 +83,7 @@ async fn a_process_that_ends_is_started_again() {
     let script =
         "if [ -e $DIR/second ]; then exec sleep 1000; fi; sleep 0.1; touch $DIR/second; echo oh; exit 7";
     fleet.launch(setting.job("a", Stage::App, script));
-    assert!(matches!(next(&mut events).await, Event::Ready));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
     match next(&mut events).await {
         Event::Ended(failure) => {
             assert_eq!(failure.to_string(), "a ended with status 7");
@@ -101,6 +101,40 @@ async fn a_process_that_ends_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_restart_that_fails_as_before_is_told_once() {
+    let setting = Setting::new();
+    let (mut fleet, mut events) = Fleet::new(Arc::clone(&setting.launcher));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let script = "echo x >> $DIR/runs; if [ -e $DIR/stay ]; then exec sleep 1000; fi; if [ -e $DIR/fail ]; then \
+                  echo again; exit 7; fi; echo first; while [ ! -e $DIR/fail ]; do sleep 0.01; done";
+    let mut job = setting.job("a", Stage::App, script);
+    job.readiness = Readiness::Tcp(address);
+    fleet.launch(job);
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
+    setting.written("a.log").await;
+    drop(listener);
+    fs::write(setting.scratch.0.join("fail"), "").unwrap();
+    match next(&mut events).await {
+        Event::Ended(failure) => assert_eq!(failure.log_lines, ["first"]),
+        other => panic!("{other:?}"),
+    }
+    match next(&mut events).await {
+        Event::RestartFailed(failure) => assert_eq!(failure.log_lines, ["again"], "of this run alone"),
+        other => panic!("{other:?}"),
+    }
+    while setting.read("runs").lines().count() < 4 {
+        sleep(Duration::from_millis(2)).await;
+    }
+    let _listener = std::net::TcpListener::bind(address).unwrap();
+    fs::write(setting.scratch.0.join("stay"), "").unwrap();
+    assert!(matches!(next(&mut events).await, Event::Restarted { .. }));
+    drop(events);
+    fleet.stop(std::future::pending()).await;
+    setting.launcher.guard.dismiss();
+}
+
+#[tokio::test]
 async fn stages_end_one_after_the_other() {
     let setting = Setting::new();
     let (mut fleet, mut events) = Fleet::new(Arc::clone(&setting.launcher));
@@ -113,7 +147,7 @@ async fn stages_end_one_after_the_other() {
         fleet.launch(setting.job(name, stage, &script));
     }
     for (name, _) in jobs {
-        assert!(matches!(next(&mut events).await, Event::Ready));
+        assert!(matches!(next(&mut events).await, Event::Ready { .. }));
         setting.written(&format!("{name}.up")).await;
     }
     drop(events);
@@ -131,7 +165,7 @@ async fn who_is_in_a_hurry_waits_for_nobody() {
         Stage::App,
         "trap '' TERM; echo up > $DIR/deaf.up; while :; do sleep 0.01; done",
     ));
-    assert!(matches!(next(&mut events).await, Event::Ready));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
     setting.written("deaf.up").await;
     drop(events);
     timeout(GRACE / 2, fleet.stop(std::future::ready(()))).await.unwrap();
@@ -166,7 +200,7 @@ async fn children_of_children_end_with_them() {
     let setting = Setting::new();
     let (mut fleet, mut events) = Fleet::new(Arc::clone(&setting.launcher));
     fleet.launch(setting.job("a", Stage::App, "sleep 1000 & echo $! > $DIR/grandchild; wait"));
-    assert!(matches!(next(&mut events).await, Event::Ready));
+    assert!(matches!(next(&mut events).await, Event::Ready { .. }));
     let grandchild = setting.written("grandchild").await;
     drop(events);
     fleet.stop(std::future::pending()).await;
