@@ -47,10 +47,11 @@ pub fn bind(node: &Node, message_name: &str, problems: &Problems) -> Option<Vec<
     if binder.failed.get() {
         return None;
     }
-    validate::walk(&message, &mut |path, message| {
+    let bytes = message.encode_to_vec();
+    validate::walk(message_name, &bytes, &mut |path, message| {
         binder.error(path.locate(node), path, message, None);
     });
-    (!binder.failed.get()).then(|| message.encode_to_vec())
+    (!binder.failed.get()).then_some(bytes)
 }
 
 struct Binder<'p> {

@@ -21,10 +21,9 @@ mod tests;
 use std::fmt;
 
 use prost::{Message, Name as WireName};
-use prost_reflect::DynamicMessage;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 
-use crate::{descriptor, pb, validate};
+use crate::{pb, schema, validate};
 use common::Context;
 
 /// A resource that was understood.
@@ -153,10 +152,8 @@ where
     for violation in validate::check(&W::full_name(), bytes) {
         cx.problem(violation.path, violation.message);
     }
-    let descriptor = descriptor::message(&W::full_name());
-    // What prost has decoded, the descriptor decodes as well.
-    if let Some(Ok(message)) = descriptor.map(|descriptor| DynamicMessage::decode(descriptor, bytes)) {
-        support::check(&mut cx, &message);
+    if let Some(schema) = schema::message(&W::full_name()) {
+        support::check(&mut cx, schema, bytes);
     }
     let value = read(&mut cx, &wire);
     let name = name(&wire).clone();

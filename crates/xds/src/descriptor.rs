@@ -1,13 +1,14 @@
-//! Envoy's messages by name, with field names, types and validation rules. Decoded on first use, in two steps, and let go again by [`release`].
+//! Envoy's messages as descriptors, for the binder and the JSON writer. Decoded on first use, in two steps, and let go
+//! again by [`release`]. Whoever only reads messages has [`crate::schema`], which costs no memory.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
-use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-static ENCODED_CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.bin"));
-static ENCODED_REST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rest.bin"));
+/// The descriptor set of what a proxy usually meets.
+pub(crate) static ENCODED_CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.bin"));
+/// The descriptor set of all other messages.
+pub(crate) static ENCODED_REST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rest.bin"));
 
 /// What was decoded so far. It takes 20 MB and more, so a process that is done with it can let it go.
 static POOLS: RwLock<Pools> = RwLock::new(Pools { core: None, whole: None });
@@ -35,6 +36,11 @@ pub(crate) fn whole_pool() -> DescriptorPool {
     write().whole.insert(pool).clone()
 }
 
+/// Whether anything was decoded and not let go.
+pub(crate) fn is_loaded() -> bool {
+    read().core.is_some()
+}
+
 /// Lets go of everything that was decoded. Descriptors in use stay valid; the next question decodes anew.
 pub(crate) fn release() {
     let pools = std::mem::replace(&mut *write(), Pools { core: None, whole: None });
@@ -46,10 +52,7 @@ fn core_pool() -> DescriptorPool {
     if let Some(pool) = &read().core {
         return pool.clone();
     }
-    let mut pool = DescriptorPool::decode(ENCODED_CORE).expect("the build script wrote a descriptor set");
-    for package in ["xds.type.v3", "udpa.type.v1"] {
-        pool.add_file_descriptor_proto(typed_struct(package)).expect("TypedStruct is well-formed");
-    }
+    let pool = DescriptorPool::decode(ENCODED_CORE).expect("the build script wrote a descriptor set");
     write().core.insert(pool).clone()
 }
 
@@ -60,34 +63,6 @@ fn read() -> RwLockReadGuard<'static, Pools> {
 
 fn write() -> RwLockWriteGuard<'static, Pools> {
     POOLS.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `TypedStruct`, which `envoy-types` lacks: a configuration as a `Struct`, with the type that it stands for.
-fn typed_struct(package: &str) -> FileDescriptorProto {
-    let field = |name: &str, number, kind: Type, type_name: Option<&str>| FieldDescriptorProto {
-        name: Some(name.to_owned()),
-        number: Some(number),
-        label: Some(Label::Optional.into()),
-        r#type: Some(kind.into()),
-        type_name: type_name.map(str::to_owned),
-        ..FieldDescriptorProto::default()
-    };
-    let fields = vec![
-        field("type_url", 1, Type::String, None),
-        field("value", 2, Type::Message, Some(".google.protobuf.Struct")),
-    ];
-    FileDescriptorProto {
-        name: Some(format!("{}/typed_struct.proto", package.replace('.', "/"))),
-        package: Some(package.to_owned()),
-        dependency: vec!["google/protobuf/struct.proto".to_owned()],
-        message_type: vec![DescriptorProto {
-            name: Some("TypedStruct".to_owned()),
-            field: fields,
-            ..DescriptorProto::default()
-        }],
-        syntax: Some("proto3".to_owned()),
-        ..FileDescriptorProto::default()
-    }
 }
 
 #[cfg(test)]

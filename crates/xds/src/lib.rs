@@ -11,18 +11,25 @@ mod descriptor;
 pub mod dump;
 pub mod encode;
 pub mod encoded;
+mod message;
 mod metadata;
 mod pb;
 pub mod resource_type;
+mod schema;
 pub mod server;
 pub mod validate;
+mod wire;
 
 pub use encoded::{EncodedSnapshot, encode_snapshot};
 pub use resource_type::ResourceType;
 
-/// Lets go of what checking and showing messages needs: the descriptors of Envoy's API and the rules in them, some
-/// 20 MB. They come back by themselves when they are needed again, within 15 ms. For processes that do so rarely.
+/// Lets go of what [`binder`] and [`dump`] need: the descriptors of Envoy's API, some 20 MB. They come back by
+/// themselves when they are needed again, within 15 ms. For processes in which that is rare.
 pub fn release_descriptors() {
     descriptor::release();
-    validate::release();
+}
+
+/// Whether [`binder`] or [`dump`] has loaded descriptors that were not released. Nothing else here loads them.
+pub fn descriptors_loaded() -> bool {
+    descriptor::is_loaded()
 }

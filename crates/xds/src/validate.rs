@@ -6,20 +6,22 @@
 mod rules;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use prost::Message as _;
-use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, ReflectMessage as _, Value};
-
-use self::rules::{FieldRules, MessageRules, Rule, rules_of};
+use self::rules::{FieldRules, Rule};
 use crate::binder::Path;
-use crate::descriptor;
+use crate::message::{self, Fields, Value};
+use crate::schema::{self, FieldSchema, Kind, MessageSchema};
 
 /// Most violations reported for a message.
 pub const MAX_VIOLATIONS: usize = 1_000;
 
 /// Nested `Any` messages that are opened; Envoy's own configurations nest to about five.
 const MAX_NESTED_ANY: usize = 16;
+
+/// Messages that may be nested in one another, counted through every `Any`, since each level takes stack.
+const MAX_NESTED: usize = 200;
 
 /// A field that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,104 +41,108 @@ pub fn check(message_name: &str, bytes: &[u8]) -> Vec<Violation> {
             violations.push(Violation { path: path.text(), message });
         }
     };
-    match descriptor::message(message_name) {
+    match schema::message(message_name) {
         None => report(&Path::ROOT, format!("there is no message {message_name} in Envoy's API")),
-        Some(descriptor) => match DynamicMessage::decode(descriptor, bytes) {
-            Ok(message) => walk(&message, &mut report),
+        Some(schema) => match message::verify(schema, bytes) {
+            Ok(()) => Walk::new(&mut report).message(schema, bytes, &Path::ROOT),
             Err(error) => report(&Path::ROOT, format!("cannot be decoded as {message_name}: {error}")),
         },
     }
     violations
 }
 
-/// Forgets what was read of the rules; the next check reads them again.
-pub(crate) fn release() {
-    rules::forget();
-}
-
-/// Checks a message and reports every field that breaks a rule.
-pub(crate) fn walk(message: &DynamicMessage, report: &mut dyn FnMut(&Path<'_>, String)) {
-    Walk { report, any_depth: 0 }.message(message, &Path::ROOT);
+/// Checks a well-formed message of a known type and reports every field that breaks a rule.
+pub(crate) fn walk(message_name: &str, bytes: &[u8], report: &mut dyn FnMut(&Path<'_>, String)) {
+    if let Some(schema) = schema::message(message_name) {
+        Walk::new(report).message(schema, bytes, &Path::ROOT);
+    }
 }
 
 struct Walk<'r> {
     report: &'r mut dyn FnMut(&Path<'_>, String),
+    depth: usize,
     any_depth: usize,
 }
 
-impl Walk<'_> {
-    fn message(&mut self, message: &DynamicMessage, path: &Path<'_>) {
-        let descriptor = message.descriptor();
-        if descriptor.full_name() == "google.protobuf.Any" {
-            self.any(message, path);
-            return;
-        }
-        // The other messages of google.protobuf have no rules, and a Struct may be large.
-        if descriptor.package_name() == "google.protobuf" {
-            return;
-        }
-        let rules = rules_of(&descriptor);
-        if rules.disabled {
-            return;
-        }
-        self.oneofs(message, &descriptor, &rules, path);
-        for (field, rules) in &rules.fields {
-            let path = path.field(field);
-            let present = message.has_field(field);
-            if !present && field.containing_oneof().is_some() {
-                continue;
-            }
-            if !present && field.supports_presence() {
-                if rules.required {
-                    (self.report)(&path, "is required".to_owned());
-                }
-                continue;
-            }
-            self.field(&message.get_field(field), rules, &path);
-        }
+impl<'r> Walk<'r> {
+    fn new(report: &'r mut dyn FnMut(&Path<'_>, String)) -> Self {
+        Self { report, depth: 0, any_depth: 0 }
     }
 
-    fn oneofs(
-        &mut self,
-        message: &DynamicMessage,
-        descriptor: &MessageDescriptor,
-        rules: &MessageRules,
-        path: &Path<'_>,
-    ) {
-        for oneof in
-            descriptor.oneofs().filter(|oneof| rules.required_oneofs.iter().any(|name| name == oneof.name()))
-        {
-            if !oneof.fields().any(|field| message.has_field(&field)) {
-                let names: Vec<String> = oneof.fields().map(|field| format!("`{}`", field.name())).collect();
+    fn message(&mut self, schema: MessageSchema, bytes: &[u8], path: &Path<'_>) {
+        if schema.is_unchecked() {
+            return;
+        }
+        if self.depth == MAX_NESTED {
+            (self.report)(path, format!("more than {MAX_NESTED} messages are nested in one another"));
+            return;
+        }
+        self.depth += 1;
+        match Fields::read(schema, bytes) {
+            Ok(fields) if schema.is_any() => self.any(&fields, path),
+            Ok(fields) => self.fields(&fields, schema, path),
+            Err(error) => (self.report)(path, format!("cannot be decoded as {}: {error}", schema.name())),
+        }
+        self.depth -= 1;
+    }
+
+    fn fields(&mut self, fields: &Fields<'_>, schema: MessageSchema, path: &Path<'_>) {
+        for oneof in schema.required_oneofs() {
+            let members = schema.members(oneof);
+            if !members.iter().any(|field| fields.get(field.number).is_some()) {
+                let names: Vec<String> = members.iter().map(|field| format!("`{}`", field.name())).collect();
                 (self.report)(path, format!("one of {} is required", names.join(", ")));
             }
         }
+        for field in schema.fields() {
+            let value = fields.get(field.number);
+            let may_nest = value.is_some() && matches!(field.kind, Kind::Message(_));
+            if may_nest || field.rules().is_some() {
+                self.one(&field, value, &path.field(field));
+            }
+        }
     }
 
-    fn any(&mut self, any: &DynamicMessage, path: &Path<'_>) {
-        let url = any.get_field_by_name("type_url");
-        let name = url.as_ref().and_then(|url| url.as_str()).and_then(|url| url.rsplit('/').next());
-        let Some(descriptor) = name.and_then(descriptor::message) else { return };
+    fn one(&mut self, field: &FieldSchema, value: Option<&Value<'_>>, path: &Path<'_>) {
+        if value.is_none() && field.oneof().is_some() {
+            return;
+        }
+        if value.is_none() && field.has_presence() {
+            if field.is_required() {
+                (self.report)(path, "is required".to_owned());
+            }
+            return;
+        }
+        let rules = FieldRules::of(field);
+        if rules.skip && rules.rule.is_none() {
+            return;
+        }
+        match value {
+            Some(value) => self.field(value, &rules, path),
+            None => self.field(&field.default(), &rules, path),
+        }
+    }
+
+    fn any(&mut self, any: &Fields<'_>, path: &Path<'_>) {
+        let url = any.named("type_url").and_then(Value::as_text).unwrap_or_default();
+        let Some(schema) = url.rsplit('/').next().and_then(schema::message) else { return };
         if self.any_depth == MAX_NESTED_ANY {
             (self.report)(path, format!("more than {MAX_NESTED_ANY} extensions are nested in one another"));
             return;
         }
-        let value = any.get_field_by_name("value");
-        let bytes = value.as_ref().and_then(|value| value.as_bytes()).cloned().unwrap_or_default();
-        match DynamicMessage::decode(descriptor.clone(), bytes) {
-            Ok(inner) => {
+        let bytes = any.named("value").and_then(Value::as_bytes).unwrap_or_default();
+        match message::verify(schema, bytes) {
+            Ok(()) => {
                 self.any_depth += 1;
-                self.message(&inner, path);
+                self.message(schema, bytes, path);
                 self.any_depth -= 1;
             }
-            Err(error) => {
-                (self.report)(path, format!("cannot be decoded as {}: {error}", descriptor.full_name()));
-            }
+            Err(error) => (self.report)(path, format!("cannot be decoded as {}: {error}", schema.name())),
         }
     }
 
     /// A field that is there, or one without presence.
-    fn field(&mut self, value: &Value, rules: &FieldRules, path: &Path<'_>) {
+    fn field(&mut self, value: &Value<'_>, rules: &FieldRules, path: &Path<'_>) {
         match (value, rules.rule.as_ref()) {
             (Value::List(values), rule) => self.list(values, rules, rule, path),
             (Value::Map(map), rule) => {
@@ -147,18 +153,18 @@ impl Walk<'_> {
                     (keys, elements) = (key_rules, value_rules);
                 }
                 for (key, value) in map {
-                    let key_text = map_key_text(key);
+                    let key_text = key.key_text();
                     let path = path.key(&key_text);
-                    self.field(&Value::from(key.clone()), keys, &path);
+                    self.field(key, keys, &path);
                     self.field(value, elements, &path);
                 }
             }
-            (Value::Message(message), rule) => {
-                if let Some(rule) = rule {
-                    self.report_if(rule.violation_of_message(message), path);
+            (Value::Message(schema, bytes), rule) => {
+                if let Some((rule, fields)) = rule.zip(value.fields()) {
+                    self.report_if(rule.violation_of_message(&fields), path);
                 }
                 if !rules.skip {
-                    self.message(message, path);
+                    self.message(*schema, bytes, path);
                 }
             }
             (value, Some(rule)) => self.report_if(rule.violation(value), path),
@@ -166,7 +172,7 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, values: &[Value], rules: &FieldRules, rule: Option<&Rule>, path: &Path<'_>) {
+    fn list(&mut self, values: &[Value<'_>], rules: &FieldRules, rule: Option<&Rule>, path: &Path<'_>) {
         let no_rules = FieldRules { skip: rules.skip, ..FieldRules::default() };
         let mut element_rules = &no_rules;
         if let Some(Rule::Repeated { items, unique, elements, ignore_empty }) = rule {
@@ -196,27 +202,15 @@ impl Walk<'_> {
     }
 }
 
-/// Equal for equal values of one type. Descriptors refer to one another, so `Debug` output is no way to compare.
-fn identity(value: &Value) -> Vec<u8> {
+/// Equal for equal values of one type; messages have to be encoded alike.
+fn identity<'v>(value: &'v Value<'_>) -> Cow<'v, [u8]> {
     match value {
-        Value::Message(message) => message.encode_to_vec(),
-        Value::String(text) => text.as_bytes().to_vec(),
-        Value::Bytes(bytes) => bytes.to_vec(),
-        Value::Bool(truth) => vec![u8::from(*truth)],
-        Value::F32(number) => number.to_le_bytes().to_vec(),
-        Value::F64(number) => number.to_le_bytes().to_vec(),
-        other => rules::as_int(other).unwrap_or_default().to_le_bytes().to_vec(),
-    }
-}
-
-fn map_key_text(key: &MapKey) -> String {
-    match key {
-        MapKey::String(key) => key.clone(),
-        MapKey::Bool(key) => key.to_string(),
-        MapKey::I32(key) => key.to_string(),
-        MapKey::I64(key) => key.to_string(),
-        MapKey::U32(key) => key.to_string(),
-        MapKey::U64(key) => key.to_string(),
+        Value::Message(_, bytes) => Cow::Borrowed(bytes),
+        Value::Text(text) => Cow::Borrowed(text.as_bytes()),
+        Value::Bytes(bytes) => Cow::Borrowed(bytes),
+        Value::Bool(truth) => Cow::Owned(vec![u8::from(*truth)]),
+        Value::Float(number) => Cow::Owned(number.to_le_bytes().to_vec()),
+        other => Cow::Owned(other.as_int().unwrap_or_default().to_le_bytes().to_vec()),
     }
 }
 

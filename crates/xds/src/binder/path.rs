@@ -1,7 +1,8 @@
 //! Where in a message something is, as a chain on the stack: costs nothing until somebody has to be told.
 
-use prost_reflect::FieldDescriptor;
 use ripstop_yaml::{Node, Value, join_index, join_key};
+
+use crate::schema::FieldSchema;
 
 /// A place in a message, seen from its root.
 #[derive(Clone, Copy)]
@@ -16,7 +17,7 @@ enum Step<'a> {
     /// A key as it was written, or the key of a map.
     Key(&'a str),
     /// A field, whichever of its two names was written.
-    Field(&'a FieldDescriptor),
+    Field(FieldSchema),
     Index(usize),
 }
 
@@ -27,7 +28,7 @@ impl<'a> Path<'a> {
         Path { parent: Some(self), step: Step::Key(key) }
     }
 
-    pub(crate) fn field(&'a self, field: &'a FieldDescriptor) -> Path<'a> {
+    pub(crate) fn field(&'a self, field: FieldSchema) -> Path<'a> {
         Path { parent: Some(self), step: Step::Field(field) }
     }
 
@@ -55,7 +56,7 @@ impl<'a> Path<'a> {
         let below = match (self.step, &above.value) {
             (Step::Key(key), _) => last(above, |written| written == key),
             (Step::Field(field), _) => {
-                last(above, |written| written == field.name() || written == field.json_name())
+                last(above, |written| written == field.name() || is_json_name(written, field.name()))
             }
             (Step::Index(index), Value::Sequence(nodes)) => nodes.get(index),
             (Step::Index(_) | Step::Root, _) => None,
@@ -66,4 +67,38 @@ impl<'a> Path<'a> {
 
 fn last(node: &Node, is_it: impl Fn(&str) -> bool) -> Option<&Node> {
     node.entries().iter().rev().find(|entry| is_it(&entry.key)).map(|entry| &entry.value)
+}
+
+/// Whether `written` is the name in JSON of `field`: without underscores, and what follows one in upper case.
+fn is_json_name(written: &str, field: &str) -> bool {
+    let mut written = written.chars();
+    let mut is_behind_underscore = false;
+    for c in field.chars() {
+        if c == '_' {
+            is_behind_underscore = true;
+            continue;
+        }
+        let wanted = if is_behind_underscore { c.to_ascii_uppercase() } else { c };
+        is_behind_underscore = false;
+        if written.next() != Some(wanted) {
+            return false;
+        }
+    }
+    written.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_json_are_those_of_the_descriptors() {
+        for message in crate::descriptor::whole_pool().all_messages() {
+            for field in message.fields() {
+                assert!(is_json_name(field.json_name(), field.name()), "{}", field.full_name());
+            }
+        }
+        assert!(!is_json_name("fooBa", "foo_bar") && !is_json_name("fooBarb", "foo_bar"));
+        assert!(!is_json_name("foo_bar", "foo_bar"));
+    }
 }

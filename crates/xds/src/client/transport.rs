@@ -26,9 +26,6 @@ const MAX_WAITING_REQUESTS: usize = 64;
 /// A stream that lasted this long was good, even if there was nothing to say on it.
 const GOOD_STREAM: Duration = Duration::from_secs(30);
 
-/// What checking resources needs is let go when none has come for so long.
-const RELEASE_AFTER: Duration = Duration::from_secs(1);
-
 /// Keeps a stream to the control plane behind `channel` open until `shutdown` completes, and hands out every
 /// whole snapshot through `snapshots`. While there is no stream, the last snapshot stays.
 ///
@@ -89,12 +86,10 @@ async fn stream(
         Err(status) => return status,
     };
     status.update(|report| report.connected = true);
-    let mut release_at = None;
     loop {
         let deadline = session.deadline().map(Instant::from_std);
         tokio::select! {
             response = responses.message() => {
-                release_at = Some(Instant::now() + RELEASE_AFTER);
                 let answers = match response {
                     Ok(Some(response)) => session.receive(response),
                     Ok(None) => return Status::unavailable("the control plane has ended the stream"),
@@ -105,10 +100,6 @@ async fn stream(
                 }
             }
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
-            () = tokio::time::sleep_until(release_at.unwrap_or_else(Instant::now)), if release_at.is_some() => {
-                release_at = None;
-                crate::release_descriptors();
-            }
         }
         if let Some(snapshot) = session.emit(Instant::now().into_std()) {
             snapshots.send_replace(Some(snapshot));

@@ -1,4 +1,4 @@
-//! Finds the fields of a resource that we do not support. It walks the message by its descriptor, so that a
+//! Finds the fields of a resource that we do not support. It walks the message by its schema, so that a
 //! field which nobody thought of is found as well; the tables in [`table`] say which fields are read.
 
 mod table;
@@ -6,10 +6,9 @@ mod table;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
-
 use super::common::Context;
-use crate::descriptor;
+use crate::message::{self, Fields, Value};
+use crate::schema::{self, FieldSchema, MessageSchema};
 
 /// Which fields of a message are read. A message that is in no table is read whole.
 struct Support {
@@ -39,72 +38,61 @@ static TABLES: LazyLock<HashMap<&str, HashMap<&str, Fate>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Reports every field of the message that is set and not read.
-pub(super) fn check(cx: &mut Context, message: &DynamicMessage) {
-    let descriptor = message.descriptor();
-    let Some(fates) = TABLES.get(descriptor.full_name()) else { return };
-    for (field, value) in message.fields() {
+/// Reports every field of the message that is set and not read. The message is known to be well-formed.
+pub(super) fn check(cx: &mut Context, schema: MessageSchema, bytes: &[u8]) {
+    let Some(fates) = TABLES.get(schema.name()) else { return };
+    let Ok(fields) = Fields::read(schema, bytes) else { return };
+    for (field, value) in fields.iter() {
         let name = field.name();
         match fates.get(name) {
-            Some(Fate::Read) => descend(cx, &field, value),
+            Some(Fate::Read) => descend(cx, field, value),
             Some(Fate::Harmless) => cx.at(name, |cx| cx.warn("is not supported and has no effect")),
             None => cx.at(name, |cx| cx.reject("is not supported")),
         }
     }
-    for unknown in message.unknown_fields() {
-        let message = format!("field number {} of {} is not known", unknown.number(), descriptor.full_name());
-        cx.warn(message);
+    for number in fields.unknown() {
+        cx.warn(format!("field number {number} of {} is not known", schema.name()));
     }
 }
 
-fn descend(cx: &mut Context, field: &FieldDescriptor, value: &Value) {
+fn descend(cx: &mut Context, field: &FieldSchema, value: &Value<'_>) {
     let name = field.name();
     match value {
-        Value::Message(message) => cx.at(name, |cx| nested(cx, message)),
+        Value::Message(schema, bytes) => cx.at(name, |cx| nested(cx, *schema, bytes)),
         Value::List(list) => {
             for (index, value) in list.iter().enumerate() {
-                if let Value::Message(message) = value {
-                    cx.item(name, index, |cx| nested(cx, message));
+                if let Value::Message(schema, bytes) = value {
+                    cx.item(name, index, |cx| nested(cx, *schema, bytes));
                 }
             }
         }
-        Value::Map(map) => {
-            let mut entries: Vec<(String, &DynamicMessage)> =
-                map.iter().filter_map(|(key, value)| Some((key_text(key), value.as_message()?))).collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            for (key, message) in entries {
-                cx.at(&format!("{name}[\"{key}\"]"), |cx| nested(cx, message));
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                if let Value::Message(schema, bytes) = value {
+                    cx.at(&format!("{name}[\"{}\"]", key.key_text()), |cx| nested(cx, *schema, bytes));
+                }
             }
         }
         _ => {}
     }
 }
 
-fn key_text(key: &MapKey) -> String {
-    key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned)
-}
-
 /// Steps through an `Any` when what it holds is in a table. Nothing in the tables holds itself, so this ends.
-fn nested(cx: &mut Context, message: &DynamicMessage) {
-    if message.descriptor().full_name() != "google.protobuf.Any" {
-        return check(cx, message);
+fn nested(cx: &mut Context, schema: MessageSchema, bytes: &[u8]) {
+    if !schema.is_any() {
+        return check(cx, schema, bytes);
     }
-    let text = message.get_field_by_name("type_url");
-    let bytes = message.get_field_by_name("value");
-    let (Some(url), Some(bytes)) =
-        (text.as_ref().and_then(|v| v.as_str()), bytes.as_ref().and_then(|v| v.as_bytes()))
-    else {
-        return;
-    };
+    let Ok(any) = Fields::read(schema, bytes) else { return };
+    let url = any.named("type_url").and_then(Value::as_text).unwrap_or_default();
     let name = url.rsplit_once('/').map_or(url, |(_, name)| name);
     if !TABLES.contains_key(name) {
         return;
     }
+    let Some(schema) = schema::message(name) else { return };
+    let bytes = any.named("value").and_then(Value::as_bytes).unwrap_or_default();
     // Bytes that cannot be decoded are reported by the reader.
-    if let Some(descriptor) = descriptor::message(name)
-        && let Ok(inner) = DynamicMessage::decode(descriptor, bytes.clone())
-    {
-        check(cx, &inner);
+    if message::verify(schema, bytes).is_ok() {
+        check(cx, schema, bytes);
     }
 }
 
@@ -112,6 +100,7 @@ fn nested(cx: &mut Context, message: &DynamicMessage) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::descriptor;
 
     #[test]
     fn the_tables_name_fields_that_exist() {

@@ -1,27 +1,29 @@
-//! The rules of a message, read from its descriptor once and kept: bounds, patterns and lists of values.
+//! The rules of a field, read from the schema and kept for a while: bounds, patterns and lists of values. Whether it
+//! must be set is not here, but in the schema itself.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
-
 use super::text::{BytesRules, TextRules};
+use crate::message::{Fields, Value};
+use crate::schema::{self, EnumSchema, FieldSchema, Kind, MessageSchema};
 
-/// All rules of one message.
-#[derive(Default)]
-pub(super) struct MessageRules {
-    /// The message is not checked at all.
-    pub disabled: bool,
-    pub required_oneofs: Vec<String>,
-    /// Fields that have rules, and fields whose messages may have some.
-    pub fields: Vec<(FieldDescriptor, FieldRules)>,
-}
+/// The message that rules are written in.
+static FIELD_RULES: LazyLock<Option<MessageSchema>> =
+    LazyLock::new(|| schema::message("validate.FieldRules"));
+
+/// Fields whose rules are kept, some 300 bytes each. A proxy meets about a hundred.
+const MAX_KEPT: usize = 400;
+
+/// What was read, by the place of the bytes that it was read from. Never more than [`MAX_KEPT`].
+static KEPT: LazyLock<RwLock<HashMap<usize, Arc<FieldRules>>>> = LazyLock::new(RwLock::default);
+
+static NO_RULES: LazyLock<Arc<FieldRules>> = LazyLock::new(Arc::default);
 
 /// The rules of a field, of the elements of a list, or of the keys or values of a map.
 #[derive(Default)]
 pub(super) struct FieldRules {
-    pub required: bool,
     /// The message in the field is not checked.
     pub skip: bool,
     pub rule: Option<Rule>,
@@ -35,7 +37,8 @@ pub(super) enum Rule {
     Text(Box<TextRules>),
     Bytes(BytesRules),
     Enum {
-        defined: Option<Vec<i32>>,
+        /// Only values of this enum.
+        defined: Option<EnumSchema>,
         numbers: Bounds<i128>,
     },
     Repeated {
@@ -67,101 +70,56 @@ pub(super) struct Bounds<T> {
     ignore_empty: bool,
 }
 
-/// Rules by message name, whichever pool the descriptor is from: fields are looked up by number. Bounded by the number of messages in Envoy's API.
-static RULES: LazyLock<RwLock<HashMap<String, Arc<MessageRules>>>> = LazyLock::new(RwLock::default);
-
-/// Forgets the rules of all messages, and with them the descriptors they were read from.
-pub(super) fn forget() {
-    let rules = std::mem::take(&mut *RULES.write().unwrap_or_else(PoisonError::into_inner));
-    // Freed after the lock.
-    drop(rules);
-}
-
-pub(super) fn rules_of(descriptor: &MessageDescriptor) -> Arc<MessageRules> {
-    let known = RULES.read().unwrap_or_else(PoisonError::into_inner).get(descriptor.full_name()).cloned();
-    known.unwrap_or_else(|| {
-        let rules = Arc::new(MessageRules::read(descriptor));
-        let mut all = RULES.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(descriptor.full_name().to_owned(), Arc::clone(&rules));
-        rules
-    })
-}
-
-impl MessageRules {
-    pub(super) fn read(descriptor: &MessageDescriptor) -> Self {
-        let options = descriptor.options();
-        let disabled = flag(&options, "validate.disabled") || flag(&options, "validate.ignored");
-        let required_oneofs = descriptor
-            .oneofs()
-            .filter(|oneof| flag(&oneof.options(), "validate.required"))
-            .map(|oneof| oneof.name().to_owned())
-            .collect();
-        let mut fields = Vec::new();
-        for field in descriptor.fields() {
-            let rules = FieldRules::of(&field);
-            let may_nest = field.kind().as_message().is_some() && !rules.skip;
-            if rules.required || rules.rule.is_some() || may_nest {
-                fields.push((field, rules));
-            }
-        }
-        Self { disabled, required_oneofs, fields }
-    }
-}
-
-fn flag(options: &DynamicMessage, extension: &str) -> bool {
-    option(options, extension).and_then(Value::as_bool) == Some(true)
-}
-
-/// An option that `validate.proto` adds to those of protobuf.
-fn option<'o>(options: &'o DynamicMessage, extension: &str) -> Option<&'o Value> {
-    options.extensions().find(|(known, _)| known.full_name() == extension).map(|(_, value)| value)
-}
-
 impl FieldRules {
-    fn of(field: &FieldDescriptor) -> Self {
-        let options = field.options();
-        let rules = option(&options, "validate.rules").and_then(Value::as_message);
-        rules.map(|rules| Self::read(rules, field)).unwrap_or_default()
+    pub(super) fn of(field: &FieldSchema) -> Arc<Self> {
+        let Some((encoded, schema)) = field.rules().zip(*FIELD_RULES) else { return Arc::clone(&NO_RULES) };
+        let place = encoded.as_ptr().addr();
+        if let Some(kept) = KEPT.read().unwrap_or_else(PoisonError::into_inner).get(&place) {
+            return Arc::clone(kept);
+        }
+        let rules = Fields::read(schema, encoded).map(|rules| Self::read(&rules, field));
+        let rules = Arc::new(rules.unwrap_or_default());
+        let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MAX_KEPT {
+            kept.insert(place, Arc::clone(&rules));
+        }
+        rules
     }
 
     /// `rules` is a `validate.FieldRules`.
-    fn read(rules: &DynamicMessage, field: &FieldDescriptor) -> Self {
+    fn read(rules: &Fields<'_>, field: &FieldSchema) -> Self {
         let mut read = Self::default();
-        for (kind, value) in rules.fields() {
-            let Some(rule) = value.as_message() else { continue };
-            if kind.name() == "message" {
-                read.skip = truth(rule, "skip");
-                read.required |= truth(rule, "required");
+        for (kind, value) in rules.iter() {
+            let Some(rule) = value.fields() else { continue };
+            let kind = kind.name();
+            if kind == "message" {
+                read.skip = truth(&rule, "skip");
                 continue;
             }
-            read.required |=
-                matches!(kind.name(), "any" | "duration" | "timestamp") && truth(rule, "required");
-            read.rule = Rule::read(kind.name(), rule, field);
+            read.rule = Rule::read(kind, &rule, field);
         }
         read
     }
 
-    fn nested(rules: &DynamicMessage, name: &str, field: &FieldDescriptor) -> Box<Self> {
-        let nested =
-            get(rules, name).and_then(|value| value.as_message().map(|rules| Self::read(rules, field)));
-        Box::new(nested.unwrap_or_default())
+    fn nested(rules: &Fields<'_>, name: &str, field: &FieldSchema) -> Box<Self> {
+        let nested = rules.named(name).and_then(Value::fields);
+        Box::new(nested.map(|rules| Self::read(&rules, field)).unwrap_or_default())
     }
 }
 
 impl Rule {
-    fn read(kind: &str, rules: &DynamicMessage, field: &FieldDescriptor) -> Option<Self> {
+    fn read(kind: &str, rules: &Fields<'_>, field: &FieldSchema) -> Option<Self> {
         Some(match kind {
-            "float" | "double" => Self::Float(Bounds::read(rules, as_f64)),
-            "bool" => Self::Bool(get(rules, "const")?.as_bool()?),
+            "float" | "double" => Self::Float(Bounds::read(rules, Value::as_float)),
+            "bool" => Self::Bool(rules.named("const")?.as_bool()?),
             "string" => Self::Text(Box::new(TextRules::read(rules))),
             "bytes" => Self::Bytes(BytesRules::read(rules)),
             "enum" => {
-                let enumeration = field.kind().as_enum().cloned();
-                let numbers = enumeration.map(|all| all.values().map(|value| value.number()).collect());
-                Self::Enum {
-                    defined: numbers.filter(|_| truth(rules, "defined_only")),
-                    numbers: Bounds::read(rules, as_int),
-                }
+                let defined = match field.kind {
+                    Kind::Enum(schema) if truth(rules, "defined_only") => Some(schema),
+                    _ => None,
+                };
+                Self::Enum { defined, numbers: Bounds::read(rules, Value::as_int) }
             }
             "repeated" => Self::Repeated {
                 items: Bounds::between(rules, "min_items", "max_items"),
@@ -170,32 +128,31 @@ impl Rule {
                 ignore_empty: truth(rules, "ignore_empty"),
             },
             "map" => {
-                let pair = field.kind();
-                let pair = pair.as_message()?;
+                let (key, value) = field.map_entry()?;
                 Self::Map {
                     pairs: Bounds::between(rules, "min_pairs", "max_pairs"),
-                    keys: FieldRules::nested(rules, "keys", &pair.map_entry_key_field()),
-                    values: FieldRules::nested(rules, "values", &pair.map_entry_value_field()),
+                    keys: FieldRules::nested(rules, "keys", &key),
+                    values: FieldRules::nested(rules, "values", &value),
                 }
             }
             "duration" => Self::Duration(Bounds::read(rules, as_nanos)),
             // Of extensions and times only `required` is used, which is read with the field.
             "any" | "timestamp" => return None,
-            _ => Self::Int(Bounds::read(rules, as_int)),
+            _ => Self::Int(Bounds::read(rules, Value::as_int)),
         })
     }
 
     /// What is wrong with a scalar.
-    pub(super) fn violation(&self, value: &Value) -> Option<String> {
+    pub(super) fn violation(&self, value: &Value<'_>) -> Option<String> {
         match self {
-            Self::Int(bounds) => bounds.violation(as_int(value)?, ""),
-            Self::Float(bounds) => bounds.violation(as_f64(value)?, ""),
+            Self::Int(bounds) => bounds.violation(value.as_int()?, ""),
+            Self::Float(bounds) => bounds.violation(value.as_float()?, ""),
             Self::Bool(exactly) => (value.as_bool()? != *exactly).then(|| format!("must be {exactly}")),
-            Self::Text(rules) => rules.violation(value.as_str()?),
+            Self::Text(rules) => rules.violation(value.as_text()?),
             Self::Bytes(rules) => rules.violation(value.as_bytes()?),
             Self::Enum { defined, numbers } => {
-                let number = value.as_enum_number()?;
-                if defined.as_ref().is_some_and(|defined| !defined.contains(&number)) {
+                let Value::Enum(number) = *value else { return None };
+                if defined.is_some_and(|defined| !defined.defines(number)) {
                     return Some(format!("{number} is none of the defined values"));
                 }
                 numbers.violation(i128::from(number), "")
@@ -205,14 +162,14 @@ impl Rule {
     }
 
     /// What is wrong with a message that stands for a value: a wrapper or a duration.
-    pub(super) fn violation_of_message(&self, message: &DynamicMessage) -> Option<String> {
+    pub(super) fn violation_of_message(&self, message: &Fields<'_>) -> Option<String> {
         match self {
             Self::Duration(bounds) => {
                 let nanos = nanos(message)?;
                 bounds.violation_shown(nanos, "", |nanos| format!("{}s", *nanos as f64 / 1e9))
             }
             _ => {
-                let value = message.get_field_by_name("value")?;
+                let value = message.named_or_default("value")?;
                 self.violation(&value)
             }
         }
@@ -220,12 +177,9 @@ impl Rule {
 }
 
 impl<T: PartialOrd + Copy + Display + Default> Bounds<T> {
-    fn read(rules: &DynamicMessage, convert: impl Fn(&Value) -> Option<T>) -> Self {
-        let one = |name| get(rules, name).and_then(|value| convert(&value));
-        let all = |name| -> Vec<T> {
-            let list = get(rules, name);
-            list.as_ref().and_then(Value::as_list).unwrap_or_default().iter().filter_map(&convert).collect()
-        };
+    fn read<'a>(rules: &Fields<'a>, convert: impl Fn(&Value<'a>) -> Option<T>) -> Self {
+        let one = |name| rules.named(name).and_then(&convert);
+        let all = |name| list(rules, name).iter().filter_map(&convert).collect();
         Self {
             exactly: one("const"),
             below: one("lt"),
@@ -269,8 +223,8 @@ impl<T: PartialOrd + Copy + Display + Default> Bounds<T> {
 
 impl Bounds<i128> {
     /// Bounds of a length or count.
-    pub(super) fn between(rules: &DynamicMessage, min: &str, max: &str) -> Self {
-        let one = |name| get(rules, name).as_ref().and_then(as_int);
+    pub(super) fn between(rules: &Fields<'_>, min: &str, max: &str) -> Self {
+        let one = |name| rules.named(name).and_then(Value::as_int);
         Self { at_least: one(min), at_most: one(max), ..Self::default() }
     }
 
@@ -283,45 +237,23 @@ impl Bounds<i128> {
     }
 }
 
-/// The value of a rule, if it is written.
-pub(super) fn get(rules: &DynamicMessage, name: &str) -> Option<Value> {
-    rules
-        .has_field_by_name(name)
-        .then(|| rules.get_field_by_name(name))
-        .flatten()
-        .map(std::borrow::Cow::into_owned)
+pub(super) fn truth(rules: &Fields<'_>, name: &str) -> bool {
+    rules.named(name).and_then(Value::as_bool).unwrap_or_default()
 }
 
-pub(super) fn truth(rules: &DynamicMessage, name: &str) -> bool {
-    get(rules, name).and_then(|value| value.as_bool()).unwrap_or_default()
-}
-
-pub(super) fn texts(rules: &DynamicMessage, name: &str) -> Vec<String> {
-    let list = get(rules, name);
-    let list = list.as_ref().and_then(Value::as_list).unwrap_or_default();
-    list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
-}
-
-pub(super) fn as_int(value: &Value) -> Option<i128> {
-    match value {
-        Value::I32(number) | Value::EnumNumber(number) => Some(i128::from(*number)),
-        Value::I64(number) => Some(i128::from(*number)),
-        Value::U32(number) => Some(i128::from(*number)),
-        Value::U64(number) => Some(i128::from(*number)),
-        _ => None,
+pub(super) fn list<'r, 'a>(rules: &'r Fields<'a>, name: &str) -> &'r [Value<'a>] {
+    match rules.named(name) {
+        Some(Value::List(list)) => list,
+        _ => &[],
     }
 }
 
-fn as_f64(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_f32().map(f64::from))
+fn as_nanos(value: &Value<'_>) -> Option<i128> {
+    nanos(&value.fields()?)
 }
 
-fn as_nanos(value: &Value) -> Option<i128> {
-    nanos(value.as_message()?)
-}
-
-fn nanos(duration: &DynamicMessage) -> Option<i128> {
-    let seconds = duration.get_field_by_name("seconds")?.as_i64()?;
-    let nanos = duration.get_field_by_name("nanos")?.as_i32()?;
-    Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
+fn nanos(duration: &Fields<'_>) -> Option<i128> {
+    let seconds = duration.named_or_default("seconds")?.as_int()?;
+    let nanos = duration.named_or_default("nanos")?.as_int()?;
+    Some(seconds * 1_000_000_000 + nanos)
 }

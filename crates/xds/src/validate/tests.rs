@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message as _;
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value};
 
-use super::*;
+use super::{Violation, check};
+use crate::descriptor;
 
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 
@@ -165,6 +167,38 @@ fn collect(rules: &DynamicMessage, used: &mut BTreeSet<String>) {
 
 /// `lt` below `gt` allows everything but a range in the middle.
 fn excludes_its_middle(rule: &DynamicMessage) -> bool {
-    let bound = |name| rule.get_field_by_name(name).and_then(|value| rules::as_int(&value));
+    let bound = |name| match rule.get_field_by_name(name).as_deref() {
+        Some(Value::I32(number)) => Some(i128::from(*number)),
+        Some(Value::I64(number)) => Some(i128::from(*number)),
+        Some(Value::U32(number)) => Some(i128::from(*number)),
+        Some(Value::U64(number)) => Some(i128::from(*number)),
+        _ => None,
+    };
     bound("lt") < bound("gt")
+}
+
+#[test]
+fn nesting_is_bounded_through_extensions() {
+    let matcher = "xds.type.matcher.v3.Matcher";
+    // `Matcher.on_no_match` (3) `OnMatch.matcher` (1), and `OnMatch.action` (2) `TypedExtensionConfig.typed_config` (2).
+    let wrap = |numbers: &[u8], mut bytes: Vec<u8>| {
+        for number in numbers.iter().rev() {
+            let mut outer = vec![number << 3 | 2];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut outer);
+            outer.append(&mut bytes);
+            bytes = outer;
+        }
+        bytes
+    };
+    let mut bytes = Vec::new();
+    for _ in 0..8 {
+        let any = Any { type_url: format!("x/{matcher}"), value: bytes };
+        bytes = wrap(&[3, 2, 2], any.encode_to_vec());
+        for _ in 0..20 {
+            bytes = wrap(&[3, 1], bytes);
+        }
+    }
+    let found = check(matcher, &bytes);
+    let bounded = "more than 200 messages are nested in one another";
+    assert_eq!(found.iter().filter(|violation| violation.message == bounded).count(), 1, "{found:?}");
 }

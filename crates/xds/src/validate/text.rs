@@ -1,9 +1,15 @@
 //! Rules for texts and bytes: lengths, patterns, and what may stand in an HTTP header.
 
-use prost_reflect::{DynamicMessage, Value};
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
 use regex::Regex;
 
-use super::rules::{Bounds, get, texts, truth};
+use super::rules::{Bounds, list, truth};
+use crate::message::{Fields, Value};
+
+/// Compiled patterns. Bounded by the number of different patterns in Envoy's API, which is below ten.
+static PATTERNS: LazyLock<RwLock<HashMap<String, Regex>>> = LazyLock::new(RwLock::default);
 
 pub(super) struct TextRules {
     characters: Bounds<i128>,
@@ -28,15 +34,15 @@ enum Form {
 }
 
 impl TextRules {
-    pub(super) fn read(rules: &DynamicMessage) -> Self {
-        let text = |name| get(rules, name).and_then(|value| value.as_str().map(str::to_owned));
+    pub(super) fn read(rules: &Fields<'_>) -> Self {
+        let text = |name| rules.named(name).and_then(Value::as_text);
         Self {
             characters: Bounds::between(rules, "min_len", "max_len"),
             bytes: Bounds::between(rules, "min_bytes", "max_bytes"),
-            prefix: text("prefix"),
-            suffix: text("suffix"),
-            only: texts(rules, "in"),
-            pattern: text("pattern").and_then(|pattern| full_match(&pattern)),
+            prefix: text("prefix").map(str::to_owned),
+            suffix: text("suffix").map(str::to_owned),
+            only: list(rules, "in").iter().filter_map(Value::as_text).map(str::to_owned).collect(),
+            pattern: text("pattern").and_then(compiled),
             form: Form::read(rules),
             ignore_empty: truth(rules, "ignore_empty"),
         }
@@ -68,13 +74,23 @@ impl TextRules {
 }
 
 impl BytesRules {
-    pub(super) fn read(rules: &DynamicMessage) -> Self {
+    pub(super) fn read(rules: &Fields<'_>) -> Self {
         Self { length: Bounds::between(rules, "min_len", "max_len") }
     }
 
     pub(super) fn violation(&self, bytes: &[u8]) -> Option<String> {
         self.length.violation_of_length(bytes.len(), "bytes long")
     }
+}
+
+/// The pattern, compiled when it is first needed.
+fn compiled(pattern: &str) -> Option<Regex> {
+    let known = PATTERNS.read().unwrap_or_else(PoisonError::into_inner).get(pattern).cloned();
+    known.or_else(|| {
+        let compiled = full_match(pattern)?;
+        let mut all = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
+        Some(all.entry(pattern.to_owned()).or_insert(compiled).clone())
+    })
 }
 
 /// Envoy matches the whole text.
@@ -88,9 +104,9 @@ fn shown(pattern: &Regex) -> &str {
 }
 
 impl Form {
-    fn read(rules: &DynamicMessage) -> Option<Self> {
-        let strict = !rules.has_field_by_name("strict") || truth(rules, "strict");
-        match get(rules, "well_known_regex").as_ref().and_then(Value::as_enum_number) {
+    fn read(rules: &Fields<'_>) -> Option<Self> {
+        let strict = rules.named("strict").is_none() || truth(rules, "strict");
+        match rules.named("well_known_regex").and_then(Value::as_int) {
             Some(1) => Some(Self::HeaderName { strict }),
             Some(2) => Some(Self::HeaderValue { strict }),
             _ => None,
