@@ -45,6 +45,8 @@ pub enum ProxyError {
     RequestTimeout,
     /// No try was answered in the time one try may take.
     PerTryTimeout,
+    /// Neither side sent anything for too long.
+    StreamIdle,
     /// The client went away.
     ClientGone,
 }
@@ -148,6 +150,9 @@ impl ProxyError {
                 "upstream_per_try_timeout",
                 "upstream request timeout",
             ),
+            ProxyError::StreamIdle => {
+                (Downstream, 408, Flag::StreamIdleTimeout, "stream_idle_timeout", "stream timeout")
+            }
             ProxyError::ClientGone => {
                 (Downstream, 503, Flag::DownstreamConnectionTermination, "downstream_remote_disconnect", "")
             }
@@ -175,6 +180,7 @@ mod tests {
         check(ProxyError::ConnectTimeout, 503, "UF");
         check(ProxyError::UpstreamClosed, 503, "UC");
         check(ProxyError::RequestTimeout, 504, "UT");
+        check(ProxyError::StreamIdle, 408, "SI");
         check(ProxyError::ClientGone, 503, "DC");
     }
 }

@@ -14,11 +14,14 @@ use generation::WorkerGeneration;
 use tokio::sync::Notify;
 
 use crate::generation::Generation;
+use crate::http::under_way::UnderWay;
 
 /// What everything on the thread of a worker shares.
 pub struct Worker {
     /// 0 for the first.
     pub id: usize,
+    /// The answers that are on their way to clients.
+    pub under_way: Rc<UnderWay>,
     current: RefCell<Rc<WorkerGeneration>>,
     rng: RefCell<fastrand::Rng>,
     connections: Cell<u64>,
@@ -31,6 +34,7 @@ impl Worker {
         let empty = WorkerGeneration::new(Arc::new(Generation::empty()), None);
         Rc::new(Worker {
             id,
+            under_way: Rc::default(),
             current: RefCell::new(Rc::new(empty)),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),

@@ -15,13 +15,10 @@ fn record() -> Record {
     Record {
         start: UNIX_EPOCH + Duration::from_millis(1_736_937_045_123),
         duration: Duration::from_micros(1_245_900),
-        connection: Rc::new(ConnectionInfo {
-            remote: "10.0.0.1:1000".parse().expect("address"),
-            local: "10.0.0.2:80".parse().expect("address"),
-            peer: None,
-            tls: false,
-            client_cert: None,
-        }),
+        connection: Rc::new(ConnectionInfo::plain(
+            "10.0.0.1:1000".parse().expect("address"),
+            "10.0.0.2:80".parse().expect("address"),
+        )),
         method: Method::GET,
         path: "/users".into(),
         original_path: Some("/api/users".into()),

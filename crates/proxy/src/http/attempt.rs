@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use hyper::body::{Body, Incoming};
 use ripstop_policy::host::{ActiveRequest, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
 use ripstop_policy::retry::{Attempt, AttemptOutcome};
 
+use super::leash::{Leash, LeashHolder};
 use super::request_body::RequestBody;
 use super::target::Target;
 use crate::error::ProxyError;
@@ -49,6 +50,7 @@ pub struct UpstreamRequest {
     started: Instant,
     status: u16,
     reused: bool,
+    leash: LeashHolder,
     _active: ActiveRequest,
     _permit: Permit,
     _retry: Option<Permit>,
@@ -83,8 +85,9 @@ pub async fn attempt(
         }
     };
     let reused = lease.is_reused();
-    let Some(request) = request(&lease, active.tls.is_some(), target, outgoing) else {
-        return Err(unsent(ProxyError::MissingHost, RequestBody::Empty));
+    let (leash, holder) = Leash::new();
+    let Some(request) = request(&lease, active.tls.is_some(), target, outgoing, leash) else {
+        return Err(unsent(ProxyError::MissingHost, RequestBody::empty()));
     };
     stats.rq_total.inc();
     stats.rq_active.inc();
@@ -93,6 +96,13 @@ pub async fn attempt(
     let answer = lease.send(request).await;
     under_way.decided = true;
     match answer {
+        // Nobody asked for another protocol, and hyper keeps other interim answers to itself.
+        Ok(response) if response.status().is_informational() => {
+            stats.rq_rx_reset.inc();
+            record(cluster, worker, entry, Outcome::Reset);
+            let attempt = Attempt { reused_connection: reused, ..Attempt::new(AttemptOutcome::Reset) };
+            Err(Failed { attempt, error: ProxyError::UpstreamProtocol, body: None })
+        }
         Ok(response) => {
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
@@ -105,6 +115,7 @@ pub async fn attempt(
                 started,
                 status,
                 reused,
+                leash: holder,
                 _active: host_request,
                 _permit: permit,
                 _retry: retry,
@@ -148,15 +159,28 @@ fn unsent(error: ProxyError, body: RequestBody) -> Failed {
     Failed { attempt: Attempt::new(AttemptOutcome::ConnectFailure), error, body: Some(body) }
 }
 
-fn request(lease: &Lease, tls: bool, target: &Target, outgoing: Outgoing) -> Option<Request<RequestBody>> {
-    let Outgoing { method, mut headers, body } = outgoing;
+fn request(
+    lease: &Lease,
+    tls: bool,
+    target: &Target,
+    outgoing: Outgoing,
+    leash: Rc<Leash>,
+) -> Option<Request<RequestBody>> {
+    let Outgoing { method, mut headers, mut body } = outgoing;
     let (uri, version): (Uri, Version) = if lease.is_http2() {
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
         (target.absolute(scheme)?, Version::HTTP_2)
     } else {
         headers.insert(header::HOST, target.host()?);
+        // hyper takes it that a GET has no body unless a header says so.
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         (target.origin(), Version::HTTP_11)
     };
+    if !body.is_end_stream() {
+        body.attach(leash);
+    }
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -205,7 +229,10 @@ impl UpstreamRequest {
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
         stats.rq_time.record(self.started.elapsed());
-        self.lease.give_back();
+        // An answer that was over before the request was: nothing else can go over that connection.
+        if !self.leash.is_read() {
+            self.lease.give_back();
+        }
     }
 
     /// The answer was not read to its end: given up by the client, or broken off by the upstream.
@@ -213,7 +240,7 @@ impl UpstreamRequest {
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
         match error {
-            ProxyError::ClientGone => stats.rq_cancelled.inc(),
+            ProxyError::ClientGone | ProxyError::StreamIdle => stats.rq_cancelled.inc(),
             ProxyError::RequestTimeout => {
                 stats.rq_timeout.inc();
                 record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);
@@ -230,7 +257,7 @@ impl UpstreamRequest {
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
         // A short answer that has come whole already leaves the connection usable; anything else is not worth waiting for.
-        if hyper::body::Body::is_end_stream(response.body()) {
+        if response.body().is_end_stream() && !self.leash.is_read() {
             self.lease.give_back();
         }
     }

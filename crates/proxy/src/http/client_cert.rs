@@ -64,7 +64,7 @@ mod tests {
 
     fn plain() -> ConnectionInfo {
         let address = "127.0.0.1:1".parse().unwrap();
-        ConnectionInfo { remote: address, local: address, peer: None, tls: false, client_cert: None }
+        ConnectionInfo::plain(address, address)
     }
 
     #[test]

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
 
+use super::deadline::stream_idle_timeout;
 use super::local_exec::LocalExec;
 use super::manager::handle;
 use crate::generation::listener::ActiveManager;
@@ -37,10 +38,16 @@ pub async fn serve_http(
     manager: &Arc<ActiveManager>,
     mut io: Rewound,
     info: Rc<ConnectionInfo>,
-    drain: DrainWatch,
+    mut drain: DrainWatch,
 ) {
     let stats = manager.stats.of(worker.id);
-    let Some(http2) = speaks_http2(manager.config.codec, &mut io).await else { return };
+    // Who has sent nothing when draining begins has nothing to finish.
+    let http2 = tokio::select! {
+        biased;
+        http2 = speaks_http2(manager.config.codec, &mut io) => http2,
+        () = drain.begun() => return,
+    };
+    let Some(http2) = http2 else { return };
     stats.cx_total.inc();
     stats.cx_active.inc();
     if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
@@ -86,21 +93,30 @@ async fn serve_http1(
     let head_bytes =
         config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
     let head_bytes = head_bytes as usize * 1024;
-    let service = service(worker, manager, info);
+    let service = service(worker, manager, info.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout(config))
+        // Ours tells a slow head from a connection that lies idle.
+        .header_read_timeout(None)
         .max_headers(headers_count(config))
         .max_header_size(head_bytes)
         .max_buf_size(HTTP1_BUFFER_BYTES.max(head_bytes))
         .serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
     tokio::select! {
+        biased;
         served = connection.as_mut() => return served,
         () = drain.begun() => {}
+        () = info.activity.over(head_timeout(config), idle_timeout(config)) => return Ok(()),
+        () = info.activity.stalled() => return Ok(()),
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    tokio::select! {
+        biased;
+        served = connection.as_mut() => served,
+        () = info.activity.over(head_timeout(config), idle_timeout(config)) => Ok(()),
+        () = info.activity.stalled() => Ok(()),
+    }
 }
 
 async fn serve_http2(
@@ -114,7 +130,7 @@ async fn serve_http2(
     let streams = HttpConnectionManager::DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS;
     let head_kb =
         config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
-    let service = service(worker, manager, info);
+    let service = service(worker, manager, info.clone());
     let connection = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.http2_max_concurrent_streams.unwrap_or(streams))
@@ -126,8 +142,10 @@ async fn serve_http2(
         .serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
     tokio::select! {
+        biased;
         served = connection.as_mut() => return served,
         () = drain.begun() => {}
+        () = info.activity.over(None, idle_timeout(config)) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await
@@ -152,12 +170,16 @@ fn service(
     })
 }
 
-/// How long the connection may be without a whole request head. hyper counts the wait for the next request as well, so
-/// this is the idle timeout, or the tighter limit on heads where there is one.
+/// How long a request head may take from its first byte: what is said of heads, else what is said of streams.
 fn head_timeout(config: &HttpConnectionManager) -> Option<Duration> {
     let heads = config.request_headers_timeout.filter(|limit| !limit.is_zero());
+    heads.or_else(|| stream_idle_timeout(config))
+}
+
+/// How long a connection may be without a request.
+fn idle_timeout(config: &HttpConnectionManager) -> Option<Duration> {
     let idle = config.idle_timeout.unwrap_or(HttpConnectionManager::DEFAULT_IDLE_TIMEOUT);
-    heads.or(Some(idle).filter(|limit| !limit.is_zero()))
+    Some(idle).filter(|limit| !limit.is_zero())
 }
 
 fn headers_count(config: &HttpConnectionManager) -> usize {

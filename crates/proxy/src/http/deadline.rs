@@ -7,21 +7,41 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use ripstop_model::http_manager::HttpConnectionManager;
 use ripstop_policy::timeout::deadline;
 use tokio::time::Sleep;
 
+use crate::error::ProxyError;
+
 /// How far the request of a client has come.
-#[derive(Default)]
 pub struct Progress {
     received: Cell<u64>,
+    moved: Cell<Instant>,
     ended: Cell<Option<Instant>>,
     waiting: RefCell<Option<Waker>>,
 }
 
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress {
+            received: Cell::new(0),
+            moved: Cell::new(Instant::now()),
+            ended: Cell::new(None),
+            waiting: RefCell::new(None),
+        }
+    }
+}
+
 impl Progress {
+    /// Something moved, in whatever direction.
+    pub fn touch(&self) {
+        self.moved.set(Instant::now());
+    }
+
     /// So many more bytes of body have come.
     pub fn received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes as u64);
+        self.touch();
     }
 
     /// Bytes of body that have come so far.
@@ -99,6 +119,78 @@ impl Deadline {
     }
 }
 
+/// How long nothing may move on a stream of `config`.
+pub fn stream_idle_timeout(config: &HttpConnectionManager) -> Option<Duration> {
+    let idle = config.stream_idle_timeout.unwrap_or(HttpConnectionManager::DEFAULT_STREAM_IDLE_TIMEOUT);
+    Some(idle).filter(|limit| !limit.is_zero())
+}
+
+/// A limit that begins anew whenever something moves.
+struct Idle {
+    limit: Option<Duration>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Idle {
+    fn due(&self, progress: &Progress) -> Option<Instant> {
+        deadline(progress.moved.get(), self.limit)
+    }
+
+    fn poll_over(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(due) = self.due(progress) else { return Poll::Pending };
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+            ready!(sleep.as_mut().poll(cx));
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(due.into());
+        }
+    }
+}
+
+/// Both limits of a request: the time that its route gives, and the time in which something has to move.
+pub struct Clock {
+    deadline: Deadline,
+    idle: Idle,
+}
+
+impl Clock {
+    /// `None`: no such limit.
+    pub fn new(timeout: Option<Duration>, idle: Option<Duration>, progress: &Rc<Progress>) -> Clock {
+        let idle = Idle { limit: idle, sleep: None };
+        Clock { deadline: Deadline::new(timeout, progress), idle }
+    }
+
+    /// What is left of the time that the route gives; `None` where there is no limit, or it does not count yet.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        self.deadline.left(now)
+    }
+
+    /// Which limit was exceeded at `now`. For who cannot wait.
+    pub fn exceeded(&self, now: Instant) -> Option<ProxyError> {
+        if self.deadline.left(now).is_some_and(|left| left.is_zero()) {
+            return Some(ProxyError::RequestTimeout);
+        }
+        let due = self.idle.due(&self.deadline.progress);
+        due.filter(|due| *due <= now).map(|_| ProxyError::StreamIdle)
+    }
+
+    /// Ready when a limit is exceeded.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<ProxyError> {
+        if self.deadline.poll_over(cx).is_ready() {
+            return Poll::Ready(ProxyError::RequestTimeout);
+        }
+        ready!(self.idle.poll_over(&self.deadline.progress, cx));
+        Poll::Ready(ProxyError::StreamIdle)
+    }
+
+    /// Waits until a limit is exceeded.
+    pub async fn over(&mut self) -> ProxyError {
+        std::future::poll_fn(|cx| self.poll_over(cx)).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +205,23 @@ mod tests {
         progress.end();
         assert!(limit.left(Instant::now()).is_some());
         assert!(tokio::time::timeout(hour, limit.over()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whatever_moves_begins_the_idle_time_anew() {
+        let progress = Rc::new(Progress::default());
+        let limit = Duration::from_millis(40);
+        let mut clock = Clock::new(None, Some(limit), &progress);
+        let begun = Instant::now();
+        assert_eq!(clock.exceeded(begun), None);
+        let move_on = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            progress.touch();
+        };
+        let (over, ()) = tokio::join!(clock.over(), move_on);
+        assert_eq!(over, ProxyError::StreamIdle);
+        assert!(begun.elapsed() >= Duration::from_millis(60));
+        assert_eq!(clock.exceeded(Instant::now()), Some(ProxyError::StreamIdle));
     }
 
     #[tokio::test(start_paused = true)]

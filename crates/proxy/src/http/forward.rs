@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, Method, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use ripstop_policy::balance::{NoHost, Pick};
 use ripstop_policy::host::{Host, HostEntry};
@@ -13,7 +14,7 @@ use ripstop_policy::outlier::Outcome;
 use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, RetryDecision, RetryState};
 
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
-use super::deadline::Deadline;
+use super::deadline::{Clock, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
 use super::reply;
 use super::request_body::{Counted, Replayable, RequestBody};
@@ -56,7 +57,8 @@ impl Forwarding<'_> {
         let facts = RequestFacts::of(&self.method, &self.headers);
         let mut retry = RetryState::new(self.route.retry.as_ref(), facts);
         let mut source = BodySource::new(body, &self.stream, &retry);
-        let mut deadline = Deadline::new(self.route.timeout, &self.stream.progress);
+        let idle = stream_idle_timeout(&self.manager.config);
+        let mut clock = Clock::new(self.route.timeout, idle, &self.stream.progress);
         let mut tried = Vec::new();
         let mut permit: Option<Permit> = None;
         loop {
@@ -67,9 +69,9 @@ impl Forwarding<'_> {
             if self.stream.is_logged() {
                 self.stream.facts.host = Some(entry.host.address().to_string().into());
             }
-            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut deadline).await;
+            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut clock).await;
             let (response, attempted, error) = match sent {
-                Err(RequestOver) => return self.fail(ProxyError::RequestTimeout),
+                Err(RequestOver(error)) => return self.fail(error),
                 Ok(Ok((response, request))) => {
                     let mut attempted = request.as_attempt();
                     attempted.grpc_status = grpc_status(response.headers());
@@ -85,21 +87,23 @@ impl Forwarding<'_> {
                 }
             };
             let attempted = Attempt { body_replayable: source.is_replayable(), ..attempted };
-            match self.decide(&mut retry, &attempted, &deadline) {
+            match self.decide(&mut retry, &attempted, &clock) {
                 RetryDecision::Retry { after, permit: granted } => {
                     permit = Some(granted);
                     if let Some((response, request)) = response {
                         request.discard(response);
                     }
                     tried.push(entry.host.clone());
-                    if !after.is_zero() && wait(after, &mut deadline).await.is_err() {
-                        return self.fail(ProxyError::RequestTimeout);
+                    if !after.is_zero()
+                        && let Err(RequestOver(error)) = wait(after, &mut clock).await
+                    {
+                        return self.fail(error);
                     }
                 }
                 RetryDecision::No(reason) => {
                     self.stream.facts.flag = reason.flag().filter(|_| retry.attempt_number() > 1);
                     return match response {
-                        Some((response, request)) => self.respond(response, request, deadline),
+                        Some((response, request)) => self.respond(response, request, clock),
                         None => self.fail(error),
                     };
                 }
@@ -139,7 +143,7 @@ impl Forwarding<'_> {
         retry: &mut RetryState,
         source: &mut BodySource,
         permit: Option<Permit>,
-        deadline: &mut Deadline,
+        clock: &mut Clock,
     ) -> Result<Tried, RequestOver> {
         let mut headers = self.headers.clone();
         if let Some(number) = retry.attempt_header() {
@@ -160,9 +164,12 @@ impl Forwarding<'_> {
         tokio::select! {
             biased;
             tried = sending => Ok(tried),
-            () = deadline.over() => {
-                timed_out(&stats.rq_timeout);
-                Err(RequestOver)
+            error = clock.over() => {
+                // A client that stopped sending is no fault of the endpoint.
+                if error == ProxyError::RequestTimeout {
+                    timed_out(&stats.rq_timeout);
+                }
+                Err(RequestOver(error))
             }
             () = try_limit.over() => {
                 timed_out(&stats.rq_per_try_timeout);
@@ -172,9 +179,9 @@ impl Forwarding<'_> {
         }
     }
 
-    fn decide(&self, retry: &mut RetryState, attempted: &Attempt, deadline: &Deadline) -> RetryDecision {
+    fn decide(&self, retry: &mut RetryState, attempted: &Attempt, clock: &Clock) -> RetryDecision {
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
-        let left = deadline.left(Instant::now());
+        let left = clock.left(Instant::now());
         let limits = &self.cluster.active.lasting.limits;
         let decision = self.worker.dice(|rng| retry.decide(attempted, left, limits, rng));
         match &decision {
@@ -183,7 +190,8 @@ impl Forwarding<'_> {
             RetryDecision::No(NoRetry::Budget) => stats.rq_retry_overflow.inc(),
             RetryDecision::No(NoRetry::Body) => stats.rq_retry_body_too_large.inc(),
             RetryDecision::No(_) => {
-                if retry.attempt_number() > 1 {
+                let answered = matches!(attempted.outcome, AttemptOutcome::Status(_));
+                if answered && retry.attempt_number() > 1 {
                     stats.rq_retry_success.inc();
                 }
             }
@@ -196,7 +204,7 @@ impl Forwarding<'_> {
         mut self,
         response: Response<Incoming>,
         request: UpstreamRequest,
-        deadline: Deadline,
+        clock: Clock,
     ) -> Response<ResponseBody> {
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
@@ -209,7 +217,16 @@ impl Forwarding<'_> {
         if self.stream.is_logged() {
             self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
         }
-        Response::from_parts(parts, ResponseBody::upstream(body, request, deadline, self.stream))
+        self.stream.progress.touch();
+        let bodiless = self.stream.is_head()
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let body = if bodiless {
+            request.complete();
+            ResponseBody::local(Bytes::new(), self.stream)
+        } else {
+            ResponseBody::upstream(self.worker, body, request, clock, self.stream)
+        };
+        Response::from_parts(parts, body)
     }
 
     fn fail(self, error: ProxyError) -> Response<ResponseBody> {
@@ -217,14 +234,14 @@ impl Forwarding<'_> {
     }
 }
 
-/// The time that the route gives is up.
-struct RequestOver;
+/// A time limit of the request is exceeded.
+struct RequestOver(ProxyError);
 
 /// Waits before a retry, but not beyond the end of the request.
-async fn wait(after: Duration, deadline: &mut Deadline) -> Result<(), RequestOver> {
+async fn wait(after: Duration, clock: &mut Clock) -> Result<(), RequestOver> {
     tokio::select! {
         () = tokio::time::sleep(after) => Ok(()),
-        () = deadline.over() => Err(RequestOver),
+        error = clock.over() => Err(RequestOver(error)),
     }
 }
 
@@ -246,14 +263,14 @@ impl BodySource {
         if retry.may_retry() {
             BodySource::Replay(Replayable::new(counted))
         } else {
-            BodySource::Once(Some(RequestBody::Once(counted)))
+            BodySource::Once(Some(RequestBody::once(counted)))
         }
     }
 
     fn take(&mut self) -> RequestBody {
         match self {
-            BodySource::Empty => RequestBody::Empty,
-            BodySource::Once(body) => body.take().unwrap_or(RequestBody::Empty),
+            BodySource::Empty => RequestBody::empty(),
+            BodySource::Once(body) => body.take().unwrap_or_else(RequestBody::empty),
             BodySource::Replay(replayable) => replayable.read(),
         }
     }

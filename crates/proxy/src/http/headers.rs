@@ -6,7 +6,8 @@ use ripstop_policy::retry::ATTEMPT_HEADER;
 use crate::listener::connection::ConnectionInfo;
 
 /// Headers that describe the connection, not the message (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 5] = [
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::TRANSFER_ENCODING,
@@ -14,9 +15,11 @@ const HOP_BY_HOP: [HeaderName; 5] = [
     header::PROXY_AUTHENTICATE,
 ];
 
+/// Headers that `connection` cannot take away.
+const VITAL: [&str; 3] = ["host", "content-length", "te"];
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_ENVOY_INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 /// `x-envoy-upstream-service-time`: milliseconds until the head of the response.
 pub const X_ENVOY_UPSTREAM_SERVICE_TIME: HeaderName =
     HeaderName::from_static("x-envoy-upstream-service-time");
@@ -27,25 +30,23 @@ pub const X_RIPSTOP_ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER
 /// `x-request-id`.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers by which a proxy of ours tells another something; a stranger must not.
-const INTERNAL: [HeaderName; 4] = [
-    X_ENVOY_ORIGINAL_PATH,
-    X_ENVOY_INTERNAL,
-    X_RIPSTOP_ATTEMPT,
-    HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
-];
+/// What the names of headers begin with by which proxies of Envoy's family tell each other something; a stranger must not.
+const ENVOY_PREFIX: &str = "x-envoy-";
 
 /// Removes what belongs to the connection that a message came over.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(connection) = headers.remove(header::CONNECTION) {
-        for name in connection.to_str().unwrap_or_default().split(',') {
-            let name = name.trim();
-            // Naming these would let a client take away what the request stands on.
-            let vital = name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("content-length");
-            if !vital && !name.is_empty() {
-                headers.remove(name);
-            }
+    let named: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
+    for name in named.iter().flat_map(|value| value.to_str().unwrap_or_default().split(',')) {
+        let name = name.trim();
+        // Naming these would let a client take away what the request stands on; TE has a rule of its own.
+        let vital = VITAL.iter().any(|vital| name.eq_ignore_ascii_case(vital));
+        if !vital && !name.is_empty() {
+            headers.remove(name);
         }
+    }
+    // A length beside a transfer coding is not the length of what follows (RFC 9112 §6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
@@ -66,14 +67,21 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Tells the upstream where the request comes from. At an edge, what a stranger says about it is not believed.
 pub fn forwarded(headers: &mut HeaderMap, connection: &ConnectionInfo, edge: bool) {
     if edge {
-        for name in &INTERNAL {
-            headers.remove(name);
-        }
+        remove_internal(headers);
         append_forwarded_for(headers, connection);
     }
     if edge || !headers.contains_key(X_FORWARDED_PROTO) {
         let proto = if connection.tls { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+    }
+}
+
+fn remove_internal(headers: &mut HeaderMap) {
+    headers.remove(X_RIPSTOP_ATTEMPT);
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(ENVOY_PREFIX)).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
 }
 
@@ -115,19 +123,22 @@ mod tests {
         check(&[("transfer-encoding", "chunked"), ("keep-alive", "5"), ("upgrade", "h2c")], &[]);
         check(&[("te", "gzip, trailers")], &[("te", "trailers")]);
         check(&[("te", "gzip")], &[]);
+        check(&[("connection", "close"), ("connection", "x-a"), ("x-a", "1")], &[]);
+        check(&[("connection", "te"), ("te", "trailers")], &[("te", "trailers")]);
+        check(&[("transfer-encoding", "chunked"), ("content-length", "3")], &[]);
     }
 
     #[test]
     fn at_an_edge_strangers_are_not_believed() {
-        let connection = ConnectionInfo {
-            remote: "10.0.0.9:1234".parse().unwrap(),
-            local: "10.0.0.1:80".parse().unwrap(),
-            peer: None,
-            tls: false,
-            client_cert: None,
-        };
-        let lines =
-            [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https"), ("x-ripstop-attempt", "2")];
+        let connection =
+            ConnectionInfo::plain("10.0.0.9:1234".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+        let lines = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-ripstop-attempt", "2"),
+            ("x-envoy-internal", "true"),
+            ("x-envoy-upstream-rq-timeout-ms", "1"),
+        ];
         let mut edge = map(&lines);
         forwarded(&mut edge, &connection, true);
         assert_eq!(edge, map(&[("x-forwarded-for", "1.1.1.1,10.0.0.9"), ("x-forwarded-proto", "http")]));

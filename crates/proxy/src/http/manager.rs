@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use ripstop_policy::rewrite::rewrite_path;
 use ripstop_policy::route::RequestHead;
@@ -39,6 +39,9 @@ pub async fn handle(
     headers.remove(header::HOST);
     sanitise(&mut headers, &worker, &manager, &connection);
 
+    if stream.is_logged() {
+        describe(&mut stream, &manager, &target, &headers);
+    }
     let generation = worker.current();
     let stats = manager.stats.of(worker.id);
     let Some(routes) = routes(&manager, &generation) else {
@@ -53,11 +56,9 @@ pub async fn handle(
         scheme: if connection.tls { "https" } else { "http" },
         headers: &headers,
     };
-    let found = routes.find(&head);
-    if stream.is_logged() {
-        describe(&mut stream, &manager, &target, &headers);
-    }
-    let Ok(route) = found else {
+    // As with Envoy, a tunnel needs a route that is made for tunnels, and there are none.
+    let found = routes.find(&head).ok().filter(|_| parts.method != Method::CONNECT);
+    let Some(route) = found else {
         stats.no_route.inc();
         return reply::error(stream, &manager, ProxyError::NoRoute);
     };
@@ -126,7 +127,10 @@ fn rewrite(
     stream: &mut ActiveStream,
 ) {
     if let Some((matched, rewrite)) = &forward.rewrite {
-        let rewritten = rewrite_path(matched, rewrite, target.path.as_str());
+        let mut rewritten = rewrite_path(matched, rewrite, target.path.as_str());
+        if !rewritten.starts_with('/') {
+            rewritten.insert(0, '/');
+        }
         if let Ok(path) = PathAndQuery::try_from(rewritten) {
             let original = std::mem::replace(&mut target.path, path);
             if stream.is_logged() {

@@ -35,6 +35,7 @@ fn answer(
 ) -> Response<ResponseBody> {
     stream.facts.status = status.as_u16();
     let has_body = !body.is_empty();
+    let body = if stream.is_head() { Bytes::new() } else { body };
     let mut response = Response::new(ResponseBody::local(body, stream));
     *response.status_mut() = status;
     let headers: &mut HeaderMap = response.headers_mut();

@@ -11,12 +11,18 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::deadline::Progress;
+use super::leash::Leash;
 
 /// Most bytes of a body that are kept for a retry. A longer body is sent once.
 pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
 
 /// What the upstream connection reads the body of a request from.
-pub enum RequestBody {
+pub struct RequestBody {
+    source: Source,
+    leash: Option<Rc<Leash>>,
+}
+
+enum Source {
     /// There is none.
     Empty,
     /// Read once.
@@ -25,15 +31,32 @@ pub enum RequestBody {
     Replay(Reading),
 }
 
+impl RequestBody {
+    /// No body.
+    pub fn empty() -> RequestBody {
+        RequestBody { source: Source::Empty, leash: None }
+    }
+
+    /// A body that is read once.
+    pub fn once(body: Counted) -> RequestBody {
+        RequestBody { source: Source::Once(body), leash: None }
+    }
+
+    /// Whoever holds the other end of `leash` can stop the reading.
+    pub fn attach(&mut self, leash: Rc<Leash>) {
+        self.leash = Some(leash);
+    }
+}
+
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestBodyError {
     /// The client stopped sending.
     #[error("the client stopped sending its request body: {0}")]
     Client(hyper::Error),
-    /// Another try reads it now.
-    #[error("the request is being tried again")]
-    Superseded,
+    /// Nobody wants an answer to it any more.
+    #[error("this try of the request was given up, or is answered already")]
+    GivenUp,
 }
 
 /// A body that is read once, with its bytes counted.
@@ -53,7 +76,8 @@ impl Counted {
         if let Some(Ok(frame)) = &frame {
             self.progress.received(frame.data_ref().map_or(0, Bytes::len));
         }
-        if frame.is_none() || self.body.is_end_stream() {
+        // Whoever sends a body of known length does not ask again once it has all of it.
+        if frame.is_none() || self.body.is_end_stream() || self.body.size_hint().exact() == Some(0) {
             self.progress.end();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
@@ -68,9 +92,8 @@ pub struct Replayable {
 
 struct Kept {
     source: Counted,
-    /// What was read so far, unless it is too much.
-    data: Vec<Bytes>,
-    bytes: usize,
+    /// What was read so far, unless it is too much. Copied, so that small pieces do not keep large buffers.
+    data: Vec<u8>,
     too_much: bool,
     trailers: Option<http::HeaderMap>,
     ended: bool,
@@ -81,15 +104,8 @@ struct Kept {
 impl Replayable {
     /// Keeps what is read of `source`.
     pub fn new(source: Counted) -> Replayable {
-        let kept = Kept {
-            source,
-            data: Vec::new(),
-            bytes: 0,
-            too_much: false,
-            trailers: None,
-            ended: false,
-            reading: 0,
-        };
+        let kept =
+            Kept { source, data: Vec::new(), too_much: false, trailers: None, ended: false, reading: 0 };
         Replayable { shared: Rc::new(RefCell::new(kept)) }
     }
 
@@ -102,13 +118,8 @@ impl Replayable {
     pub fn read(&self) -> RequestBody {
         let mut kept = self.shared.borrow_mut();
         kept.reading += 1;
-        RequestBody::Replay(Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 })
-    }
-
-    /// No more retries: nothing further is kept, and what was read already may be forgotten.
-    pub fn stop_keeping(&self) {
-        let mut kept = self.shared.borrow_mut();
-        kept.too_much = true;
+        let reading = Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 };
+        RequestBody { source: Source::Replay(reading), leash: None }
     }
 }
 
@@ -116,7 +127,7 @@ impl Replayable {
 pub struct Reading {
     shared: Rc<RefCell<Kept>>,
     reading: u32,
-    /// The next piece of what is kept.
+    /// Where in what is kept it goes on.
     next: usize,
 }
 
@@ -125,11 +136,12 @@ impl Reading {
         let mut kept = self.shared.borrow_mut();
         let kept = &mut *kept;
         if kept.reading != self.reading {
-            return Poll::Ready(Some(Err(RequestBodyError::Superseded)));
+            return Poll::Ready(Some(Err(RequestBodyError::GivenUp)));
         }
-        if let Some(data) = kept.data.get(self.next) {
-            self.next += 1;
-            return Poll::Ready(Some(Ok(Frame::data(data.clone()))));
+        if let Some(ahead) = kept.data.get(self.next..).filter(|ahead| !ahead.is_empty()) {
+            let data = Bytes::copy_from_slice(ahead);
+            self.next = kept.data.len();
+            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if kept.ended {
             return Poll::Ready(kept.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))));
@@ -154,15 +166,13 @@ impl Reading {
 }
 
 impl Kept {
-    fn keep(&mut self, data: &Bytes) {
-        self.bytes = self.bytes.saturating_add(data.len());
-        if self.bytes > REPLAY_LIMIT_BYTES {
+    fn keep(&mut self, data: &[u8]) {
+        if self.data.len() + data.len() > REPLAY_LIMIT_BYTES {
             self.too_much = true;
-        }
-        if self.too_much {
             self.data = Vec::new();
-        } else {
-            self.data.push(data.clone());
+        }
+        if !self.too_much {
+            self.data.extend_from_slice(data);
         }
     }
 }
@@ -175,18 +185,26 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        match self.get_mut() {
-            RequestBody::Empty => Poll::Ready(None),
-            RequestBody::Once(body) => body.poll_frame(cx),
-            RequestBody::Replay(reading) => reading.poll_frame(cx),
+        let this = self.get_mut();
+        if this.leash.as_ref().is_some_and(|leash| leash.is_cut()) {
+            return Poll::Ready(Some(Err(RequestBodyError::GivenUp)));
         }
+        let frame = match &mut this.source {
+            Source::Empty => Poll::Ready(None),
+            Source::Once(body) => body.poll_frame(cx),
+            Source::Replay(reading) => reading.poll_frame(cx),
+        };
+        if let (Poll::Pending, Some(leash)) = (&frame, &this.leash) {
+            leash.wait(cx);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            RequestBody::Empty => true,
-            RequestBody::Once(body) => body.body.is_end_stream(),
-            RequestBody::Replay(reading) => {
+        match &self.source {
+            Source::Empty => true,
+            Source::Once(body) => body.body.is_end_stream(),
+            Source::Replay(reading) => {
                 let kept = reading.shared.borrow();
                 let all_read = kept.ended || kept.source.body.is_end_stream();
                 all_read && kept.trailers.is_none() && reading.next >= kept.data.len()
@@ -195,12 +213,12 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Once(body) => body.body.size_hint(),
-            RequestBody::Replay(reading) => {
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Once(body) => body.body.size_hint(),
+            Source::Replay(reading) => {
                 let kept = reading.shared.borrow();
-                let ahead: usize = kept.data.iter().skip(reading.next).map(Bytes::len).sum();
+                let ahead = kept.data.len().saturating_sub(reading.next);
                 match kept.source.body.size_hint().exact() {
                     Some(rest) => SizeHint::with_exact(rest + ahead as u64),
                     None => SizeHint::default(),

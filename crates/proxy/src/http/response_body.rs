@@ -1,8 +1,11 @@
 //! The body of a response on its way to the client. It carries everything that has to last until the last byte:
-//! the deadline, the permits, the upstream connection, and the [`ActiveStream`] that writes the log.
+//! the time limits, the permits, the upstream connection, and the [`ActiveStream`] that writes the log.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -10,12 +13,20 @@ use hyper::body::Incoming;
 use ripstop_policy::flags::ResponseFlag;
 
 use super::attempt::UpstreamRequest;
-use super::deadline::Deadline;
+use super::deadline::Clock;
 use super::stream::ActiveStream;
+use super::under_way::LookedAfter;
 use crate::error::ProxyError;
+use crate::worker::Worker;
 
 /// What the client connection reads the body of a response from.
 pub struct ResponseBody {
+    passing: Rc<RefCell<Passing>>,
+    _looked_after: Option<LookedAfter>,
+}
+
+/// A body on its way.
+pub struct Passing {
     source: Source,
     stream: Option<Box<ActiveStream>>,
 }
@@ -25,6 +36,8 @@ enum Source {
     Local(Option<Bytes>),
     /// The upstream's.
     Upstream(Box<Upstream>),
+    /// It was broken off; nobody has asked since.
+    Broken(ResponseBodyError),
     /// Everything was read.
     End,
 }
@@ -32,7 +45,14 @@ enum Source {
 struct Upstream {
     body: Incoming,
     request: UpstreamRequest,
-    deadline: Deadline,
+    clock: Clock,
+}
+
+impl Upstream {
+    /// Nothing that matters follows: hyper does not ask again once it has as many bytes as were announced.
+    fn is_whole(&self) -> bool {
+        self.body.is_end_stream() || self.body.size_hint().exact() == Some(0)
+    }
 }
 
 /// Why a body ended early. The client sees a reset stream or a closed connection, never a short body that looks whole.
@@ -44,25 +64,35 @@ pub enum ResponseBodyError {
     /// The time for the request is up.
     #[error("the response took longer than the route allows")]
     Deadline,
+    /// Nothing moved for too long.
+    #[error("nothing was sent or read for too long")]
+    Idle,
 }
 
 impl ResponseBody {
     /// A body of ours.
     pub fn local(body: Bytes, stream: ActiveStream) -> ResponseBody {
-        ResponseBody { source: Source::Local(Some(body)), stream: Some(Box::new(stream)) }
+        let source = Source::Local(Some(body));
+        let passing = Passing { source, stream: Some(Box::new(stream)) };
+        ResponseBody { passing: Rc::new(RefCell::new(passing)), _looked_after: None }
     }
 
-    /// A body of the upstream's, which `request` gets, and which has to be over at `deadline`.
+    /// A body of the upstream's, which `request` gets, and which has to keep to `clock`.
     pub fn upstream(
+        worker: &Worker,
         body: Incoming,
         request: UpstreamRequest,
-        deadline: Deadline,
+        clock: Clock,
         stream: ActiveStream,
     ) -> ResponseBody {
-        let source = Source::Upstream(Box::new(Upstream { body, request, deadline }));
-        ResponseBody { source, stream: Some(Box::new(stream)) }
+        let source = Source::Upstream(Box::new(Upstream { body, request, clock }));
+        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
+        let looked_after = worker.under_way.add(&passing);
+        ResponseBody { passing, _looked_after: Some(looked_after) }
     }
+}
 
+impl Passing {
     /// Everything was read: counts, logs, and gives the connection back.
     fn end(&mut self) {
         if let Source::Upstream(upstream) = std::mem::replace(&mut self.source, Source::End) {
@@ -74,16 +104,79 @@ impl ResponseBody {
     }
 
     /// The body stops here although it is not whole.
-    fn fail(&mut self, flag: ResponseFlag) {
+    fn fail(&mut self, error: ProxyError) {
         if let Source::Upstream(upstream) = std::mem::replace(&mut self.source, Source::End) {
-            upstream.request.fail(match flag {
-                ResponseFlag::UpstreamRequestTimeout => ProxyError::RequestTimeout,
-                _ => ProxyError::UpstreamClosed,
-            });
+            upstream.request.fail(error);
         }
         if let Some(mut stream) = self.stream.take() {
-            stream.facts.flag = Some(flag);
+            stream.facts.flag = Some(error.consequence().flag);
         }
+    }
+
+    /// Breaks the body off if its time is up and nobody has asked for more of it.
+    pub fn expire(&mut self, now: Instant) {
+        let Source::Upstream(upstream) = &self.source else { return };
+        let Some(error) = upstream.clock.exceeded(now) else { return };
+        if let Some(stream) = &self.stream {
+            stream.stall();
+        }
+        self.fail(error);
+        self.source = Source::Broken(late(error));
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        let upstream = match &mut self.source {
+            Source::End => return Poll::Ready(None),
+            Source::Broken(_) => {
+                let broken = std::mem::replace(&mut self.source, Source::End);
+                let Source::Broken(error) = broken else { return Poll::Ready(None) };
+                return Poll::Ready(Some(Err(error)));
+            }
+            Source::Local(body) => {
+                let data = body.take().filter(|data| !data.is_empty());
+                let frame = data.map(|data| {
+                    if let Some(stream) = &mut self.stream {
+                        stream.bytes_sent += data.len() as u64;
+                    }
+                    Ok(Frame::data(data))
+                });
+                self.end();
+                return Poll::Ready(frame);
+            }
+            Source::Upstream(upstream) => upstream,
+        };
+        match Pin::new(&mut upstream.body).poll_frame(cx) {
+            Poll::Pending => {
+                let error = ready!(upstream.clock.poll_over(cx));
+                self.fail(error);
+                Poll::Ready(Some(Err(late(error))))
+            }
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.fail(ProxyError::UpstreamClosed);
+                Poll::Ready(Some(Err(ResponseBodyError::Upstream(error))))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    stream.progress.touch();
+                }
+                if upstream.body.is_end_stream() {
+                    self.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+}
+
+fn late(error: ProxyError) -> ResponseBodyError {
+    match error.consequence().flag {
+        ResponseFlag::StreamIdleTimeout => ResponseBodyError::Idle,
+        _ => ResponseBodyError::Deadline,
     }
 }
 
@@ -95,60 +188,22 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
-        let this = self.get_mut();
-        let upstream = match &mut this.source {
-            Source::End => return Poll::Ready(None),
-            Source::Local(body) => {
-                let data = body.take().filter(|data| !data.is_empty());
-                let frame = data.map(|data| {
-                    if let Some(stream) = &mut this.stream {
-                        stream.bytes_sent += data.len() as u64;
-                    }
-                    Ok(Frame::data(data))
-                });
-                this.end();
-                return Poll::Ready(frame);
-            }
-            Source::Upstream(upstream) => upstream,
-        };
-        match Pin::new(&mut upstream.body).poll_frame(cx) {
-            Poll::Pending => {
-                ready!(upstream.deadline.poll_over(cx));
-                this.fail(ResponseFlag::UpstreamRequestTimeout);
-                Poll::Ready(Some(Err(ResponseBodyError::Deadline)))
-            }
-            Poll::Ready(None) => {
-                this.end();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.fail(ResponseFlag::UpstreamConnectionTermination);
-                Poll::Ready(Some(Err(ResponseBodyError::Upstream(error))))
-            }
-            Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(data), Some(stream)) = (frame.data_ref(), &mut this.stream) {
-                    stream.bytes_sent += data.len() as u64;
-                }
-                // hyper does not ask again once it knows that nothing follows.
-                if upstream.body.is_end_stream() {
-                    this.end();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-        }
+        self.passing.borrow_mut().poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
+        match &self.passing.borrow().source {
             Source::End => true,
+            Source::Broken(_) => false,
             Source::Local(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(upstream) => upstream.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        match &self.passing.borrow().source {
             Source::End => SizeHint::with_exact(0),
+            Source::Broken(_) => SizeHint::default(),
             Source::Local(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Source::Upstream(upstream) => upstream.body.size_hint(),
         }
@@ -157,11 +212,17 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        let mut passing = self.passing.borrow_mut();
         // A body that was never asked for a frame because it is known to be empty (204, HEAD, content-length 0) is whole.
-        if self.stream.is_some() && self.is_end_stream() {
-            self.end();
+        let whole = match &passing.source {
+            Source::Local(body) => body.as_ref().is_none_or(Bytes::is_empty),
+            Source::Upstream(upstream) => upstream.is_whole(),
+            Source::Broken(_) | Source::End => false,
+        };
+        if whole {
+            passing.end();
         }
-        if let Source::Upstream(upstream) = std::mem::replace(&mut self.source, Source::End) {
+        if let Source::Upstream(upstream) = std::mem::replace(&mut passing.source, Source::End) {
             upstream.request.fail(ProxyError::ClientGone);
         }
     }

@@ -75,6 +75,7 @@ impl ActiveStream {
         let stats = manager.stats.of(worker);
         stats.rq_total.inc();
         stats.rq_active.inc();
+        connection.activity.begin();
         if protocol == Version::HTTP_2 { &stats.rq_http2_total } else { &stats.rq_http1_total }.inc();
         ActiveStream {
             manager: manager.clone(),
@@ -96,7 +97,17 @@ impl ActiveStream {
         !self.manager.access_logs.is_empty()
     }
 
-    /// Its answer is an error of ours.
+    /// Whether its answer has no body whatever its headers say.
+    pub fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    /// The client reads no more of an answer that was given up.
+    pub fn stall(&self) {
+        self.connection.activity.stall();
+    }
+
+    /// Its answer is an error of ours, or was broken off for one.
     pub fn fail(&mut self, error: ProxyError) {
         let consequence = error.consequence();
         self.facts.flag = Some(consequence.flag);
@@ -116,6 +127,10 @@ impl Drop for ActiveStream {
         }
         let stats = self.manager.stats.of(self.worker);
         stats.rq_active.dec();
+        self.connection.activity.end();
+        if self.facts.flag == Some(ResponseFlag::StreamIdleTimeout) {
+            stats.rq_idle_timeout.inc();
+        }
         if self.facts.flag == Some(ResponseFlag::DownstreamConnectionTermination) {
             stats.rq_rx_reset.inc();
         }

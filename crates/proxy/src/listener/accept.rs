@@ -11,6 +11,7 @@ use ripstop_model::listener::{Listener, TransportProtocol};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::activity::Activity;
 use super::connection::ConnectionInfo;
 use super::drain::DrainWatch;
 use super::io::{ClientIo, Rewound};
@@ -122,8 +123,9 @@ async fn establish(
     stats: &ListenerStats,
 ) -> Option<(Rewound, ConnectionInfo)> {
     let Some(tls) = &chain.tls else {
-        let info = ConnectionInfo { remote, local, peer: None, tls: false, client_cert: None };
-        return Some((Rewound::new(ClientIo::Plain(stream)), info));
+        let io = Rewound::new(ClientIo::Plain(stream));
+        let activity = Activity::new(io.heard());
+        return Some((io, ConnectionInfo { activity, ..ConnectionInfo::plain(remote, local) }));
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(stream);
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
@@ -142,8 +144,9 @@ async fn establish(
     let connection = stream.get_ref().1;
     let peer = PeerIdentity::from_chain(connection.peer_certificates()).ok().flatten();
     let client_cert = peer.as_ref().zip(chain.own_id()).and_then(|(peer, by)| element(peer, &by));
-    let info = ConnectionInfo { remote, local, peer, tls: true, client_cert };
-    Some((Rewound::new(ClientIo::Tls(Box::new(stream))), info))
+    let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
+    let activity = Activity::new(io.heard());
+    Some((io, ConnectionInfo { remote, local, peer, tls: true, client_cert, activity }))
 }
 
 fn count_handshake_error(error: &std::io::Error, stats: &ListenerStats) {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use ripstop_identity::peer::PeerIdentity;
 
+use super::activity::{Activity, Heard};
+
 /// A client connection as requests and logs see it.
 pub struct ConnectionInfo {
     /// The client.
@@ -16,4 +18,14 @@ pub struct ConnectionInfo {
     pub tls: bool,
     /// The element that describes the client's certificate in `x-forwarded-client-cert`.
     pub client_cert: Option<http::HeaderValue>,
+    /// When something last happened on it.
+    pub activity: Activity,
+}
+
+impl ConnectionInfo {
+    /// A connection without TLS.
+    pub fn plain(remote: SocketAddr, local: SocketAddr) -> ConnectionInfo {
+        let activity = Activity::new(Heard::default());
+        ConnectionInfo { remote, local, peer: None, tls: false, client_cert: None, activity }
+    }
 }

@@ -3,11 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use super::activity::Heard;
 
 /// How every HTTP/2 connection begins (RFC 9113 §3.4).
 pub const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -23,18 +26,30 @@ pub enum ClientIo {
 /// A client connection whose first bytes were read already.
 pub struct Rewound {
     ahead: Bytes,
+    heard: Heard,
     inner: ClientIo,
 }
 
 impl Rewound {
     /// A connection of which nothing was read.
     pub fn new(inner: ClientIo) -> Rewound {
-        Rewound { ahead: Bytes::new(), inner }
+        Rewound { ahead: Bytes::new(), heard: Heard::default(), inner }
+    }
+
+    /// When the first bytes came since this was last set to nothing.
+    pub fn heard(&self) -> Heard {
+        self.heard.clone()
     }
 
     /// The connection itself.
     pub fn get_ref(&self) -> &ClientIo {
         &self.inner
+    }
+
+    fn note(&self) {
+        if self.heard.get().is_none() {
+            self.heard.set(Some(Instant::now()));
+        }
     }
 
     /// Reads just enough to tell HTTP/2 from HTTP/1 and puts it back.
@@ -67,9 +82,15 @@ impl AsyncRead for Rewound {
             let n = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..n]);
             self.ahead.advance(n);
+            self.note();
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.note();
+        }
+        read
     }
 }
 

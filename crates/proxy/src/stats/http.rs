@@ -26,6 +26,8 @@ pub struct HttpStats {
     pub rq_http2_total: Cell,
     /// Requests given up by the client.
     pub rq_rx_reset: Cell,
+    /// Requests ended because neither side sent anything for too long.
+    pub rq_idle_timeout: Cell,
     /// Requests for which no route was found.
     pub no_route: Cell,
     /// Requests whose cluster does not exist.

@@ -87,7 +87,9 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation:
         let command = tokio::select! {
             command = queue.recv() => command,
             _ = sweep.tick() => {
-                worker.current().sweep_pools(Instant::now());
+                let now = Instant::now();
+                worker.current().sweep_pools(now);
+                worker.under_way.sweep(now);
                 continue;
             }
             () = starvation.notified() => {

@@ -3,7 +3,9 @@
 
 mod bodies;
 mod configuration;
+mod framing;
 mod harness;
 mod identity;
 mod requests;
 mod resilience;
+mod silence;

@@ -1,0 +1,109 @@
+//! When something last happened on a client connection, and who is told when it has to end. What follows from that is
+//! decided where the connection is served.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// When the first bytes after a silence came; kept by the reading side of a connection.
+pub type Heard = Rc<Cell<Option<Instant>>>;
+
+/// What happens on one client connection.
+#[derive(Debug)]
+pub struct Activity {
+    open: Cell<u32>,
+    quiet_since: Cell<Instant>,
+    heard: Heard,
+    stalled: Notify,
+}
+
+/// What an idle connection waits for, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// A request is under way.
+    Busy,
+    /// Nothing was heard since then.
+    Quiet(Instant),
+    /// A request head began to come then.
+    Head(Instant),
+}
+
+impl Activity {
+    /// A connection on which nothing has happened.
+    pub fn new(heard: Heard) -> Activity {
+        Activity { open: Cell::new(0), quiet_since: Cell::new(Instant::now()), heard, stalled: Notify::new() }
+    }
+
+    /// One more request is under way.
+    pub fn begin(&self) {
+        self.open.set(self.open.get() + 1);
+        self.heard.set(None);
+    }
+
+    /// One request is over.
+    pub fn end(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.heard.set(None);
+        self.quiet_since.set(Instant::now());
+    }
+
+    /// What the connection waits for.
+    pub fn waiting(&self) -> Waiting {
+        match (self.open.get(), self.heard.get()) {
+            (0, None) => Waiting::Quiet(self.quiet_since.get()),
+            (0, Some(since)) => Waiting::Head(since),
+            _ => Waiting::Busy,
+        }
+    }
+
+    /// The client reads no more of an answer that was given up.
+    pub fn stall(&self) {
+        self.stalled.notify_one();
+    }
+
+    /// Returns when [`Activity::stall`] was called.
+    pub async fn stalled(&self) {
+        self.stalled.notified().await;
+    }
+
+    /// Returns when no head has come for `head` since its first byte, or when nothing has happened for `idle`. Looks in
+    /// steps of the shorter one, so that either may take up to twice as long.
+    pub async fn over(&self, head: Option<Duration>, idle: Option<Duration>) {
+        let Some(step) = head.into_iter().chain(idle).min() else { return std::future::pending().await };
+        loop {
+            let now = Instant::now();
+            let due = match self.waiting() {
+                Waiting::Busy => None,
+                Waiting::Quiet(since) => idle.map(|limit| since + limit),
+                Waiting::Head(since) => head.or(idle).map(|limit| since + limit),
+            };
+            if due.is_some_and(|due| due <= now) {
+                return;
+            }
+            let next = due.map_or(now + step, |due| due.min(now + step));
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_makes_a_connection_busy_and_its_end_quiet() {
+        let heard = Heard::default();
+        let activity = Activity::new(heard.clone());
+        assert!(matches!(activity.waiting(), Waiting::Quiet(_)));
+        let now = Instant::now();
+        heard.set(Some(now));
+        assert_eq!(activity.waiting(), Waiting::Head(now));
+        activity.begin();
+        heard.set(Some(now));
+        assert_eq!(activity.waiting(), Waiting::Busy);
+        activity.end();
+        assert!(matches!(activity.waiting(), Waiting::Quiet(_)));
+    }
+}
