@@ -27,6 +27,9 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Largest buffer of an HTTP/1 connection in one direction.
 pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Largest head of an answer over HTTP/2; over HTTP/1 it has to fit the buffer.
+pub const ANSWER_HEAD_BYTES: u32 = 64 * 1024;
+
 /// A silent HTTP/2 peer is pinged after this long …
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// … and given up after this long without an answer.
@@ -152,6 +155,7 @@ where
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(ANSWER_HEAD_BYTES)
         .keep_alive_interval(HTTP2_PING_INTERVAL)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT)
         .handshake(TokioIo::new(io))

@@ -34,8 +34,16 @@ pub struct Http1Lease {
 /// A stream of a shared HTTP/2 connection.
 pub struct Http2Lease {
     pub(super) sender: http2::SendRequest<RequestBody>,
-    pub(super) streams: StreamCount,
+    pub(super) pools: Rc<Pools>,
     pub(super) reused: bool,
+    pub(super) _streams: StreamCount,
+}
+
+impl Drop for Http2Lease {
+    fn drop(&mut self) {
+        // Whoever is woken looks when the count below is lower.
+        self.pools.stream_ended();
+    }
 }
 
 /// Counts a stream of an HTTP/2 connection until it is dropped.
@@ -100,7 +108,7 @@ impl Lease {
                 let pools = lease.pools.clone();
                 pools.give_back(lease);
             }
-            Lease::Http2(lease) => drop(lease.streams),
+            Lease::Http2(lease) => drop(lease),
         }
     }
 }

@@ -15,6 +15,7 @@ use hyper::client::conn::{http1, http2};
 use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::Host;
+use ripstop_policy::limits::Overflow;
 use tokio::sync::Notify;
 
 use super::connect::{Connected, connect};
@@ -40,6 +41,8 @@ pub struct Pools {
     hosts: RefCell<HashMap<Address, HostPool>>,
     /// A connection was given back or closed.
     released: Notify,
+    /// How many requests of this worker wait for a connection because the limit is reached.
+    starving: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -65,18 +68,24 @@ struct Shared {
 }
 
 /// A request that waits for a connection because the limit is reached.
-struct Starving<'a>(&'a AtomicU32);
+struct Starving<'a> {
+    everywhere: &'a AtomicU32,
+    here: &'a Cell<u32>,
+}
 
 impl Starving<'_> {
-    fn begin(count: &AtomicU32) -> Starving<'_> {
-        count.fetch_add(1, Ordering::Relaxed);
-        Starving(count)
+    fn begin<'a>(pools: &'a Pools, cluster: &'a ActiveCluster) -> Starving<'a> {
+        let (everywhere, here) = (&*cluster.lasting.starving, &pools.starving);
+        everywhere.fetch_add(1, Ordering::Relaxed);
+        here.set(here.get() + 1);
+        Starving { everywhere, here }
     }
 }
 
 impl Drop for Starving<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.everywhere.fetch_sub(1, Ordering::Relaxed);
+        self.here.set(self.here.get().saturating_sub(1));
     }
 }
 
@@ -93,24 +102,35 @@ impl Pools {
         }
         let limits = &cluster.lasting.limits;
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
+        let mut starving = None;
         loop {
-            if self.multiplexes(cluster, host) {
-                self.connecting(worker.id, cluster, host)?.wait().await?;
+            let full = if self.multiplexes(cluster, host) {
+                match self.connecting(worker.id, cluster, host) {
+                    Ok(attempt) => {
+                        attempt.wait().await?;
+                        false
+                    }
+                    Err(_) => true,
+                }
             } else {
                 match limits.try_connection() {
                     Ok(permit) => {
                         if let Connected::Http1(sender) = connect(worker.id, cluster, host, permit).await? {
                             return Ok(self.http1_lease(cluster, host, sender, 0));
                         }
+                        false
                     }
-                    Err(_) => {
-                        cluster.lasting.stats.of(worker.id).cx_overflow.inc();
-                        let _starving = Starving::begin(&cluster.lasting.starving);
-                        worker.cry_starvation();
-                        // One of this worker wakes us; one that another worker lets go of is found by looking.
-                        let _ = tokio::time::timeout(LOOK_AGAIN, self.released.notified()).await;
-                    }
+                    Err(_) => true,
                 }
+            };
+            if full {
+                if starving.is_none() {
+                    cluster.lasting.stats.of(worker.id).cx_overflow.inc();
+                    starving = Some(Starving::begin(self, cluster));
+                }
+                worker.cry_starvation();
+                // One of this worker wakes us; one that another worker lets go of is found by looking.
+                let _ = tokio::time::timeout(LOOK_AGAIN, self.released.notified()).await;
             }
             if let Some(lease) = self.take(cluster, host) {
                 return Ok(lease);
@@ -131,19 +151,19 @@ impl Pools {
         }
     }
 
-    /// The attempt to connect to `host` that is under way, or a new one.
+    /// The attempt to connect to `host` that is under way, or a new one if the limit allows it.
     fn connecting(
         self: &Rc<Self>,
         worker: usize,
         cluster: &Arc<ActiveCluster>,
         host: &Arc<Host>,
-    ) -> Result<Rc<SharedConnect>, ConnectError> {
+    ) -> Result<Rc<SharedConnect>, Overflow> {
         let mut hosts = self.hosts.borrow_mut();
         let pool = hosts.entry(host.address().clone()).or_default();
         if let Some(connecting) = &pool.connecting {
             return Ok(connecting.clone());
         }
-        let permit = cluster.lasting.limits.try_connection().map_err(ConnectError::Overflow)?;
+        let permit = cluster.lasting.limits.try_connection()?;
         let connecting = Rc::new(SharedConnect::default());
         pool.connecting = Some(connecting.clone());
         let (pools, cluster, host, attempt) =
@@ -192,7 +212,8 @@ impl Pools {
             shared.requests.set(shared.requests.get().saturating_add(1));
             shared.idle_since.set(Instant::now());
             let streams = StreamCount::begin(&shared.streams);
-            return Some(Lease::Http2(Http2Lease { sender: shared.sender.clone(), streams, reused }));
+            let (sender, pools) = (shared.sender.clone(), self.clone());
+            return Some(Lease::Http2(Http2Lease { sender, pools, reused, _streams: streams }));
         }
         while let Some(idle) = pool.idle.pop() {
             if !idle.sender.is_closed() {
@@ -232,11 +253,26 @@ impl Pools {
         self.released.notify_one();
     }
 
-    /// Closes up to `count` idle connections.
-    pub fn close_idle(&self, count: u32) {
+    /// A stream of a shared connection is free again.
+    pub(super) fn stream_ended(&self) {
+        self.released.notify_one();
+    }
+
+    /// Lets go of up to `count` connections for requests that wait: idle ones first. A shared connection that is busy
+    /// takes no more requests and is closed after its last one, so that no worker keeps the only one for ever; but not
+    /// where requests wait for its streams here as well.
+    pub fn let_go(&self, count: u32) {
         let mut left = count;
         for pool in self.hosts.borrow_mut().values_mut() {
             while left > 0 && pool.idle.pop().is_some() {
+                left -= 1;
+            }
+        }
+        if self.starving.get() > 0 {
+            return;
+        }
+        for pool in self.hosts.borrow_mut().values_mut() {
+            while left > 0 && pool.shared.pop().is_some() {
                 left -= 1;
             }
         }

@@ -41,15 +41,19 @@ impl WorkerGeneration {
     /// Lets go of pooled connections that are of no use any more.
     pub fn sweep_pools(&self, now: std::time::Instant) {
         for cluster in self.clusters.borrow().iter().flatten() {
+            // A request of an older generation may have brought back what was gone.
+            cluster.pools.retain_hosts(|address| cluster.active.hosts.get(address).is_some());
             cluster.pools.sweep(cluster.active.idle_timeout(), now);
         }
     }
 
-    /// Lets go of idle connections to clusters in which requests wait for one, on whatever worker.
+    /// Lets go of connections to clusters in which requests wait for one, on whatever worker.
     pub fn feed_the_starving(&self) {
         for cluster in self.clusters.borrow().iter().flatten() {
             let starving = cluster.active.lasting.starving.load(std::sync::atomic::Ordering::Relaxed);
-            cluster.pools.close_idle(starving);
+            if starving > 0 {
+                cluster.pools.let_go(starving);
+            }
         }
     }
 }

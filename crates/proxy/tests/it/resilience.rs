@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use http::Method;
 use ripstop_model::Percent;
-use ripstop_model::cluster::{Cluster, OutlierDetection};
+use ripstop_model::cluster::{Cluster, OutlierDetection, UpstreamProtocol};
 use ripstop_model::route::{Forward, RetryOn, RetryPolicy};
 use ripstop_testkit::client::{Http1, get};
-use ripstop_testkit::upstream::{Upstream, text};
+use ripstop_testkit::upstream::{Speaks, Upstream, text};
 use ripstop_testkit::wait::until;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -199,4 +199,42 @@ async fn one_try_may_take_only_so_long() {
     assert_eq!(get(proxy.address(), "/").await.body, "second");
     assert_eq!(proxy.cluster_metric("upstream_rq_per_try_timeout"), 1);
     assert_eq!(proxy.cluster_metric("upstream_rq_retry_success"), 1);
+}
+
+#[tokio::test]
+async fn workers_share_the_only_http2_connection_in_turns() {
+    let answer = |_| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(text(200, ""))
+    };
+    let upstream = Upstream::start_at(([127, 0, 0, 1], 0).into(), Speaks::Http2, answer);
+    let mut config = cluster(&[upstream.address]);
+    config.protocol = UpstreamProtocol::Http2;
+    config.limits.max_connections = 1;
+    let proxy = proxy(to_c(), config).await;
+    let address = proxy.address();
+    for _ in 0..3 {
+        let all =
+            futures_util::future::join_all((0..30).map(|_| async move { get(address, "/").await.status }));
+        assert!(all.await.iter().all(|status| *status == 200));
+    }
+    assert!(proxy.cluster_metric("upstream_cx_active") <= 1);
+}
+
+#[tokio::test]
+async fn large_heads_of_answers_pass_over_either_protocol() {
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let answer = |_| async {
+            let mut answer = text(200, "");
+            answer.headers_mut().insert("x-large", "x".repeat(30_000).parse().unwrap());
+            Ok(answer)
+        };
+        let upstream = Upstream::start_at(([127, 0, 0, 1], 0).into(), speaks, answer);
+        let mut config = cluster(&[upstream.address]);
+        if speaks == Speaks::Http2 {
+            config.protocol = UpstreamProtocol::Http2;
+        }
+        let proxy = proxy(to_c(), config).await;
+        assert_eq!(get(proxy.address(), "/").await.headers["x-large"].len(), 30_000, "{speaks:?}");
+    }
 }
