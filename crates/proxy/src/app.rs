@@ -18,6 +18,7 @@ use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls::{Present, control_client_config};
 use ripstop_model::Snapshot;
 use ripstop_runtime::admin;
+use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
 use ripstop_runtime::socket;
@@ -76,6 +77,7 @@ pub enum StartError {
 /// Runs a proxy on the current thread until it is told to end. `shutdown` is moved forward by signals and by the admin
 /// page `/quitquitquit`.
 pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartError> {
+    exit_on_panic();
     let started = Instant::now();
     let admin_socket = socket::listen(config.admin)?;
     let identity = trust(&config.control)?;

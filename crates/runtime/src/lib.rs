@@ -4,6 +4,7 @@
 //! simulated network can take their place.
 
 pub mod admin;
+pub mod panic;
 pub mod ready;
 pub mod shutdown;
 pub mod socket;
