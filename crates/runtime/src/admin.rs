@@ -1,17 +1,18 @@
 //! The skeleton of admin pages: a small HTTP/1.1 server over a table of pages. Not for user traffic.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::shutdown::ShutdownWatch;
@@ -121,6 +122,27 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     answer
 }
 
+/// Whether a browser was led here by a page of somebody else's. By a name of theirs that leads here (DNS rebinding), which
+/// the `host` says: it has to be a loopback name or address, or `own`, the address that the client connected to. Or by a
+/// form of theirs, which only `origin` says.
+fn is_led_astray<B>(request: &Request<B>, own: IpAddr) -> bool {
+    let header = request.headers().get(header::HOST).map(|host| Authority::try_from(host.as_bytes()));
+    let host = match (request.uri().authority(), header) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(Ok(authority))) => authority,
+        (None, Some(Err(_))) => return true,
+        // HTTP/1.0, which browsers do not speak.
+        (None, None) => return false,
+    };
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    let ours = match name.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback() || address.to_canonical() == own.to_canonical(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    };
+    let changes = *request.method() != Method::GET && *request.method() != Method::HEAD;
+    !ours || changes && request.headers().contains_key(header::ORIGIN)
+}
+
 /// Serves the pages until everything has to stop, so that they can be read while draining.
 pub async fn serve(listener: TcpListener, pages: Arc<Pages>, mut shutdown: ShutdownWatch) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -143,12 +165,17 @@ pub async fn serve(listener: TcpListener, pages: Arc<Pages>, mut shutdown: Shutd
     }
 }
 
-async fn serve_connection<S>(stream: S, pages: Arc<Pages>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn serve_connection(stream: TcpStream, pages: Arc<Pages>) {
+    let Ok(own) = stream.local_addr() else { return };
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = pages.answer(request.method(), request.uri().path(), request.uri().query());
+        let answer = if is_led_astray(&request, own.ip()) {
+            text(
+                StatusCode::FORBIDDEN,
+                "ask for these pages by a loopback name or by the address they are served at\n",
+            )
+        } else {
+            pages.answer(request.method(), request.uri().path(), request.uri().query())
+        };
         async move { Ok::<_, Infallible>(answer) }
     });
     let served = hyper::server::conn::http1::Builder::new()
@@ -185,6 +212,28 @@ mod tests {
         check(Method::POST, "/quitquitquit", 200);
         check(Method::GET, "/nothing", 404);
         check(Method::GET, "/", 200);
+    }
+
+    #[test]
+    fn pages_of_others_cannot_lead_a_browser_here() {
+        let check = |method: Method, headers: &[(&str, &str)], astray: bool| {
+            let mut request = Request::builder().method(&method).uri("/quitquitquit");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(()).unwrap();
+            assert_eq!(is_led_astray(&request, [10, 0, 0, 7].into()), astray, "{method} {headers:?}");
+        };
+        for host in ["localhost:9901", "127.0.0.1:9901", "[::1]:9901", "10.0.0.7:9901", "LOCALHOST"] {
+            check(Method::GET, &[("host", host)], false);
+            check(Method::POST, &[("host", host)], false);
+        }
+        for host in ["evil.example:9901", "localhost.evil.example", "10.0.0.8", "127.0.0.1@evil.example", ""]
+        {
+            check(Method::GET, &[("host", host)], true);
+        }
+        check(Method::POST, &[("host", "localhost"), ("origin", "http://evil.example")], true);
+        check(Method::GET, &[], false);
     }
 
     #[test]
