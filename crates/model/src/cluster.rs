@@ -85,7 +85,7 @@ pub enum Discovery {
         service_name: Option<Name>,
     },
     /// Names that are resolved again and again.
-    Dns(DnsDiscovery),
+    Dns(Box<DnsDiscovery>),
 }
 
 /// Envoy's `STRICT_DNS` and `LOGICAL_DNS`.

@@ -16,7 +16,7 @@ use ripstop_model::Node;
 use ripstop_runtime::admin::{Answer, Pages, json, text};
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::Shutdown;
-use ripstop_xds::client::ClientStatus;
+use ripstop_xds::client::{ClientReport, ClientStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -35,16 +35,29 @@ pub struct Inspector {
     pub registry: Arc<Registry>,
     /// What is waited for.
     pub ready: Readiness,
+    /// Its part in a mesh; `None` when it is alone.
+    pub mesh: Option<Mesh>,
+    /// Access log lines that were lost.
+    pub lost_log_lines: Arc<AtomicU64>,
+    /// Ends the process.
+    pub shutdown: Shutdown,
+}
+
+/// What only a proxy with a control plane has.
+pub struct Mesh {
     /// Certificate and roots.
     pub identity: IdentityHandle,
     /// How renewing the certificate goes.
     pub agent: watch::Receiver<AgentStatus>,
     /// How following the control plane goes.
     pub xds: Arc<ClientStatus>,
-    /// Access log lines that were lost.
-    pub lost_log_lines: Arc<AtomicU64>,
-    /// Ends the process.
-    pub shutdown: Shutdown,
+}
+
+impl Inspector {
+    /// How following the control plane goes; of a proxy that is alone, that it was never tried.
+    fn xds(&self) -> ClientReport {
+        self.mesh.as_ref().map(|mesh| mesh.xds.report()).unwrap_or_default()
+    }
 }
 
 /// All pages.
@@ -75,7 +88,7 @@ fn ready(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer
 }
 
 fn server_info(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
-    let xds = inspector.xds.report();
+    let xds = inspector.xds();
     let applied = inspector.applied.borrow().clone();
     let state = if inspector.ready.missing().is_empty() { "LIVE" } else { "PRE_INITIALIZING" };
     let info = json!({
@@ -84,13 +97,13 @@ fn server_info(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> 
         "uptime_all_epochs": format!("{}s", inspector.started.elapsed().as_secs()),
         "node": { "id": inspector.node.id, "cluster": inspector.node.cluster },
         "concurrency": inspector.registry.workers(),
-        "control_plane": {
+        "control_plane": inspector.mesh.as_ref().map(|_| json!({
             "connected": xds.connected,
             "streams": xds.streams,
             "accepted": xds.accepted,
             "rejected": xds.rejected,
             "last_error": xds.last_error,
-        },
+        })),
         "generation": applied.generation.id,
         "problems": applied.problems,
         "warnings": xds.warnings,

@@ -1,11 +1,13 @@
 //! Starts a proxy and sees it to its end: the control thread, on which everything but requests runs.
 //!
 //! ```text
-//! control thread: certificates ─▶ xDS ─▶ apply (compile, bind) ─▶ workers      admin pages   sweep (ejections)
+//! control thread: certificates ─▶ xDS ─▶ DNS ─▶ apply (compile, bind) ─▶ workers      admin pages   sweep (ejections)
+//!                 or a file ─────────▶
 //! worker threads: accept ─▶ requests
 //! ```
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use ripstop_identity::clock::Clock;
 use ripstop_identity::control_identity;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls::{Present, control_client_config};
-use ripstop_model::Snapshot;
+use ripstop_model::{Node, Snapshot};
 use ripstop_runtime::admin;
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
@@ -25,9 +27,10 @@ use ripstop_runtime::socket;
 use ripstop_xds::client::{self, ClientStatus};
 use tokio::sync::{Notify, watch};
 
-use crate::admin::{Inspector, pages};
+use crate::admin::{Inspector, Mesh, pages};
 use crate::apply::Applier;
-use crate::config::{ControlPlane, ProxyConfig};
+use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
+use crate::dns;
 use crate::generation::compile::Compiler;
 use crate::identity::Identity;
 use crate::stats::registry::Registry;
@@ -75,42 +78,26 @@ pub enum StartError {
 }
 
 /// Runs a proxy on the current thread until it is told to end. `shutdown` is moved forward by signals and by the admin
-/// page `/quitquitquit`.
+/// page `/quitquitquit`. A panic anywhere ends the process.
 pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartError> {
-    exit_on_panic();
     let started = Instant::now();
-    let admin_socket = socket::listen(config.admin)?;
     let identity = trust(&config.control)?;
     let agent = agent(&config.control, &identity)?;
     let agent_status = agent.status();
     let channel = control_channel(&config.control, &identity)?;
-
-    let workers = start_workers(config.concurrency.max(1))?;
-    let registry = Arc::new(Registry::new(workers.len()));
-    let compiler = Compiler::new(registry.clone(), Some(Identity { handle: identity.clone() }));
-    let lost_log_lines = compiler.dropped_log_lines();
-    let ready = Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]);
-    let (applier, applied) = Applier::new(compiler, workers);
     let xds_status = Arc::new(ClientStatus::default());
-
-    let inspector = Inspector {
+    let mesh = Mesh { identity: identity.clone(), agent: agent_status.clone(), xds: xds_status.clone() };
+    let parts = Parts {
         node: config.node.clone(),
-        started,
-        applied: applied.clone(),
-        registry,
-        ready: ready.clone(),
-        identity: identity.clone(),
-        agent: agent_status.clone(),
-        xds: xds_status.clone(),
-        lost_log_lines,
-        shutdown: shutdown.clone(),
+        admin: Some(config.admin),
+        concurrency: config.concurrency,
+        ready: Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]),
+        mesh: Some(mesh),
     };
-    let pages = Arc::new(pages(inspector));
-    tokio::spawn(admin::serve(admin_socket, pages, shutdown.watch()));
-    tokio::spawn(follow_signals(shutdown.clone()));
+    let ready = parts.ready.clone();
+    let applier = start(parts, started, &shutdown)?;
     tokio::spawn(agent.run(stopped(shutdown.watch())));
     tokio::spawn(warn_of_expiry(agent_status));
-    tokio::spawn(sweep_for_ever(applied));
 
     let (snapshots, incoming) = watch::channel(None);
     tokio::spawn(follow_control(
@@ -122,8 +109,70 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
         ready.clone(),
         shutdown.watch(),
     ));
-    serve(applier, incoming, ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), ready, config.drain_time, shutdown.watch()).await;
     Ok(())
+}
+
+/// Runs a proxy that follows nobody and has no identity: what it does was read from a file. Otherwise like [`run`].
+pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Result<(), StartError> {
+    let parts = Parts {
+        node: config.node,
+        admin: config.admin,
+        concurrency: config.concurrency,
+        ready: Readiness::waiting_for(&[CONFIGURATION]),
+        mesh: None,
+    };
+    let ready = parts.ready.clone();
+    let applier = start(parts, Instant::now(), &shutdown)?;
+    let (snapshots, incoming) = watch::channel(None);
+    // There is a receiver: the next line has it.
+    let _ = snapshots.send(Some(Arc::new(config.snapshot)));
+    serve(applier, resolved(incoming), ready, config.drain_time, shutdown.watch()).await;
+    Ok(())
+}
+
+/// What every proxy is made of, however it is configured.
+struct Parts {
+    node: Node,
+    admin: Option<SocketAddr>,
+    concurrency: usize,
+    ready: Readiness,
+    mesh: Option<Mesh>,
+}
+
+/// Starts the workers and what watches over them. Nothing is in force yet.
+fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier, StartError> {
+    exit_on_panic();
+    let admin_socket = parts.admin.map(socket::listen).transpose()?;
+    let workers = start_workers(parts.concurrency.max(1))?;
+    let registry = Arc::new(Registry::new(workers.len()));
+    let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });
+    let compiler = Compiler::new(registry.clone(), identity);
+    let lost_log_lines = compiler.dropped_log_lines();
+    let (applier, applied) = Applier::new(compiler, workers);
+    if let Some(socket) = admin_socket {
+        let inspector = Inspector {
+            node: parts.node,
+            started,
+            applied: applied.clone(),
+            registry,
+            ready: parts.ready,
+            mesh: parts.mesh,
+            lost_log_lines,
+            shutdown: shutdown.clone(),
+        };
+        tokio::spawn(admin::serve(socket, Arc::new(pages(inspector)), shutdown.watch()));
+    }
+    tokio::spawn(follow_signals(shutdown.clone()));
+    tokio::spawn(sweep_for_ever(applied));
+    Ok(applier)
+}
+
+/// The same snapshots with the addresses of the names in them.
+fn resolved(incoming: watch::Receiver<dns::Latest>) -> watch::Receiver<dns::Latest> {
+    let (outgoing, snapshots) = watch::channel(None);
+    tokio::spawn(dns::resolve(incoming, outgoing));
+    snapshots
 }
 
 fn trust(control: &ControlPlane) -> Result<IdentityHandle, StartError> {
@@ -168,7 +217,7 @@ fn start_workers(count: usize) -> Result<Vec<WorkerThread>, StartError> {
 async fn follow_control(
     identity: IdentityHandle,
     channel: tonic::transport::Channel,
-    node: ripstop_model::Node,
+    node: Node,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     status: Arc<ClientStatus>,
     ready: Readiness,

@@ -1,10 +1,10 @@
-//! What a proxy is started with. Everything else comes from the control plane.
+//! What a proxy is started with. Everything else comes from the control plane, or from the file of a proxy that is alone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ripstop_model::{Node, SpiffeId};
+use ripstop_model::{Node, Snapshot, SpiffeId};
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -15,6 +15,21 @@ pub struct ProxyConfig {
     pub control: ControlPlane,
     /// Where its admin pages are. They show configuration and can end the process: loopback only.
     pub admin: SocketAddr,
+    /// Worker threads; at least 1.
+    pub concurrency: usize,
+    /// How long requests under way may take when the process ends.
+    pub drain_time: Duration,
+}
+
+/// How a proxy is started that follows nobody and has no identity.
+#[derive(Clone, Debug)]
+pub struct StandaloneConfig {
+    /// How it names itself on its admin pages.
+    pub node: Node,
+    /// Everything it does.
+    pub snapshot: Snapshot,
+    /// Where its admin pages are; `None`: nowhere.
+    pub admin: Option<SocketAddr>,
     /// Worker threads; at least 1.
     pub concurrency: usize,
     /// How long requests under way may take when the process ends.

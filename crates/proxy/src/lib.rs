@@ -8,6 +8,7 @@ pub mod admin;
 pub mod app;
 pub mod apply;
 pub mod config;
+pub mod dns;
 pub mod error;
 pub mod generation;
 pub mod http;

@@ -299,7 +299,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         name: name(rng),
         discovery: match rng.u8(0..3) {
             0 => Discovery::Eds { service_name: option(rng, name) },
-            1 => Discovery::Dns(dns(rng)),
+            1 => Discovery::Dns(Box::new(dns(rng))),
             _ => Discovery::Static(load_assignment(rng)),
         },
         lb,

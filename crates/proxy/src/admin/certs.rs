@@ -12,15 +12,18 @@ use crate::access_log::civil::write_rfc3339_millis;
 
 /// The page.
 pub fn show(inspector: &Inspector, _: &Query<'_>) -> Answer {
-    let agent = inspector.agent.borrow().clone();
-    let chain: Vec<Value> = inspector
+    let Some(mesh) = &inspector.mesh else {
+        return json(StatusCode::OK, format!("{:#}\n", json!({ "certificates": [] })));
+    };
+    let agent = mesh.agent.borrow().clone();
+    let chain: Vec<Value> = mesh
         .identity
         .svid()
         .map(|svid| {
             svid.chain().iter().filter_map(|c| CertificateFacts::read(c).ok()).map(|f| facts(&f)).collect()
         })
         .unwrap_or_default();
-    let bundle = inspector.identity.trust_bundle();
+    let bundle = mesh.identity.trust_bundle();
     let roots: Vec<Value> =
         bundle.roots().iter().filter_map(|c| CertificateFacts::read(c).ok()).map(|f| facts(&f)).collect();
     let page = json!({

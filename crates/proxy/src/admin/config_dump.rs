@@ -9,6 +9,6 @@ use super::Inspector;
 /// The page.
 pub fn show(inspector: &Inspector, _: &Query<'_>) -> Answer {
     let applied = inspector.applied.borrow().clone();
-    let versions = inspector.xds.report().versions;
+    let versions = inspector.xds().versions;
     json(StatusCode::OK, dump::config_dump(&applied.generation.snapshot, &versions))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use http::StatusCode;
 use ripstop_runtime::admin::{Answer, Query, text};
 
-use super::Inspector;
+use super::{Inspector, Mesh};
 use crate::stats::prometheus::Text;
 
 /// The Prometheus text.
@@ -31,21 +31,14 @@ pub fn plain(inspector: &Inspector, query: &Query<'_>) -> Answer {
 fn exposition(inspector: &Inspector) -> String {
     let mut out = Text::default();
     let missing = inspector.ready.missing();
-    let xds = inspector.xds.report();
-    let agent = inspector.agent.borrow().clone();
     let generation = inspector.applied.borrow().generation.clone();
     out.gauge("envoy_server_live", u64::from(missing.is_empty()));
     out.gauge("envoy_server_uptime", inspector.started.elapsed().as_secs());
     out.gauge("envoy_server_concurrency", inspector.registry.workers() as u64);
-    out.gauge("envoy_control_plane_connected_state", u64::from(xds.connected));
-    out.gauge("ripstop_xds_rejected_total", xds.rejected);
     out.gauge("ripstop_generation", generation.id);
     out.gauge("ripstop_access_log_lines_lost", inspector.lost_log_lines.load(Ordering::Relaxed));
-    out.gauge("ripstop_certificates_issued", agent.issued);
-    out.gauge("ripstop_certificate_renewal_failures", agent.failures.into());
-    if let Some(svid) = inspector.identity.svid() {
-        let left = svid.not_after().duration_since(std::time::SystemTime::now()).unwrap_or_default();
-        out.gauge("ripstop_certificate_seconds_left", left.as_secs());
+    if let Some(mesh) = &inspector.mesh {
+        membership(&mut out, mesh);
     }
     let clusters: Vec<_> = generation.all_clusters().collect();
     let family =
@@ -63,4 +56,18 @@ fn exposition(inspector: &Inspector) -> String {
     });
     out.tables(&inspector.registry.tables());
     out.into_string()
+}
+
+/// What only a proxy with a control plane counts.
+fn membership(out: &mut Text, mesh: &Mesh) {
+    let xds = mesh.xds.report();
+    let agent = mesh.agent.borrow().clone();
+    out.gauge("envoy_control_plane_connected_state", u64::from(xds.connected));
+    out.gauge("ripstop_xds_rejected_total", xds.rejected);
+    out.gauge("ripstop_certificates_issued", agent.issued);
+    out.gauge("ripstop_certificate_renewal_failures", agent.failures.into());
+    if let Some(svid) = mesh.identity.svid() {
+        let left = svid.not_after().duration_since(std::time::SystemTime::now()).unwrap_or_default();
+        out.gauge("ripstop_certificate_seconds_left", left.as_secs());
+    }
 }

@@ -1,3 +1,4 @@
+//! Files and what is said of them.
 #![allow(clippy::unwrap_used)]
 
 use ripstop_model::Discovery;

@@ -105,13 +105,13 @@ fn dns(cx: &mut Context, wire: &pb::Cluster, kind: DnsKind) -> Option<Discovery>
     if kind == DnsKind::Logical && hosts.endpoints().count() != 1 {
         return cx.at("load_assignment", |cx| cx.refuse("LOGICAL_DNS has exactly one endpoint"));
     }
-    Some(Discovery::Dns(DnsDiscovery {
+    Some(Discovery::Dns(Box::new(DnsDiscovery {
         kind,
         hosts,
         family: family?,
         refresh: refresh.unwrap_or(DnsDiscovery::DEFAULT_REFRESH),
         respect_ttl: wire.respect_dns_ttl,
-    }))
+    })))
 }
 
 fn balancing(cx: &mut Context, wire: &pb::Cluster) -> Option<LbPolicy> {
