@@ -45,6 +45,8 @@ pub enum ProxyError {
     RequestTimeout,
     /// No try was answered in the time one try may take.
     PerTryTimeout,
+    /// The body of the request breaks the protocol.
+    BadBody,
     /// Neither side sent anything for too long.
     StreamIdle,
     /// The client went away.
@@ -74,6 +76,11 @@ macro_rules! reset {
 }
 
 impl ProxyError {
+    /// Whether the upstream has nothing to do with it.
+    pub fn is_clients(self) -> bool {
+        self.consequence().at == At::Downstream
+    }
+
     /// The table.
     pub fn consequence(self) -> Consequence {
         use At::{Downstream, Local, Upstream};
@@ -150,6 +157,7 @@ impl ProxyError {
                 "upstream_per_try_timeout",
                 "upstream request timeout",
             ),
+            ProxyError::BadBody => (Downstream, 400, Flag::DownstreamProtocolError, "codec_error", ""),
             ProxyError::StreamIdle => {
                 (Downstream, 408, Flag::StreamIdleTimeout, "stream_idle_timeout", "stream timeout")
             }
@@ -180,6 +188,7 @@ mod tests {
         check(ProxyError::ConnectTimeout, 503, "UF");
         check(ProxyError::UpstreamClosed, 503, "UC");
         check(ProxyError::RequestTimeout, 504, "UT");
+        check(ProxyError::BadBody, 400, "DPE");
         check(ProxyError::StreamIdle, 408, "SI");
         check(ProxyError::ClientGone, 503, "DC");
     }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ripstop_policy::balance::Pick;
+use ripstop_policy::outlier::Outcome;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 
 use crate::generation::listener::ActiveTcpProxy;
+use crate::http::attempt::record;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::Rewound;
 use crate::upstream::connect::{Transport, transport};
@@ -34,6 +36,8 @@ pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rew
         Ok(Ok(upstream)) => upstream,
         failed => {
             stats.cx_connect_fail.inc();
+            entry.host.count_connect_failure();
+            record(&cluster, worker.id, &entry, Outcome::ConnectFailure);
             if failed.is_err() {
                 stats.cx_connect_timeout.inc();
             }

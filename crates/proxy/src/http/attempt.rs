@@ -126,7 +126,7 @@ pub async fn attempt(
         }
         Err(failure) => {
             tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
-            if failure.proxy_error != ProxyError::ClientGone {
+            if !failure.proxy_error.is_clients() {
                 stats.rq_rx_reset.inc();
                 record(cluster, worker, entry, Outcome::Reset);
             }

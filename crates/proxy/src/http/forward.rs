@@ -79,7 +79,7 @@ impl Forwarding<'_> {
                     (Some((response, request)), attempted, ProxyError::UpstreamReset)
                 }
                 Ok(Err(failed)) => {
-                    if failed.error == ProxyError::ClientGone || failed.error == ProxyError::Overflow {
+                    if failed.error.is_clients() || failed.error == ProxyError::Overflow {
                         return self.fail(failed.error);
                     }
                     source.put_back(failed.body);

@@ -1,5 +1,6 @@
 //! Why an endpoint could not be reached or did not answer.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use hyper::Error as HyperError;
@@ -65,8 +66,8 @@ impl SendError {
     pub fn new(cause: HyperError, unsent: Option<http::Request<RequestBody>>) -> SendError {
         let http2 = reason(&cause);
         let refused = http2.is_some_and(|error| error.refused);
-        let (outcome, proxy_error) = if client_gone(&cause) {
-            (AttemptOutcome::Reset, ProxyError::ClientGone)
+        let (outcome, proxy_error) = if let Some(error) = clients_fault(&cause) {
+            (AttemptOutcome::Reset, error)
         } else if refused {
             (AttemptOutcome::RefusedStream, ProxyError::UpstreamReset)
         } else if http2.is_some_and(|error| error.stream_reset) {
@@ -97,8 +98,17 @@ fn reason(error: &HyperError) -> Option<Http2Error> {
     Some(Http2Error { refused: http2.is_remote() && refused || went_away, stream_reset: http2.is_reset() })
 }
 
-fn client_gone(error: &HyperError) -> bool {
-    causes(error).any(|cause| matches!(cause.downcast_ref(), Some(RequestBodyError::Client(_))))
+/// What the client did to its request body, if it is that.
+fn clients_fault(error: &HyperError) -> Option<ProxyError> {
+    let client = causes(error).find_map(|cause| match cause.downcast_ref() {
+        Some(RequestBodyError::Client(client)) => Some(client),
+        _ => None,
+    })?;
+    let broken = causes(client).any(|cause| {
+        let kind = cause.downcast_ref().map(std::io::Error::kind);
+        matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData))
+    });
+    Some(if broken { ProxyError::BadBody } else { ProxyError::ClientGone })
 }
 
 fn causes(error: &HyperError) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

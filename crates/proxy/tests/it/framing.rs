@@ -73,8 +73,9 @@ async fn bad_chunks_end_the_request_on_both_sides() {
     let proxy = Proxy::with(simple(to_c(), &[upstream.address])).await;
     for body in ["x\r\nquery\r\n0\r\n\r\n", "5\r\nquery-and-more\r\n0\r\n\r\n", "fffffffffffffffff\r\n"] {
         let answer = raw(proxy.address(), &format!("{CHUNKED_GET}{body}")).await;
-        assert!(!answer.starts_with("HTTP/1.1 200"), "{body:?}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 400"), "{body:?}: {answer}");
     }
+    assert_eq!(proxy.cluster_metric("upstream_rq_rx_reset"), 0, "that is no fault of the upstream");
     assert_eq!(get(proxy.address(), "/").await.status, 200);
 }
 
@@ -246,4 +247,33 @@ async fn a_connection_that_answered_too_early_is_not_used_again() {
     })
     .await;
     assert_eq!(proxy.cluster_metric("upstream_rq_active"), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_coming_is_sent_whole_to_the_next_endpoint() {
+    let busy = says("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
+    let upstream = echo();
+    let on = RetryOn::from_word("5xx").unwrap();
+    let retry = RetryPolicy { num_retries: 2, avoid_previous_hosts: true, ..RetryPolicy::on(on) };
+    let forward = Forward { retry: Some(retry), ..to_c() };
+    let proxy = Proxy::with(simple(forward, &[busy, upstream.address])).await;
+    for _ in 0..6 {
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        let before = proxy.cluster_metric("upstream_rq_total");
+        let head = "PUT / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 12\r\n\r\nfirst ";
+        client.write_all(head.as_bytes()).await.unwrap();
+        // Whichever endpoint comes first: it has the beginning before the rest is sent.
+        until("the beginning is sent", async || {
+            (proxy.cluster_metric("upstream_rq_total") > before).then_some(())
+        })
+        .await;
+        client.write_all(b"second").await.unwrap();
+        let mut answer = String::new();
+        let reading = tokio::time::timeout(Duration::from_secs(5), client.read_to_string(&mut answer));
+        reading.await.unwrap().unwrap();
+        assert!(answer.ends_with("PUT first second"), "{answer}");
+    }
+    assert!(proxy.cluster_metric("upstream_rq_retry") > 0);
+    until("nothing is under way", async || (proxy.cluster_metric("upstream_rq_active") == 0).then_some(()))
+        .await;
 }
