@@ -2,6 +2,7 @@
 
 mod command;
 mod documents;
+mod envoy_file;
 mod failure;
 mod terminal;
 mod up;

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Args;
 use ripstop_model::node::{NodeId, Role};
 use ripstop_model::{Node, SpiffeId};
-use ripstop_proxy::config::{ControlPlane, ProxyConfig};
+use ripstop_proxy::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use ripstop_runtime::shutdown::Shutdown;
 
+use crate::envoy_file;
 use crate::failure::Failure;
 
 /// Worker threads of a sidecar for which nobody says how many: it shares its machine with its application.
@@ -23,31 +24,47 @@ const SIDECAR_WORKERS: usize = 2;
 /// Gets everything it does from the control plane, and its certificate too: the key is
 /// made in this process and never leaves it. SIGTERM drains. Normally started by
 /// `ripstop up`.
+///
+/// With -c it runs alone on a file in the form of Envoy's bootstrap.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ProxyArgs {
-    /// Which proxy it is: role~ip~workload.namespace~dns-domain; the role is `sidecar` or `router`
-    #[arg(long, value_name = "ID")]
-    service_node: NodeId,
+    /// File in the form of Envoy's bootstrap, YAML or JSON, with everything in static_resources;
+    /// takes the place of a control plane
+    #[arg(
+        short = 'c',
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["identity", "control", "trust_root", "token_file", "admin"]
+    )]
+    config_path: Option<PathBuf>,
+    /// Which proxy it is: role~ip~workload.namespace~dns-domain; the role is `sidecar` or `router`.
+    /// With -c any text, in place of the node's id in the file
+    #[arg(long, value_name = "ID", required_unless_present = "config_path")]
+    service_node: Option<String>,
+    /// Name of the service it stands for, in place of the node's cluster in the file
+    #[arg(long, value_name = "NAME", requires = "config_path")]
+    service_cluster: Option<String>,
     /// Identity to ask the authority for, for instance spiffe://cluster.local/ns/default/sa/users
-    #[arg(long, value_name = "SPIFFE_ID", value_parser = SpiffeId::new)]
-    identity: SpiffeId,
+    #[arg(long, value_name = "SPIFFE_ID", value_parser = SpiffeId::new, required_unless_present = "config_path")]
+    identity: Option<SpiffeId>,
     /// Where the control plane serves xDS and certificates, for instance 127.0.0.1:15012
-    #[arg(long, value_name = "HOST:PORT")]
-    control: String,
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "config_path")]
+    control: Option<String>,
     /// PEM file with the certificates by which the control plane is known
-    #[arg(long, value_name = "FILE")]
-    trust_root: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "config_path")]
+    trust_root: Option<PathBuf>,
     /// File with the join token that proves the identity
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "config_path")]
+    token_file: Option<PathBuf>,
     /// Where the administrator's pages are: /ready, /stats/prometheus, /clusters, /config_dump, /certs
-    #[arg(long, value_name = "IP:PORT")]
-    admin: SocketAddr,
+    #[arg(long, value_name = "IP:PORT", required_unless_present = "config_path")]
+    admin: Option<SocketAddr>,
     /// Worker threads; by default one for each processor, for a sidecar at most two
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
-    /// What is logged to standard error: trace, debug, info, warn, error or off
+    /// What is logged to standard error: trace, debug, info, warn, error or off, or directives
+    /// such as info,ripstop_xds=debug
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
     /// Seconds that requests may take to finish after SIGTERM
@@ -62,33 +79,71 @@ pub fn run(args: ProxyArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format_args!("cannot start: {error}")))?;
-    runtime.block_on(ripstop_proxy::app::run(config(args), Shutdown::default())).map_err(Failure::new)
+    let shutdown = Shutdown::default();
+    let ended = match &args.config_path {
+        Some(path) => {
+            let config = alone(path, &args)?;
+            runtime.block_on(ripstop_proxy::app::run_standalone(config, shutdown))
+        }
+        None => runtime.block_on(ripstop_proxy::app::run(in_mesh(args)?, shutdown)),
+    };
+    ended.map_err(Failure::new)
 }
 
-fn config(args: ProxyArgs) -> ProxyConfig {
-    let id = args.service_node;
-    let processors = available_parallelism().map_or(1, NonZero::get);
-    let workers = match id.role {
-        Role::Sidecar => processors.min(SIDECAR_WORKERS),
-        Role::Gateway => processors,
+fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
+    let bootstrap = envoy_file::load(path)?.bootstrap;
+    let node = bootstrap.node;
+    Ok(StandaloneConfig {
+        node: Node {
+            id: args.service_node.clone().unwrap_or(node.id),
+            cluster: args.service_cluster.clone().unwrap_or(node.cluster),
+            user_agent: user_agent(),
+            ..node
+        },
+        snapshot: bootstrap.snapshot,
+        admin: bootstrap.admin,
+        concurrency: args.concurrency.map_or_else(processors, usize::from),
+        drain_time: Duration::from_secs(args.drain_time_s),
+    })
+}
+
+fn in_mesh(args: ProxyArgs) -> Result<ProxyConfig, Failure> {
+    let needed =
+        (args.service_node, args.identity, args.control, args.trust_root, args.token_file, args.admin);
+    let (Some(id), Some(identity), Some(address), Some(trust_root), Some(token_file), Some(admin)) = needed
+    else {
+        return Err(Failure::new("without -c, a control plane and an identity are needed"));
     };
-    ProxyConfig {
+    let id: NodeId = id.parse().map_err(Failure::new)?;
+    let workers = match id.role {
+        Role::Sidecar => processors().min(SIDECAR_WORKERS),
+        Role::Gateway => processors(),
+    };
+    Ok(ProxyConfig {
         node: Node {
             id: id.to_string(),
             cluster: format!("{}.{}", id.workload, id.namespace),
             metadata: BTreeMap::from([("NAMESPACE".to_owned(), id.namespace.to_string())]),
-            user_agent: format!("ripstop/{}", env!("CARGO_PKG_VERSION")),
+            user_agent: user_agent(),
         },
         control: ControlPlane {
-            address: args.control,
-            identity: args.identity,
-            trust_root: args.trust_root,
-            token_file: Some(args.token_file),
+            address,
+            identity,
+            trust_root,
+            token_file: Some(token_file),
             // The authority knows how long certificates live in this mesh.
             certificate_lifetime: Duration::ZERO,
         },
-        admin: args.admin,
+        admin,
         concurrency: args.concurrency.map_or(workers, usize::from),
         drain_time: Duration::from_secs(args.drain_time_s),
-    }
+    })
+}
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
+fn user_agent() -> String {
+    format!("ripstop/{}", env!("CARGO_PKG_VERSION"))
 }

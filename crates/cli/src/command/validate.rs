@@ -1,10 +1,12 @@
-//! `ripstop validate`: reads documents as the control plane would, and says everything that is wrong with them.
+//! `ripstop validate`: reads documents as the control plane would, and Envoy's files as the proxy would, and says everything
+//! that is wrong with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::documents::{self, count};
+use crate::envoy_file;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -15,14 +17,34 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ValidateArgs {
-    /// YAML files, or directories of them
+    /// YAML files, or directories of them; a file in the form of Envoy's bootstrap is checked as
+    /// `ripstop proxy -c` would read it
     #[arg(required = true, value_name = "FILE_OR_DIR")]
     files: Vec<PathBuf>,
 }
 
 /// Prints the problems.
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
-    let documents = documents::load(&args.files)?;
+    let (envoy, documents): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.files.iter().cloned().partition(|path| envoy_file::is_one(path));
+    // All of them, whatever the first is like: the first failure is told last.
+    let checked: Vec<Result<(), Failure>> = envoy.iter().map(|path| validate_envoy(path)).collect();
+    if !documents.is_empty() {
+        validate_documents(&documents)?;
+    }
+    checked.into_iter().collect()
+}
+
+fn validate_envoy(path: &Path) -> Result<(), Failure> {
+    let file = envoy_file::load(path)?;
+    let snapshot = &file.bootstrap.snapshot;
+    let found = [count(snapshot.listeners.len(), "listener"), count(snapshot.clusters.len(), "cluster")];
+    say_valid(Some(path), file.warnings, &found.join(", "));
+    Ok(())
+}
+
+fn validate_documents(paths: &[PathBuf]) -> Result<(), Failure> {
+    let documents = documents::load(paths)?;
     let world = &documents.world;
     let mut found = vec![
         count(world.services().count(), "service"),
@@ -33,14 +55,16 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
         count(world.peer_authentications().len(), "peer authentication"),
     ];
     found.retain(|text| !text.starts_with("0 "));
-    let warnings = match documents.warnings {
+    let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+    say_valid(None, documents.warnings, &found);
+    Ok(())
+}
+
+fn say_valid(path: Option<&Path>, warnings: usize, found: &str) {
+    let name = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+    let warnings = match warnings {
         0 => String::new(),
         warnings => format!(", with {}", count(warnings, "warning")),
     };
-    let found = format!(
-        "valid{warnings}: {}",
-        if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
-    );
-    Terminal::stdout().line(&found);
-    Ok(())
+    Terminal::stdout().line(&format!("{name}valid{warnings}: {found}"));
 }
