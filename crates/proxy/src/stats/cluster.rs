@@ -32,7 +32,7 @@ pub struct ClusterStats {
     pub rq_per_try_timeout: Cell,
     /// Streams that the upstream reset or closed early.
     pub rq_rx_reset: Cell,
-    /// Streams given up by the downstream.
+    /// Streams given up before their answer was whole: the client left, or a time limit was over.
     pub rq_cancelled: Cell,
     /// Retries made.
     pub rq_retry: Cell,
