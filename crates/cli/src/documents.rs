@@ -15,8 +15,8 @@ use crate::terminal::{print_error, stderr_color};
 pub struct Documents {
     /// All that is written, indexed and checked.
     pub world: World,
-    /// Warnings that were shown.
-    pub warnings: usize,
+    /// Warnings; they were shown.
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads files and directories, and shows problems on standard error.
@@ -27,7 +27,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Documents, Failure> {
     match source::load(paths) {
         Ok((world, warnings)) => {
             show(&warnings, paths);
-            Ok(Documents { world, warnings: warnings.len() })
+            Ok(Documents { world, warnings })
         }
         Err(problems) => {
             show(&problems, paths);

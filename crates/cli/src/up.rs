@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ripstop_control::source::{self, State};
-use ripstop_control::world::World;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -60,10 +59,10 @@ pub struct Up {
     pub terminal: Terminal,
     /// The current directory: what programs of the plan are relative to.
     pub directory: PathBuf,
-    /// The documents, absolute paths.
+    /// The documents, as they were named.
     pub documents: Vec<PathBuf>,
     /// What is written in them.
-    pub world: World,
+    pub written: State,
     /// What follows from that.
     pub plan: Plan,
     /// Locked for this run.
@@ -113,7 +112,8 @@ impl Up {
             build::run(&self.plan.mesh.build, launcher, &self.state, &self.terminal).await?;
             step.done();
         }
-        let jobs = Jobs { executable, state: &self.state, documents: &self.documents, plan: &self.plan };
+        let documents: Vec<PathBuf> = self.documents.iter().map(|path| self.directory.join(path)).collect();
+        let jobs = Jobs { executable, state: &self.state, documents: &documents, plan: &self.plan };
         let instances = &self.plan.instances;
         let control = vec![jobs.control()];
         self.start("Starting the control plane ...", control, fleet, events).await?;
@@ -122,7 +122,7 @@ impl Up {
         let apps = instances.iter().filter_map(|instance| jobs.app(instance)).collect();
         self.start("Starting the applications ...", apps, fleet, events).await?;
 
-        let tries = addresses::tries(&self.plan, &self.world);
+        let tries = addresses::tries(&self.plan, &self.written.world);
         let ready = format!("The mesh is up ({}).", seconds(began.elapsed()));
         self.terminal.line(&self.terminal.paint(Tone::Good, &ready));
         self.terminal.line(&table::render(&self.terminal, &self.plan, &tries, &self.state));
@@ -131,8 +131,8 @@ impl Up {
 
     /// Says what happens to the processes and the documents, for ever.
     async fn watch(&self, events: &mut mpsc::Receiver<Event>) -> Result<(), Failure> {
-        let state = State::new(self.world.clone(), Vec::new());
-        let (sink, mut states) = watch::channel(Arc::new(state));
+        // By the names that they were read by, or every place in them would look changed.
+        let (sink, mut states) = watch::channel(Arc::new(self.written.clone()));
         let _watch = source::watch(self.documents.clone(), sink).map_err(Failure::new)?;
         let mut edits = Edits::new(&self.plan, &self.directory);
         loop {

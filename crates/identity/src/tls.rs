@@ -90,7 +90,10 @@ pub fn control_client_config(
 ///
 /// # Errors
 /// Only if the provider lacked TLS 1.2 and 1.3.
-pub fn open_server_config(identity: &IdentityHandle, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
+pub fn open_server_config(
+    identity: &IdentityHandle,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()

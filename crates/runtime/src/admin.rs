@@ -123,8 +123,8 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Byt
 }
 
 /// Whether a browser was led here by a page of somebody else's. By a name of theirs that leads here (DNS rebinding), which
-/// the `host` says: it has to be a loopback name or address, or `own`, the address that the client connected to. Or by a
-/// form of theirs, which only `origin` says.
+/// the `host` says: it has to be a loopback name or address, or `own`, the address that the client connected to; who opens
+/// the pages to the network is also called by name. Or by a form of theirs, which only `origin` says.
 fn is_led_astray<B>(request: &Request<B>, own: IpAddr) -> bool {
     let header = request.headers().get(header::HOST).map(|host| Authority::try_from(host.as_bytes()));
     let host = match (request.uri().authority(), header) {
@@ -137,7 +137,7 @@ fn is_led_astray<B>(request: &Request<B>, own: IpAddr) -> bool {
     let name = host.host().trim_start_matches('[').trim_end_matches(']');
     let ours = match name.parse::<IpAddr>() {
         Ok(address) => address.is_loopback() || address.to_canonical() == own.to_canonical(),
-        Err(_) => name.eq_ignore_ascii_case("localhost"),
+        Err(_) => name.eq_ignore_ascii_case("localhost") || (!own.is_loopback() && !name.is_empty()),
     };
     let changes = *request.method() != Method::GET && *request.method() != Method::HEAD;
     !ours || changes && request.headers().contains_key(header::ORIGIN)
@@ -216,24 +216,28 @@ mod tests {
 
     #[test]
     fn pages_of_others_cannot_lead_a_browser_here() {
-        let check = |method: Method, headers: &[(&str, &str)], astray: bool| {
+        let check = |own: [u8; 4], method: Method, headers: &[(&str, &str)], astray: bool| {
             let mut request = Request::builder().method(&method).uri("/quitquitquit");
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
             let request = request.body(()).unwrap();
-            assert_eq!(is_led_astray(&request, [10, 0, 0, 7].into()), astray, "{method} {headers:?}");
+            assert_eq!(is_led_astray(&request, own.into()), astray, "{own:?} {method} {headers:?}");
         };
+        let (loopback, network) = ([127, 0, 0, 1], [10, 0, 0, 7]);
         for host in ["localhost:9901", "127.0.0.1:9901", "[::1]:9901", "10.0.0.7:9901", "LOCALHOST"] {
-            check(Method::GET, &[("host", host)], false);
-            check(Method::POST, &[("host", host)], false);
+            check(network, Method::GET, &[("host", host)], false);
+            check(network, Method::POST, &[("host", host)], false);
         }
         for host in ["evil.example:9901", "localhost.evil.example", "10.0.0.8", "127.0.0.1@evil.example", ""]
         {
-            check(Method::GET, &[("host", host)], true);
+            check(loopback, Method::GET, &[("host", host)], true);
         }
-        check(Method::POST, &[("host", "localhost"), ("origin", "http://evil.example")], true);
-        check(Method::GET, &[], false);
+        check(network, Method::GET, &[("host", "gateway-envoy:9901")], false);
+        check(network, Method::GET, &[("host", "10.0.0.8:9901")], true);
+        check(loopback, Method::POST, &[("host", "localhost"), ("origin", "http://evil.example")], true);
+        check(network, Method::POST, &[("host", "gateway"), ("origin", "http://evil.example")], true);
+        check(loopback, Method::GET, &[], false);
     }
 
     #[test]

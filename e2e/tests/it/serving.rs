@@ -49,6 +49,7 @@ async fn the_shop_is_served_through_the_mesh() {
     assert_eq!(requests, 1);
     let log = std::fs::read_to_string(mesh.directory().join("state/logs/ingress.proxy.log")).unwrap();
     assert!(log.contains("\"GET /api/users HTTP/1.1\" 200 "), "{log}");
+    assert!(!mesh.output().contains("changed"), "nothing was edited: {}", mesh.output());
 }
 
 #[tokio::test]

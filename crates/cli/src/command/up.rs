@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use ripstop_control::source::State;
+
 use crate::documents;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -57,8 +59,8 @@ pub fn run(args: UpArgs) -> Result<(), Failure> {
     let state = StateDir::open(root)?;
     let terminal = Terminal::stdout();
     terminal.line(&format!("State of the mesh is kept in {}", state.root().display()));
-    let files = files.iter().map(|file| directory.join(file)).collect();
-    let up = Up { terminal, directory, documents: files, world: documents.world, plan, state };
+    let written = State::new(documents.world, documents.warnings);
+    let up = Up { terminal, directory, documents: files, written, plan, state };
     // One thread: children are started by the thread that lives as long as this process, on which their death signal hangs.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

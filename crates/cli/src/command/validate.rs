@@ -56,7 +56,7 @@ fn validate_documents(paths: &[PathBuf]) -> Result<(), Failure> {
     ];
     found.retain(|text| !text.starts_with("0 "));
     let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-    say_valid(None, documents.warnings, &found);
+    say_valid(None, documents.warnings.len(), &found);
     Ok(())
 }
 

@@ -54,10 +54,10 @@ pub async fn run(
             backoff.reset();
         }
         let wait = backoff.next(&mut rng);
-        tracing::warn!(error = error.message(), code = %error.code(), ?wait, "no stream to the control plane");
+        tracing::warn!(error = error.message(), code = ?error.code(), ?wait, "no stream to the control plane");
         status.update(|report| {
             report.connected = false;
-            report.last_error = Some(format!("{}: {}", error.code(), error.message()));
+            report.last_error = Some(format!("{:?}: {}", error.code(), error.message()));
         });
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
