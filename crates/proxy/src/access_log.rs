@@ -15,12 +15,14 @@ use writer::Sink;
 #[derive(Clone, Default)]
 pub struct AccessLogs {
     logs: Arc<[(Format, Sink)]>,
+    response_headers: bool,
 }
 
 impl AccessLogs {
     /// Lines in each format go to the sink beside it.
     pub fn new(logs: Vec<(Format, Sink)>) -> AccessLogs {
-        AccessLogs { logs: logs.into() }
+        let response_headers = logs.iter().any(|(format, _)| format.shows_response_headers());
+        AccessLogs { logs: logs.into(), response_headers }
     }
 
     /// Nobody wants a line.
@@ -31,6 +33,11 @@ impl AccessLogs {
     /// The request headers that some format shows. They have to be kept until the line is written.
     pub fn wanted_request_headers(&self) -> impl Iterator<Item = &http::HeaderName> {
         self.logs.iter().flat_map(|(format, _)| format.request_headers())
+    }
+
+    /// Whether some format shows response headers. Only then they have to be kept.
+    pub fn want_response_headers(&self) -> bool {
+        self.response_headers
     }
 
     /// Writes the line of one request to every log.

@@ -107,6 +107,12 @@ impl Format {
             })
     }
 
+    /// Whether the format shows any response header.
+    pub fn shows_response_headers(&self) -> bool {
+        let shows = |part: &Part| matches!(part, Part::Operator { operator: Operator::Response(_), .. });
+        self.parts.iter().any(shows)
+    }
+
     /// Appends the line of one request.
     pub fn write(&self, record: &Record, line: &mut Vec<u8>) {
         for part in &self.parts {

@@ -67,6 +67,13 @@ fn operators_say_what_is_known_and_a_dash_otherwise() {
 }
 
 #[test]
+fn response_headers_are_kept_only_where_they_are_shown() {
+    let shows = |format: &str| Format::compile(format).expect(format).shows_response_headers();
+    assert!(shows("%RESPONSE_CODE% %RESP(X-VERSION)%"));
+    assert!(!shows("%RESPONSE_CODE% %REQ(X-VERSION)%"));
+}
+
+#[test]
 fn a_client_cannot_begin_a_line_of_its_own() {
     let forged = Record { path: "/a\r\nforged".into(), original_path: None, ..record() };
     assert_eq!(line("%REQ(:PATH)%\n", &forged), "/a??forged\n");

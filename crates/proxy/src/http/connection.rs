@@ -90,9 +90,7 @@ async fn serve_http1(
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
     let config = &manager.config;
-    let head_bytes =
-        config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
-    let head_bytes = head_bytes as usize * 1024;
+    let head_bytes = head_bytes(config) as usize;
     let service = service(worker, manager, info.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -128,13 +126,11 @@ async fn serve_http2(
 ) -> hyper::Result<()> {
     let config = &manager.config;
     let streams = HttpConnectionManager::DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS;
-    let head_kb =
-        config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
     let service = service(worker, manager, info.clone());
     let connection = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.http2_max_concurrent_streams.unwrap_or(streams))
-        .max_header_list_size(head_kb.saturating_mul(1024))
+        .max_header_list_size(head_bytes(config))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(PING_INTERVAL)
@@ -168,6 +164,12 @@ fn service(
         let handled = handle(worker.clone(), manager.clone(), info.clone(), request);
         async move { Ok(handled.await) }
     })
+}
+
+/// How large a request head may be.
+fn head_bytes(config: &HttpConnectionManager) -> u32 {
+    let kb = config.max_request_headers_kb.unwrap_or(HttpConnectionManager::DEFAULT_MAX_REQUEST_HEADERS_KB);
+    kb.saturating_mul(1024)
 }
 
 /// How long a request head may take from its first byte: what is said of heads, else what is said of streams.

@@ -214,7 +214,7 @@ impl Forwarding<'_> {
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
         self.stream.facts.status = parts.status.as_u16();
-        if self.stream.is_logged() {
+        if self.manager.access_logs.want_response_headers() {
             self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
         }
         self.stream.progress.touch();
