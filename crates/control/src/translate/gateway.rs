@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::listener::{FilterChainMatch, TrafficDirection};
 use ripstop_model::{
-    FilterChain, HttpConnectionManager, Listener, Name, NetworkFilter, Route, RouteConfiguration, VirtualHost,
+    HttpConnectionManager, Listener, Name, NetworkFilter, Route, RouteConfiguration, VirtualHost,
 };
 
 use super::routes::Place;
 use super::virtual_hosts::pattern_domains;
-use super::{Traffic, access_log, names};
+use super::{Traffic, access_log, names, outbound};
 use crate::resource::{Gateway, GatewayRef, GatewayServer, VirtualService, Workload};
 use crate::world::{World, host};
 
@@ -40,19 +39,7 @@ fn listener(address: SocketAddr) -> Listener {
         use_remote_address: true,
         ..HttpConnectionManager::new(names::stat_prefix("ingress", address), routes)
     };
-    Listener {
-        name: names::listener(address),
-        address: address.into(),
-        direction: TrafficDirection::Outbound,
-        tls_inspector: false,
-        listener_filters_timeout: None,
-        filter_chains: vec![FilterChain {
-            name: "plaintext".into(),
-            matches: FilterChainMatch::default(),
-            tls: None,
-            filter: NetworkFilter::Http(Box::new(manager)),
-        }],
-    }
+    outbound::listener(address, NetworkFilter::Http(Box::new(manager)))
 }
 
 /// Each host once; where several virtual services route a host, their rules follow one another in the order of the

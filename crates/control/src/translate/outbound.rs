@@ -73,7 +73,8 @@ fn http_listener(address: SocketAddr, direction: &str, routes: Name) -> Listener
     listener(address, NetworkFilter::Http(Box::new(manager)))
 }
 
-fn listener(address: SocketAddr, filter: NetworkFilter) -> Listener {
+/// A plaintext listener with one chain, for traffic that leaves the workload or enters the mesh.
+pub(super) fn listener(address: SocketAddr, filter: NetworkFilter) -> Listener {
     Listener {
         name: names::listener(address),
         address: address.into(),
