@@ -24,6 +24,18 @@ pub struct Listener {
 impl Listener {
     /// Envoy's default for [`Listener::listener_filters_timeout`].
     pub const DEFAULT_LISTENER_FILTERS_TIMEOUT: Duration = Duration::from_secs(15);
+
+    /// A listener with Envoy's defaults.
+    pub fn new(name: impl Into<Name>, address: Address, filter_chains: Vec<FilterChain>) -> Listener {
+        Listener {
+            name: name.into(),
+            address,
+            direction: TrafficDirection::Unspecified,
+            tls_inspector: false,
+            listener_filters_timeout: None,
+            filter_chains,
+        }
+    }
 }
 
 /// Envoy's `TrafficDirection`.
@@ -49,6 +61,13 @@ pub struct FilterChain {
     pub tls: Option<TlsServer>,
     /// The terminal network filter.
     pub filter: NetworkFilter,
+}
+
+impl FilterChain {
+    /// A chain in plaintext that takes every connection.
+    pub fn new(filter: NetworkFilter) -> FilterChain {
+        FilterChain { name: Name::from(""), matches: FilterChainMatch::default(), tls: None, filter }
+    }
 }
 
 /// Which connections a chain takes. Empty fields match everything.
@@ -87,4 +106,16 @@ pub struct TcpProxy {
     pub idle_timeout: Option<Duration>,
     /// A line for each connection.
     pub access_logs: Vec<AccessLog>,
+}
+
+impl TcpProxy {
+    /// Everything goes to one cluster.
+    pub fn new(stat_prefix: impl Into<Name>, cluster: impl Into<Name>) -> TcpProxy {
+        TcpProxy {
+            stat_prefix: stat_prefix.into(),
+            cluster: cluster.into(),
+            idle_timeout: None,
+            access_logs: Vec::new(),
+        }
+    }
 }

@@ -14,6 +14,13 @@ pub struct RouteConfiguration {
     pub virtual_hosts: Vec<VirtualHost>,
 }
 
+impl RouteConfiguration {
+    /// These hosts, and nothing that holds for all of them.
+    pub fn new(name: impl Into<Name>, virtual_hosts: Vec<VirtualHost>) -> RouteConfiguration {
+        RouteConfiguration { name: name.into(), virtual_hosts }
+    }
+}
+
 /// Envoy's `VirtualHost`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualHost {
@@ -25,6 +32,13 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
 }
 
+impl VirtualHost {
+    /// These routes, and nothing that holds for all of them.
+    pub fn new(name: impl Into<Name>, domains: Vec<Name>, routes: Vec<Route>) -> VirtualHost {
+        VirtualHost { name: name.into(), domains, routes }
+    }
+}
+
 /// Envoy's `Route`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -34,6 +48,13 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What becomes of them.
     pub action: RouteAction,
+}
+
+impl Route {
+    /// A route without a name.
+    pub fn new(matches: RouteMatch, action: RouteAction) -> Route {
+        Route { name: Name::from(""), matches, action }
+    }
 }
 
 /// Which requests a route takes. All conditions must hold.
@@ -150,6 +171,13 @@ pub struct WeightedCluster {
     pub name: Name,
     /// Its share of the sum of all weights.
     pub weight: u32,
+}
+
+impl WeightedCluster {
+    /// A share, and nothing that holds for its requests alone.
+    pub fn new(name: impl Into<Name>, weight: u32) -> WeightedCluster {
+        WeightedCluster { name: name.into(), weight }
+    }
 }
 
 /// What the path of a forwarded request becomes.

@@ -97,17 +97,15 @@ mod tests {
 
     fn listener(routes: RouteSource) -> Arc<Listener> {
         Arc::new(Listener {
-            name: "l".into(),
-            address: Address::socket([127, 0, 0, 1], 0),
             direction: Default::default(),
-            tls_inspector: false,
-            listener_filters_timeout: None,
-            filter_chains: vec![FilterChain {
-                name: "".into(),
-                matches: Default::default(),
-                tls: None,
-                filter: NetworkFilter::Http(Box::new(HttpConnectionManager::new("h", routes))),
-            }],
+            ..Listener::new(
+                "l",
+                Address::socket([127, 0, 0, 1], 0),
+                vec![FilterChain {
+                    matches: Default::default(),
+                    ..FilterChain::new(NetworkFilter::Http(Box::new(HttpConnectionManager::new("h", routes))))
+                }],
+            )
         })
     }
 
@@ -117,13 +115,9 @@ mod tests {
         snapshot.listeners.insert("l".into(), listener(RouteSource::Rds("r".into())));
         assert_eq!(snapshot.dangling(), ["route configuration r"]);
 
-        let route = Route {
-            name: "".into(),
-            matches: RouteMatch::prefix("/"),
-            action: RouteAction::Forward(Box::new(Forward::to("c"))),
-        };
-        let host = VirtualHost { name: "v".into(), domains: vec!["*".into()], routes: vec![route] };
-        let routes = RouteConfiguration { name: "r".into(), virtual_hosts: vec![host] };
+        let route = Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(Forward::to("c"))));
+        let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
+        let routes = RouteConfiguration::new("r", vec![host]);
         snapshot.routes.insert("r".into(), Arc::new(routes));
         assert_eq!(snapshot.dangling(), ["cluster c"]);
 

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     fn shares(weights: &[u32]) -> Vec<WeightedCluster> {
-        weights.iter().map(|&weight| WeightedCluster { name: "c".into(), weight }).collect()
+        weights.iter().map(|&weight| WeightedCluster::new("c", weight)).collect()
     }
 
     #[test]

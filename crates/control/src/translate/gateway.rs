@@ -63,15 +63,10 @@ fn routes(
             }
         }
     }
-    let virtual_host = |(pattern, routes): (Name, Vec<Route>)| VirtualHost {
-        name: names::virtual_host(&pattern, port),
-        domains: pattern_domains(&pattern, port),
-        routes,
+    let virtual_host = |(pattern, routes): (Name, Vec<Route>)| {
+        VirtualHost::new(names::virtual_host(&pattern, port), pattern_domains(&pattern, port), routes)
     };
-    RouteConfiguration {
-        name: names::gateway_routes(port),
-        virtual_hosts: hosts.into_iter().map(virtual_host).collect(),
-    }
+    RouteConfiguration::new(names::gateway_routes(port), hosts.into_iter().map(virtual_host).collect())
 }
 
 /// The hosts of a virtual service that a server serves: the narrower of the two patterns.

@@ -48,17 +48,15 @@ fn listener(
     let filter = || match protocol.is_http() {
         true => NetworkFilter::Http(Box::new(manager(port, address))),
         false => NetworkFilter::Tcp(TcpProxy {
-            stat_prefix: names::stat_prefix("inbound", address),
-            cluster: names::inbound_cluster(port.app),
-            idle_timeout: None,
             access_logs: access_log::to_stdout(),
+            ..TcpProxy::new(names::stat_prefix("inbound", address), names::inbound_cluster(port.app))
         }),
     };
     let chain = |name: &str, transport: Option<TransportProtocol>, tls: Option<TlsServer>| FilterChain {
         name: name.into(),
         matches: FilterChainMatch { transport_protocol: transport },
         tls,
-        filter: filter(),
+        ..FilterChain::new(filter())
     };
     let mode = world.mtls_mode(workload, port.app);
     let filter_chains = match mode {
@@ -70,12 +68,9 @@ fn listener(
         MtlsMode::Disable => vec![chain("plaintext", None, None)],
     };
     Listener {
-        name: names::listener(address),
-        address: address.into(),
         direction: TrafficDirection::Inbound,
         tls_inspector: mode == MtlsMode::Permissive,
-        listener_filters_timeout: None,
-        filter_chains,
+        ..Listener::new(names::listener(address), address.into(), filter_chains)
     }
 }
 
@@ -83,15 +78,16 @@ fn manager(port: &WorkloadPort, address: SocketAddr) -> HttpConnectionManager {
     let cluster = names::inbound_cluster(port.app);
     let route = Route {
         name: "application".into(),
-        matches: RouteMatch::prefix("/"),
-        // The caller's proxy keeps the time and repeats what failed; doing it twice would multiply.
-        action: RouteAction::Forward(Box::new(Forward {
-            timeout: Some(Duration::ZERO),
-            ..Forward::to(cluster.clone())
-        })),
+        ..Route::new(
+            RouteMatch::prefix("/"),
+            RouteAction::Forward(Box::new(Forward {
+                timeout: Some(Duration::ZERO),
+                ..Forward::to(cluster.clone())
+            })),
+        )
     };
-    let host = VirtualHost { name: cluster.clone(), domains: vec!["*".into()], routes: vec![route] };
-    let routes = RouteConfiguration { name: cluster, virtual_hosts: vec![host] };
+    let host = VirtualHost::new(cluster.clone(), vec!["*".into()], vec![route]);
+    let routes = RouteConfiguration::new(cluster, vec![host]);
     HttpConnectionManager {
         access_logs: access_log::to_stdout(),
         forward_client_cert: ForwardClientCert::SanitizeSet,

@@ -24,7 +24,7 @@ pub(super) fn traffic(world: &World, workload: &Workload, sidecar: &SidecarRole)
         listeners.push(http_listener(address, "outbound", names::OUTBOUND_ROUTES.into()));
         let virtual_hosts = virtual_hosts::outbound(world, workload);
         let name = Name::from(names::OUTBOUND_ROUTES);
-        routes.insert(name.clone(), RouteConfiguration { name, virtual_hosts });
+        routes.insert(name.clone(), RouteConfiguration::new(name, virtual_hosts));
     }
     for upstream in &sidecar.upstreams {
         // The world has been checked: a name here is that of a service.
@@ -48,20 +48,21 @@ fn local_port(
     let address = SocketAddr::new(LOOPBACK, upstream.local_port);
     if service.port(port).is_some_and(|port| !port.protocol.is_http()) {
         let filter = NetworkFilter::Tcp(TcpProxy {
-            stat_prefix: names::stat_prefix("upstream", address),
-            cluster: names::outbound_cluster(port, None, &full_name),
-            idle_timeout: None,
             access_logs: access_log::to_stdout(),
+            ..TcpProxy::new(
+                names::stat_prefix("upstream", address),
+                names::outbound_cluster(port, None, &full_name),
+            )
         });
         return (listener(address, filter), None);
     }
     let name = names::upstream_routes(&full_name, port);
-    let virtual_host = VirtualHost {
-        name: names::virtual_host(&full_name, port),
-        domains: vec!["*".into()],
-        routes: virtual_hosts::service_routes(world, workload, service, port),
-    };
-    let config = RouteConfiguration { name: name.clone(), virtual_hosts: vec![virtual_host] };
+    let virtual_host = VirtualHost::new(
+        names::virtual_host(&full_name, port),
+        vec!["*".into()],
+        virtual_hosts::service_routes(world, workload, service, port),
+    );
+    let config = RouteConfiguration::new(name.clone(), vec![virtual_host]);
     (http_listener(address, "upstream", name), Some(config))
 }
 
@@ -76,16 +77,11 @@ fn http_listener(address: SocketAddr, direction: &str, routes: Name) -> Listener
 /// A plaintext listener with one chain, for traffic that leaves the workload or enters the mesh.
 pub(super) fn listener(address: SocketAddr, filter: NetworkFilter) -> Listener {
     Listener {
-        name: names::listener(address),
-        address: address.into(),
         direction: TrafficDirection::Outbound,
-        tls_inspector: false,
-        listener_filters_timeout: None,
-        filter_chains: vec![FilterChain {
-            name: "plaintext".into(),
-            matches: FilterChainMatch::default(),
-            tls: None,
-            filter,
-        }],
+        ..Listener::new(
+            names::listener(address),
+            address.into(),
+            vec![FilterChain { name: "plaintext".into(), ..FilterChain::new(filter) }],
+        )
     }
 }

@@ -47,13 +47,13 @@ impl Place<'_> {
             let name = |condition| names::rule(vs, index, rule.name.as_deref(), condition);
             let action = self.action(vs, index, rule);
             if rule.matches.is_empty() {
-                routes.push(Route { name: name(None), matches: RouteMatch::prefix("/"), action });
+                routes.push(Route { name: name(None), ..Route::new(RouteMatch::prefix("/"), action) });
                 continue;
             }
             for (condition, matched) in rule.matches.iter().enumerate().filter(|(_, m)| self.applies(m)) {
                 let several = (rule.matches.len() > 1).then_some(condition);
                 let (matches, action) = (route_match(matched), action.clone());
-                routes.push(Route { name: name(several), matches, action });
+                routes.push(Route { name: name(several), ..Route::new(matches, action) });
             }
         }
         routes
@@ -91,10 +91,7 @@ impl Place<'_> {
         let namespace = vs.meta.namespace();
         let shares = destinations.iter().filter(|one| one.weight > 0);
         let mut shares: Vec<WeightedCluster> = shares
-            .map(|one| WeightedCluster {
-                name: self.cluster(&one.destination, namespace),
-                weight: one.weight,
-            })
+            .map(|one| WeightedCluster::new(self.cluster(&one.destination, namespace), one.weight))
             .collect();
         match shares.len() {
             1 => ClusterChoice::Single(shares.swap_remove(0).name),
@@ -126,8 +123,7 @@ pub(super) fn plain(service: &Service, port: u16) -> Vec<Route> {
         Forward { timeout: Some(Duration::ZERO), retry: retry_policy(None), ..Forward::to(cluster) };
     vec![Route {
         name: format!("Service {} port {port}", service.meta.key).into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(forward)),
+        ..Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)))
     }]
 }
 

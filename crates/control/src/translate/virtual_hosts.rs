@@ -34,11 +34,11 @@ pub(super) fn outbound(world: &World, viewer: &Workload) -> Vec<VirtualHost> {
             let full_name = host::full_name(&service.meta.key);
             let domains =
                 service_domains(service, port.port, port.port == without_port, viewer.meta.namespace());
-            hosts.push(VirtualHost {
-                name: names::virtual_host(&full_name, port.port),
-                domains: domains.into_iter().filter(|domain| taken.insert(domain.clone())).collect(),
-                routes: service_routes(world, viewer, service, port.port),
-            });
+            hosts.push(VirtualHost::new(
+                names::virtual_host(&full_name, port.port),
+                domains.into_iter().filter(|domain| taken.insert(domain.clone())).collect(),
+                service_routes(world, viewer, service, port.port),
+            ));
         }
     }
     for vs in world.virtual_services().iter().filter(|vs| vs.applies_to_mesh() && !vs.http.is_empty()) {
@@ -67,7 +67,7 @@ pub(super) fn other_host(
     let domains = pattern_domains(pattern, place.port);
     let domains: Vec<Name> = domains.into_iter().filter(|domain| taken.insert(domain.clone())).collect();
     let name = names::virtual_host(pattern, place.port);
-    (!domains.is_empty()).then_some(VirtualHost { name, domains, routes })
+    (!domains.is_empty()).then_some(VirtualHost::new(name, domains, routes))
 }
 
 /// A pattern with and without the port; `*` covers both.
@@ -106,8 +106,10 @@ fn unknown_host() -> VirtualHost {
     let body = "no service and no VirtualService of the mesh has the host of this request\n";
     let route = Route {
         name: "unknown host".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::DirectResponse(DirectResponse { status: 502, body: body.into() }),
+        ..Route::new(
+            RouteMatch::prefix("/"),
+            RouteAction::DirectResponse(DirectResponse { status: 502, body: body.into() }),
+        )
     };
-    VirtualHost { name: "unknown-host".into(), domains: vec!["*".into()], routes: vec![route] }
+    VirtualHost::new("unknown-host", vec!["*".into()], vec![route])
 }

@@ -7,19 +7,19 @@ use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMa
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction};
 
 fn route(matches: RouteMatch) -> Route {
-    Route { name: "".into(), matches, action: RouteAction::Forward(Box::new(Forward::to("c"))) }
+    Route::new(matches, RouteAction::Forward(Box::new(Forward::to("c"))))
 }
 
 fn host(name: &str, domains: &[&str], matches: Vec<RouteMatch>) -> VirtualHost {
-    VirtualHost {
-        name: name.into(),
-        domains: domains.iter().map(|&d| d.into()).collect(),
-        routes: matches.into_iter().map(route).collect(),
-    }
+    VirtualHost::new(
+        name,
+        domains.iter().map(|&d| d.into()).collect(),
+        matches.into_iter().map(route).collect(),
+    )
 }
 
 fn compile(virtual_hosts: Vec<VirtualHost>) -> Result<RouteTable, CompileError> {
-    RouteTable::compile(&RouteConfiguration { name: "r".into(), virtual_hosts })
+    RouteTable::compile(&RouteConfiguration::new("r", virtual_hosts))
 }
 
 fn request<'a>(authority: &'a str, path_and_query: &'a str, headers: &'a HeaderMap) -> RequestHead<'a> {

@@ -76,14 +76,11 @@ fn random_routes(rng: &mut fastrand::Rng) -> RouteConfiguration {
         let domains: Vec<String> = domains.collect();
         let free = |domain: &String| taken.insert(domain.to_ascii_lowercase());
         let domains = domains.into_iter().filter(free).map(Name::from).collect();
-        let routes = (0..rng.usize(0..6)).map(|_| Route {
-            name: "".into(),
-            matches: random_match(rng),
-            action: RouteAction::Forward(Box::new(Forward::to("c"))),
-        });
-        VirtualHost { name: format!("v{n}").into(), domains, routes: routes.collect() }
+        let routes = (0..rng.usize(0..6))
+            .map(|_| Route::new(random_match(rng), RouteAction::Forward(Box::new(Forward::to("c")))));
+        VirtualHost::new(format!("v{n}"), domains, routes.collect())
     });
-    RouteConfiguration { name: "r".into(), virtual_hosts: virtual_hosts.collect() }
+    RouteConfiguration::new("r", virtual_hosts.collect())
 }
 
 /// The rank of a domain that fits, best first; `None`: it does not fit.

@@ -17,21 +17,17 @@ fn virtual_host(n: usize) -> VirtualHost {
         1 => format!("prefix-{n}.*"),
         _ => format!("host-{n}.example.com"),
     };
-    VirtualHost {
-        name: format!("v{n}").into(),
-        domains: vec![domain.into()],
-        routes: vec![Route {
-            name: "".into(),
-            matches: RouteMatch::prefix("/"),
-            action: RouteAction::Forward(Box::new(Forward::to("c"))),
-        }],
-    }
+    VirtualHost::new(
+        format!("v{n}"),
+        vec![domain.into()],
+        vec![Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(Forward::to("c"))))],
+    )
 }
 
 #[test]
 fn ten_thousand_virtual_hosts_are_told_apart() {
     let virtual_hosts = (0..10_000).map(virtual_host).collect();
-    let config = RouteConfiguration { name: "r".into(), virtual_hosts };
+    let config = RouteConfiguration::new("r", virtual_hosts);
     let table = RouteTable::compile(&config).expect("the domains differ");
     assert_eq!(table.len(), 10_000);
     let headers = HeaderMap::new();

@@ -128,13 +128,14 @@ async fn tunnels_and_other_protocols_are_not_opened() {
 async fn an_answer_without_a_body_is_whole() {
     let direct = Route {
         name: "direct".into(),
-        matches: RouteMatch::prefix("/direct"),
-        action: RouteAction::DirectResponse(DirectResponse { status: 200, body: "teapot".into() }),
+        ..Route::new(
+            RouteMatch::prefix("/direct"),
+            RouteAction::DirectResponse(DirectResponse { status: 200, body: "teapot".into() }),
+        )
     };
     let rest = Route {
         name: "rest".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(to_c())),
+        ..Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(to_c())))
     };
     let upstream = says("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await;
     let config = snapshot(listener(manager(), None), routes_of(vec![direct, rest]), cluster(&[upstream]));

@@ -103,14 +103,13 @@ pub fn to_c() -> Forward {
 pub fn routes(forward: Forward) -> RouteConfiguration {
     routes_of(vec![Route {
         name: "everything".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(forward)),
+        ..Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)))
     }])
 }
 
 pub fn routes_of(routes: Vec<Route>) -> RouteConfiguration {
-    let host = VirtualHost { name: "all".into(), domains: vec!["*".into()], routes };
-    RouteConfiguration { name: "r".into(), virtual_hosts: vec![host] }
+    let host = VirtualHost::new("all", vec!["*".into()], routes);
+    RouteConfiguration::new("r", vec![host])
 }
 
 pub fn manager() -> HttpConnectionManager {
@@ -118,19 +117,11 @@ pub fn manager() -> HttpConnectionManager {
 }
 
 pub fn listener(manager: HttpConnectionManager, tls: Option<TlsServer>) -> Listener {
-    Listener {
-        name: "l".into(),
-        address: Address::socket([127, 0, 0, 1], 0),
-        direction: TrafficDirection::Unspecified,
-        tls_inspector: false,
-        listener_filters_timeout: None,
-        filter_chains: vec![FilterChain {
-            name: "".into(),
-            matches: FilterChainMatch::default(),
-            tls,
-            filter: NetworkFilter::Http(Box::new(manager)),
-        }],
-    }
+    Listener::new(
+        "l",
+        Address::socket([127, 0, 0, 1], 0),
+        vec![FilterChain { tls, ..FilterChain::new(NetworkFilter::Http(Box::new(manager))) }],
+    )
 }
 
 /// One listener, one route configuration, one cluster.

@@ -94,10 +94,9 @@ async fn permissive_takes_plaintext_and_mtls_on_one_port() {
     let mut inbound_manager = manager();
     inbound_manager.forward_client_cert = ForwardClientCert::SanitizeSet;
     let chain = |transport, tls| FilterChain {
-        name: "".into(),
         matches: FilterChainMatch { transport_protocol: Some(transport) },
         tls,
-        filter: NetworkFilter::Http(Box::new(inbound_manager.clone())),
+        ..FilterChain::new(NetworkFilter::Http(Box::new(inbound_manager.clone())))
     };
     let both = Listener {
         tls_inspector: true,

@@ -100,8 +100,7 @@ async fn the_prefix_is_rewritten_and_the_original_kept() {
     let forward = Forward { rewrite: Some(PathRewrite::Prefix("/users".into())), ..to_c() };
     let route = Route {
         name: "users".into(),
-        matches: RouteMatch::prefix("/api/users"),
-        action: RouteAction::Forward(Box::new(forward)),
+        ..Route::new(RouteMatch::prefix("/api/users"), RouteAction::Forward(Box::new(forward)))
     };
     let config = snapshot(listener(manager(), None), routes_of(vec![route]), cluster(&[upstream.address]));
     let proxy = Proxy::with(config).await;
@@ -116,18 +115,18 @@ async fn the_prefix_is_rewritten_and_the_original_kept() {
 async fn what_cannot_be_forwarded_is_answered_as_envoy_answers() {
     let direct = Route {
         name: "direct".into(),
-        matches: RouteMatch::prefix("/direct"),
-        action: RouteAction::DirectResponse(DirectResponse { status: 418, body: "teapot".into() }),
+        ..Route::new(
+            RouteMatch::prefix("/direct"),
+            RouteAction::DirectResponse(DirectResponse { status: 418, body: "teapot".into() }),
+        )
     };
     let nowhere = Route {
         name: "nowhere".into(),
-        matches: RouteMatch::prefix("/nowhere"),
-        action: RouteAction::Forward(Box::new(Forward::to("missing"))),
+        ..Route::new(RouteMatch::prefix("/nowhere"), RouteAction::Forward(Box::new(Forward::to("missing"))))
     };
     let rest = Route {
         name: "rest".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(to_c())),
+        ..Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(to_c())))
     };
     let table = routes_of(vec![direct, nowhere, rest]);
     let mut proxy = Proxy::with(snapshot(listener(manager(), None), table.clone(), cluster(&[]))).await;

@@ -25,27 +25,17 @@ fn shop(port: u16) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let manager = HttpConnectionManager::new("x", RouteSource::Rds("r".into()));
     let chain = FilterChain {
-        name: "".into(),
         matches: Default::default(),
-        tls: None,
-        filter: NetworkFilter::Http(Box::new(manager)),
+        ..FilterChain::new(NetworkFilter::Http(Box::new(manager)))
     };
     let listener = Listener {
-        name: "l".into(),
-        address: Address::socket([127, 0, 0, 1], 80),
         direction: Default::default(),
-        tls_inspector: false,
-        listener_filters_timeout: None,
-        filter_chains: vec![chain],
+        ..Listener::new("l", Address::socket([127, 0, 0, 1], 80), vec![chain])
     };
     snapshot.listeners.insert("l".into(), Arc::new(listener));
-    let route = Route {
-        name: "".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(Forward::to("c"))),
-    };
-    let host = VirtualHost { name: "v".into(), domains: vec!["*".into()], routes: vec![route] };
-    let routes = RouteConfiguration { name: "r".into(), virtual_hosts: vec![host] };
+    let route = Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(Forward::to("c"))));
+    let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
+    let routes = RouteConfiguration::new("r", vec![host]);
     snapshot.routes.insert("r".into(), Arc::new(routes));
     let cluster = Cluster::new("c", Discovery::Eds { service_name: None });
     snapshot.clusters.insert("c".into(), Arc::new(cluster));

@@ -24,24 +24,19 @@ fn resources_are_checked_without_descriptors() {
     let cluster = Cluster::new("c", Discovery::Static(endpoints));
     assert_eq!(decode_cluster(&encode_cluster(&cluster)).unwrap().value, cluster);
     let action = RouteAction::Forward(Box::new(Forward::to("c")));
-    let route = Route { name: "".into(), matches: RouteMatch::prefix("/"), action };
-    let host = VirtualHost { name: "v".into(), domains: vec!["*".into()], routes: vec![route] };
-    let routes = RouteConfiguration { name: "r".into(), virtual_hosts: vec![host] };
+    let route = Route::new(RouteMatch::prefix("/"), action);
+    let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
+    let routes = RouteConfiguration::new("r", vec![host]);
     assert_eq!(decode_route_configuration(&encode_route_configuration(&routes)).unwrap().value, routes);
     let manager = HttpConnectionManager::new("x", RouteSource::Inline(routes));
     let chain = FilterChain {
-        name: "".into(),
         matches: Default::default(),
-        tls: None,
-        filter: NetworkFilter::Http(Box::new(manager)),
+        ..FilterChain::new(NetworkFilter::Http(Box::new(manager)))
     };
     let listener = Listener {
-        name: "l".into(),
-        address: Address::socket([127, 0, 0, 1], 80),
         direction: Default::default(),
         tls_inspector: true,
-        listener_filters_timeout: None,
-        filter_chains: vec![chain],
+        ..Listener::new("l", Address::socket([127, 0, 0, 1], 80), vec![chain])
     };
     assert_eq!(decode_listener(&encode_listener(&listener)).unwrap().value, listener);
 

@@ -27,32 +27,22 @@ fn cluster(snapshot: &mut Snapshot, name: &str, port: u16) {
 fn listener(snapshot: &mut Snapshot, name: &str, routes: &str) {
     let manager = HttpConnectionManager::new("x", RouteSource::Rds(routes.into()));
     let chain = FilterChain {
-        name: "".into(),
         matches: Default::default(),
-        tls: None,
-        filter: NetworkFilter::Http(Box::new(manager)),
+        ..FilterChain::new(NetworkFilter::Http(Box::new(manager)))
     };
     let listener = Listener {
-        name: name.into(),
-        address: Address::socket([127, 0, 0, 1], 80),
         direction: Default::default(),
-        tls_inspector: false,
-        listener_filters_timeout: None,
-        filter_chains: vec![chain],
+        ..Listener::new(name, Address::socket([127, 0, 0, 1], 80), vec![chain])
     };
     snapshot.listeners.insert(name.into(), Arc::new(listener));
 }
 
 fn routes(snapshot: &mut Snapshot, name: &str, clusters: &[&str]) {
-    let shares = clusters.iter().map(|name| WeightedCluster { name: (*name).into(), weight: 1 });
+    let shares = clusters.iter().map(|name| WeightedCluster::new((*name), 1));
     let forward = Forward { cluster: ClusterChoice::Weighted(shares.collect()), ..Forward::to("") };
-    let route = Route {
-        name: "".into(),
-        matches: RouteMatch::prefix("/"),
-        action: RouteAction::Forward(Box::new(forward)),
-    };
-    let host = VirtualHost { name: "v".into(), domains: vec!["*".into()], routes: vec![route] };
-    let routes = RouteConfiguration { name: name.into(), virtual_hosts: vec![host] };
+    let route = Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)));
+    let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
+    let routes = RouteConfiguration::new(name, vec![host]);
     snapshot.routes.insert(name.into(), Arc::new(routes));
 }
 

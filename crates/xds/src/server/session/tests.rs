@@ -42,16 +42,11 @@ fn snapshot(words: &str) -> Arc<EncodedSnapshot> {
                 let chain = FilterChain {
                     name: format!("{variant}").into(),
                     matches: Default::default(),
-                    tls: None,
-                    filter: NetworkFilter::Http(Box::new(manager)),
+                    ..FilterChain::new(NetworkFilter::Http(Box::new(manager)))
                 };
                 let listener = Listener {
-                    name: name.into(),
-                    address: Address::socket([127, 0, 0, 1], 1),
                     direction: Default::default(),
-                    tls_inspector: false,
-                    listener_filters_timeout: None,
-                    filter_chains: vec![chain],
+                    ..Listener::new(name, Address::socket([127, 0, 0, 1], 1), vec![chain])
                 };
                 snapshot.listeners.insert(name.into(), Arc::new(listener));
             }
@@ -61,7 +56,7 @@ fn snapshot(words: &str) -> Arc<EncodedSnapshot> {
                     domains: vec![format!("d{n}").into()],
                     routes: Vec::new(),
                 });
-                let routes = RouteConfiguration { name: name.into(), virtual_hosts: virtual_hosts.collect() };
+                let routes = RouteConfiguration::new(name, virtual_hosts.collect());
                 snapshot.routes.insert(name.into(), Arc::new(routes));
             }
         }

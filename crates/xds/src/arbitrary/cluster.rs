@@ -1,0 +1,92 @@
+//! Clusters, at random.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use ripstop_model::address::HostPort;
+use ripstop_model::cluster::{
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, RetryBudget,
+    UpstreamProtocol,
+};
+use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
+
+use super::endpoint::{assignment, endpoint, load_assignment};
+use super::tls::tls_client;
+use super::{count, duration, name, option, percent, positive};
+
+pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
+    let base = positive(rng);
+    OutlierDetection {
+        consecutive_5xx: option(rng, count),
+        consecutive_gateway_failure: option(rng, count),
+        interval: positive(rng),
+        base_ejection_time: base,
+        max_ejection_time: base + duration(rng),
+        max_ejection_percent: percent(rng),
+    }
+}
+
+/// A cluster.
+pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
+    let lb = match rng.u8(0..3) {
+        0 => LbPolicy::RoundRobin,
+        1 => LbPolicy::Random,
+        _ => LbPolicy::LeastRequest { choices: rng.u32(2..100) },
+    };
+    let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
+    Cluster {
+        name: name(rng),
+        discovery: match rng.u8(0..3) {
+            0 => Discovery::Eds { service_name: option(rng, name) },
+            1 => Discovery::Dns(Box::new(dns(rng))),
+            _ => Discovery::Static(load_assignment(rng)),
+        },
+        lb,
+        connect_timeout: positive(rng),
+        tls: option(rng, tls_client),
+        protocol: protocols[rng.usize(0..protocols.len())],
+        limits: CircuitLimits {
+            max_connections: rng.u32(..),
+            max_pending_requests: rng.u32(..),
+            max_requests: rng.u32(..),
+            max_retries: rng.u32(..),
+            retry_budget: option(rng, |rng| RetryBudget {
+                budget: percent(rng),
+                min_concurrency: rng.u32(..),
+            }),
+        },
+        outlier: option(rng, outlier),
+        max_requests_per_connection: option(rng, count),
+        idle_timeout: option(rng, duration),
+        healthy_panic_threshold: percent(rng),
+    }
+}
+
+pub(super) fn dns(rng: &mut Rng) -> DnsDiscovery {
+    let host_port = |rng: &mut Rng| HostPort { host: name(rng), port: rng.u16(..) };
+    let kind = if rng.bool() { DnsKind::Strict } else { DnsKind::Logical };
+    let hosts = match kind {
+        DnsKind::Strict => assignment(rng, host_port),
+        DnsKind::Logical => ClusterLoadAssignment {
+            cluster_name: name(rng),
+            localities: vec![LocalityEndpoints {
+                locality: Locality::default(),
+                priority: 0,
+                weight: option(rng, count),
+                endpoints: vec![endpoint(rng, host_port)],
+            }],
+            overprovisioning_percent: ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT,
+        },
+    };
+    let families =
+        [DnsFamily::Auto, DnsFamily::V4Only, DnsFamily::V6Only, DnsFamily::V4Preferred, DnsFamily::All];
+    DnsDiscovery {
+        kind,
+        hosts,
+        family: families[rng.usize(0..families.len())],
+        // Envoy takes no less.
+        refresh: duration(rng).max(Duration::from_millis(2)),
+        respect_ttl: rng.bool(),
+    }
+}

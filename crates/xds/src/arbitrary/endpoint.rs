@@ -1,0 +1,48 @@
+//! Endpoints, at random.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
+
+use super::{address, count, list, name, option};
+
+pub(super) fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint<A> {
+    let healths = [
+        HealthStatus::Unknown,
+        HealthStatus::Healthy,
+        HealthStatus::Unhealthy,
+        HealthStatus::Draining,
+        HealthStatus::Timeout,
+        HealthStatus::Degraded,
+    ];
+    let labels: BTreeMap<Name, Name> =
+        list(rng, 6, |rng| (name(rng), if rng.bool() { name(rng) } else { "".into() })).into_iter().collect();
+    Endpoint {
+        address: address(rng),
+        hostname: if rng.bool() { name(rng) } else { "".into() },
+        health: healths[rng.usize(0..healths.len())],
+        weight: count(rng),
+        labels,
+    }
+}
+
+/// The endpoints of a cluster.
+pub(crate) fn load_assignment(rng: &mut Rng) -> ClusterLoadAssignment {
+    assignment(rng, address)
+}
+
+pub(super) fn assignment<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> ClusterLoadAssignment<A> {
+    let text = |rng: &mut Rng| if rng.bool() { name(rng) } else { Name::from("") };
+    ClusterLoadAssignment {
+        cluster_name: name(rng),
+        localities: list(rng, 3, |rng| LocalityEndpoints {
+            locality: Locality { region: text(rng), zone: text(rng), sub_zone: text(rng) },
+            priority: rng.u32(0..=128),
+            weight: option(rng, count),
+            endpoints: list(rng, 3, |rng| endpoint(rng, address)),
+        }),
+        overprovisioning_percent: if rng.bool() { 140 } else { rng.u32(1..1000) },
+    }
+}

@@ -1,0 +1,85 @@
+//! Clusters: the fields that are read, and those that are harmless to leave out.
+
+use crate::decode::support::Support;
+
+pub(super) const CLUSTER: &[Support] = &[
+    Support {
+        message: "envoy.config.cluster.v3.Cluster",
+        read: "name type cluster_type eds_cluster_config load_assignment connect_timeout lb_policy \
+            least_request_lb_config circuit_breakers outlier_detection transport_socket \
+            typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
+            max_requests_per_connection common_http_protocol_options dns_refresh_rate \
+            respect_dns_ttl dns_lookup_family",
+        harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
+            per_connection_buffer_high_watermark_timeout health_checks http_protocol_options \
+            upstream_http_protocol_options dns_jitter dns_failure_refresh_rate dns_resolvers \
+            use_tcp_for_dns_lookups \
+            dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
+            upstream_connection_options close_connections_on_host_health_failure \
+            ignore_health_on_host_removal lrs_server lrs_report_endpoint_metrics \
+            track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
+            round_robin_lb_config ring_hash_lb_config maglev_lb_config queuing_policies",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.EdsClusterConfig",
+        read: "eds_config service_name",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig",
+        read: "choice_count",
+        harmless: "active_request_bias slow_start_config",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.CommonLbConfig",
+        read: "healthy_panic_threshold locality_weighted_lb_config",
+        harmless: "zone_aware_lb_config update_merge_window ignore_new_hosts_until_first_hc \
+            close_connections_on_host_set_change consistent_hashing_lb_config override_host_status",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.CircuitBreakers",
+        read: "thresholds",
+        harmless: "per_host_thresholds",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
+        read: "priority max_connections max_pending_requests max_requests max_retries retry_budget",
+        harmless: "track_remaining max_connection_pools",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget",
+        read: "budget_percent min_retry_concurrency",
+        harmless: "budget_interval",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.OutlierDetection",
+        read: "consecutive_5xx interval base_ejection_time max_ejection_percent \
+            enforcing_consecutive_5xx enforcing_success_rate consecutive_gateway_failure \
+            enforcing_consecutive_gateway_failure max_ejection_time",
+        harmless: "success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor \
+            split_external_local_origin_errors consecutive_local_origin_failure \
+            enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate \
+            failure_percentage_threshold enforcing_failure_percentage \
+            enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts \
+            failure_percentage_request_volume max_ejection_time_jitter \
+            successful_active_health_check_uneject_host monitors always_eject_one_host \
+            detect_degraded_hosts",
+    },
+    Support {
+        message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        read: "common_http_protocol_options explicit_http_config auto_config \
+            use_downstream_protocol_config",
+        harmless: "upstream_http_protocol_options header_validation_config outlier_detection \
+            request_mirror_policies hash_policy retry_policy",
+    },
+    Support {
+        message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig",
+        read: "http_protocol_options http2_protocol_options http3_protocol_options",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig",
+        read: "http_protocol_options http2_protocol_options",
+        harmless: "http3_protocol_options alternate_protocols_cache_options",
+    },
+];

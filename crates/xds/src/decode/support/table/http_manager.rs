@@ -1,0 +1,50 @@
+//! HTTP connection managers: the fields that are read, and those that are harmless to leave out.
+
+use crate::decode::support::Support;
+
+pub(super) const HTTP_MANAGER: &[Support] = &[
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        read: "codec_type stat_prefix rds route_config scoped_routes http_filters \
+            common_http_protocol_options http2_protocol_options access_log use_remote_address \
+            forward_client_cert_details set_current_client_cert_details generate_request_id \
+            stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs \
+            normalize_path",
+        harmless: "add_user_agent tracing http1_safe_max_connection_duration http_protocol_options \
+            http3_protocol_options server_name server_header_transformation stream_flush_timeout \
+            request_timeout drain_timeout drain_timeout_jitter delayed_close_timeout \
+            access_log_flush_interval flush_access_log_on_new_request access_log_options via \
+            preserve_external_request_id always_set_request_id_in_response proxy_100_continue \
+            represent_ipv4_remote_address_as_ipv4_mapped_ipv6 request_id_extension \
+            local_reply_config stream_error_on_invalid_http_message proxy_status_config \
+            append_x_forwarded_port append_local_overload add_proxy_protocol_connection_state \
+            internal_address_config skip_xff_append scheme_header_transformation",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.Rds",
+        read: "config_source route_config_name",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter",
+        read: "name typed_config is_optional disabled config_discovery",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.router.v3.Router",
+        read: "",
+        harmless: "dynamic_stats start_child_span upstream_log upstream_log_options suppress_envoy_headers \
+            strict_check_headers respect_expected_rq_timeout \
+            suppress_grpc_request_failure_code_stats reject_connect_request_early_data",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig",
+        read: "upgrade_type enabled",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails",
+        read: "subject uri cert chain dns",
+        harmless: "issuer format",
+    },
+];

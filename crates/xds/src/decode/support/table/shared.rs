@@ -1,0 +1,53 @@
+//! What several resources share: the fields that are read, and those that are harmless to leave out.
+
+use crate::decode::support::Support;
+
+pub(super) const SHARED: &[Support] = &[
+    Support {
+        message: "envoy.config.core.v3.Address",
+        read: "socket_address pipe envoy_internal_address",
+        harmless: "",
+    },
+    Support { message: "envoy.config.core.v3.TransportSocket", read: "name typed_config", harmless: "" },
+    Support {
+        message: "envoy.config.core.v3.ConfigSource",
+        read: "resource_api_version ads self path path_config_source api_config_source \
+            initial_fetch_timeout",
+        harmless: "authorities",
+    },
+    Support {
+        message: "envoy.config.core.v3.SocketAddress",
+        read: "protocol address port_value named_port",
+        harmless: "ipv4_compat",
+    },
+    Support { message: "envoy.config.core.v3.Pipe", read: "path", harmless: "mode" },
+    Support {
+        message: "envoy.config.core.v3.HttpProtocolOptions",
+        read: "idle_timeout max_headers_count max_requests_per_connection",
+        harmless: "max_connection_duration max_connection_duration_jitter max_response_headers_kb \
+            max_stream_duration headers_with_underscores_action",
+    },
+    Support {
+        message: "envoy.config.core.v3.Http2ProtocolOptions",
+        read: "max_concurrent_streams",
+        harmless: "hpack_table_size initial_stream_window_size initial_connection_window_size allow_connect \
+            allow_metadata max_outbound_frames max_outbound_control_frames \
+            max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream \
+            max_inbound_window_update_frames_per_data_frame_sent \
+            stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message \
+            custom_settings_parameters connection_keepalive use_oghttp2_codec max_metadata_size \
+            enable_huffman_encoding max_header_field_size_kb disallow_obs_text stream_reset_burst \
+            stream_reset_rate",
+    },
+    Support { message: "envoy.config.accesslog.v3.AccessLog", read: "name typed_config", harmless: "filter" },
+    Support {
+        message: "envoy.config.core.v3.SubstitutionFormatString",
+        read: "text_format text_format_source json_format",
+        harmless: "omit_empty_values content_type formatters json_format_options",
+    },
+    Support {
+        message: "envoy.config.core.v3.Metadata",
+        read: "filter_metadata",
+        harmless: "typed_filter_metadata",
+    },
+];
