@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::listener::{FilterChainMatch, TcpProxy, TrafficDirection};
+use ripstop_model::listener::{TcpProxy, TrafficDirection};
 use ripstop_model::{
     FilterChain, HttpConnectionManager, Listener, Name, NetworkFilter, RouteConfiguration, VirtualHost,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_model::cluster::{Cluster, Discovery};
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
-use ripstop_model::listener::{FilterChain, FilterChainMatch, Listener, NetworkFilter, TrafficDirection};
+use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
 use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Name, Snapshot, TlsServer};
 use ripstop_proxy::apply::{Applied, Applier};

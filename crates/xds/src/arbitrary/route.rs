@@ -8,7 +8,6 @@ use ripstop_model::route::{
 };
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
-use super::cluster::cluster;
 use super::{duration, list, name, option, positive};
 
 pub(super) fn string_match(rng: &mut Rng) -> StringMatch {

@@ -38,7 +38,7 @@ fn listener(snapshot: &mut Snapshot, name: &str, routes: &str) {
 }
 
 fn routes(snapshot: &mut Snapshot, name: &str, clusters: &[&str]) {
-    let shares = clusters.iter().map(|name| WeightedCluster::new((*name), 1));
+    let shares = clusters.iter().map(|name| WeightedCluster::new(*name, 1));
     let forward = Forward { cluster: ClusterChoice::Weighted(shares.collect()), ..Forward::to("") };
     let route = Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)));
     let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
