@@ -23,6 +23,7 @@ pub mod matcher;
 pub mod node;
 pub mod ratio;
 pub mod route;
+pub mod runtime;
 pub mod snapshot;
 pub mod spiffe;
 pub mod tls;

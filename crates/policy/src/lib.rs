@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | which route takes a request | [`route::RouteTable`] |
 //! | which cluster of a split | [`split::WeightedChoice`] |
+//! | what is set by name | [`runtime::Runtime`] |
 //! | what the path becomes | [`rewrite::rewrite_path`] |
 //! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
 //! | which endpoint takes a request | [`balance::Balancer`] |
@@ -29,5 +30,6 @@ pub mod outlier;
 pub mod retry;
 pub mod rewrite;
 pub mod route;
+pub mod runtime;
 pub mod split;
 pub mod timeout;

@@ -12,6 +12,7 @@ mod http_manager;
 mod listener;
 mod matcher;
 mod route;
+mod runtime;
 mod tls;
 
 use prost::Message;

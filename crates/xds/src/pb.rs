@@ -7,7 +7,8 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http1ProtocolOptions,
-    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, SocketAddress,
+    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, RuntimeFeatureFlag,
+    RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress,
     SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source, data_source, node,
     socket_address, substitution_format_string, transport_socket,
 };
@@ -47,7 +48,7 @@ pub(crate) use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
 pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher};
-pub(crate) use envoy_types::pb::envoy::r#type::v3::{Int64Range, Percent};
+pub(crate) use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, Int64Range, Percent, fractional_percent};
 pub(crate) use envoy_types::pb::google::protobuf::{
     Any, BoolValue, Duration, Struct, UInt32Value, Value, value,
 };

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use ripstop_model::access_log::{AccessLog, AccessLogFormat, AccessLogSink};
 use ripstop_model::{Name, Snapshot};
 use ripstop_policy::route::CompileError;
+use ripstop_policy::runtime::Runtime;
 
 use super::Generation;
 use super::cluster::{ActiveCluster, ClusterError};
@@ -45,6 +46,9 @@ pub struct Compiler {
     identity: Option<Identity>,
     slots: ClusterSlots,
     sinks: Sinks,
+    runtime: Arc<Runtime>,
+    /// Values set by name were changed: nothing that was compiled with the ones before may be taken over.
+    stale: bool,
     previous: Arc<Generation>,
 }
 
@@ -56,6 +60,8 @@ impl Compiler {
             identity,
             slots: ClusterSlots::default(),
             sinks: Sinks::default(),
+            runtime: Arc::default(),
+            stale: false,
             previous: Arc::new(Generation::empty()),
         }
     }
@@ -70,6 +76,12 @@ impl Compiler {
         self.sinks.dropped.clone()
     }
 
+    /// What is set by name from the next generation on.
+    pub fn set_runtime(&mut self, runtime: Arc<Runtime>) {
+        self.stale |= self.runtime != runtime;
+        self.runtime = runtime;
+    }
+
     /// The next generation, and what of it had to be left as it was.
     pub fn compile(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Generation>, Vec<Rejected>) {
         let previous = self.previous.clone();
@@ -79,6 +91,7 @@ impl Compiler {
         let clusters = self.clusters(&snapshot, &previous, &mut rejected);
         let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters };
         self.previous = Arc::new(generation);
+        self.stale = false;
         drop(previous);
         self.slots.forget_unused();
         self.registry.forget_unused();
@@ -94,7 +107,7 @@ impl Compiler {
         let mut routes = BTreeMap::new();
         for (name, config) in &snapshot.routes {
             let old = previous.routes.get(name);
-            if let Some(same) = old.filter(|old| old.config == *config) {
+            if let Some(same) = old.filter(|old| !self.stale && old.config == *config) {
                 routes.insert(name.clone(), same.clone());
                 continue;
             }
@@ -122,7 +135,7 @@ impl Compiler {
         let mut listeners = BTreeMap::new();
         for (name, config) in &snapshot.listeners {
             let old = previous.listeners.get(name);
-            if let Some(same) = old.filter(|old| old.config == *config) {
+            if let Some(same) = old.filter(|old| !self.stale && old.config == *config) {
                 listeners.insert(name.clone(), same.clone());
                 continue;
             }
@@ -131,6 +144,7 @@ impl Compiler {
                 registry: &self.registry,
                 sinks: &mut self.sinks,
                 identity: self.identity.as_ref(),
+                runtime: &self.runtime,
             };
             match ActiveListener::compile(config, &mut parts) {
                 Ok(compiled) => {
@@ -160,8 +174,9 @@ impl Compiler {
             let assignment = config.assignment_name().and_then(|name| snapshot.endpoints.get(name));
             let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
             let old = old.filter(|old| old.name() == slot.name());
-            let same =
-                |old: &&Arc<ActiveCluster>| old.config == *config && old.assignment.as_ref() == assignment;
+            let same = |old: &&Arc<ActiveCluster>| {
+                !self.stale && old.config == *config && old.assignment.as_ref() == assignment
+            };
             let compiled = match old.filter(same) {
                 Some(same) => Some(same.clone()),
                 None => {

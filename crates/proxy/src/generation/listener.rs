@@ -9,6 +9,7 @@ use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy, TransportProtocol};
 use ripstop_model::{FilterChain, Name, SpiffeId, TlsServer};
 use ripstop_policy::route::CompileError;
+use ripstop_policy::runtime::Runtime;
 
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
@@ -129,6 +130,8 @@ pub struct Parts<'a> {
     pub sinks: &'a mut Sinks,
     /// The workload's identity.
     pub identity: Option<&'a Identity>,
+    /// What is set by name.
+    pub runtime: &'a Runtime,
 }
 
 impl ActiveListener {
