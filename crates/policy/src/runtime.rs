@@ -117,8 +117,7 @@ mod tests {
         ]);
         let enabled = |key: &str| runtime.enabled(&RuntimeFeature { key: key.into(), default: false });
         assert_eq!((enabled("on"), enabled("one"), enabled("none")), (true, false, false));
-        let percent =
-            |key: &str| runtime.percent(&RuntimePercent { key: key.into(), default: Percent::ALL });
+        let percent = |key: &str| runtime.percent(&RuntimePercent { key: key.into(), default: Percent::ALL });
         assert_eq!((percent("half"), percent("much")), (Percent::per_million(5_000), Percent::ALL));
         let uint = |key: &str| runtime.uint(&RuntimeUint { key: key.into(), default: 3 });
         assert_eq!((uint("one"), uint("much"), uint("on")), (1, u32::MAX, 3));

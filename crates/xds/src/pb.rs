@@ -8,9 +8,9 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http1ProtocolOptions,
     Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, RuntimeFeatureFlag,
-    RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress,
-    SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source, data_source, node,
-    socket_address, substitution_format_string, transport_socket,
+    RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress, SubstitutionFormatString,
+    TrafficDirection, TransportSocket, address, config_source, data_source, node, socket_address,
+    substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,
@@ -48,7 +48,9 @@ pub(crate) use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
 pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher};
-pub(crate) use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, Int64Range, Percent, fractional_percent};
+pub(crate) use envoy_types::pb::envoy::r#type::v3::{
+    FractionalPercent, Int64Range, Percent, fractional_percent,
+};
 pub(crate) use envoy_types::pb::google::protobuf::{
     Any, BoolValue, Duration, Struct, UInt32Value, Value, value,
 };

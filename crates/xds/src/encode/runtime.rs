@@ -18,7 +18,9 @@ pub(super) fn fractional_percent(percent: Percent) -> pb::FractionalPercent {
     use pb::fractional_percent::DenominatorType;
     let parts = percent.as_per_million();
     match parts % 10_000 {
-        0 => pb::FractionalPercent { numerator: parts / 10_000, denominator: DenominatorType::Hundred.into() },
+        0 => {
+            pb::FractionalPercent { numerator: parts / 10_000, denominator: DenominatorType::Hundred.into() }
+        }
         _ => pb::FractionalPercent { numerator: parts, denominator: DenominatorType::Million.into() },
     }
 }
