@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crate::grpc::GrpcStats;
+use crate::http2::Http2Options;
+use crate::router::RouterOptions;
+use crate::upgrade::Upgrade;
 use crate::{AccessLog, Name, RouteConfiguration};
 
 /// Envoy's `HttpConnectionManager`.
@@ -31,8 +35,18 @@ pub struct HttpConnectionManager {
     pub max_request_headers_kb: Option<u32>,
     /// Most header fields in a request head; `None`: 100.
     pub max_headers_count: Option<u32>,
-    /// Most streams that an HTTP/2 client may have open at once; `None`: 1024.
-    pub http2_max_concurrent_streams: Option<u32>,
+    /// How HTTP/2 is spoken with clients.
+    pub http2: Http2Options,
+    /// Trailers of HTTP/1 messages are passed on.
+    pub http1_trailers: bool,
+    /// Upgrades that requests may ask for, unless their route says otherwise.
+    pub upgrades: Vec<Upgrade>,
+    /// `Expect: 100-continue` is passed on, and the upstream's 100 back. Otherwise the 100 is ours.
+    pub proxy_100_continue: bool,
+    /// What the router is told for all routes.
+    pub router: RouterOptions,
+    /// What is counted of gRPC calls.
+    pub grpc_stats: Option<GrpcStats>,
 }
 
 impl HttpConnectionManager {
@@ -44,8 +58,6 @@ impl HttpConnectionManager {
     pub const DEFAULT_MAX_REQUEST_HEADERS_KB: u32 = 60;
     /// Envoy's default for [`HttpConnectionManager::max_headers_count`].
     pub const DEFAULT_MAX_HEADERS_COUNT: u32 = 100;
-    /// Our default for [`HttpConnectionManager::http2_max_concurrent_streams`].
-    pub const DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS: u32 = 1024;
 
     /// A manager with Envoy's defaults and no access log.
     pub fn new(stat_prefix: impl Into<Name>, routes: RouteSource) -> HttpConnectionManager {
@@ -62,7 +74,12 @@ impl HttpConnectionManager {
             idle_timeout: None,
             max_request_headers_kb: None,
             max_headers_count: None,
-            http2_max_concurrent_streams: None,
+            http2: Http2Options::default(),
+            http1_trailers: false,
+            upgrades: Vec::new(),
+            proxy_100_continue: false,
+            router: RouterOptions::default(),
+            grpc_stats: None,
         }
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::Name;
 use crate::matcher::{HeaderMatch, QueryMatch};
+use crate::mirror::RequestMirror;
+use crate::route_times::RouteTimes;
+use crate::upgrade::Upgrade;
 
 /// Envoy's `RouteConfiguration`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,12 +15,14 @@ pub struct RouteConfiguration {
     pub name: Name,
     /// Chosen by the host of the request.
     pub virtual_hosts: Vec<VirtualHost>,
+    /// Copies of requests, where neither virtual host nor route has its own.
+    pub mirrors: Vec<RequestMirror>,
 }
 
 impl RouteConfiguration {
     /// These hosts, and nothing that holds for all of them.
     pub fn new(name: impl Into<Name>, virtual_hosts: Vec<VirtualHost>) -> RouteConfiguration {
-        RouteConfiguration { name: name.into(), virtual_hosts }
+        RouteConfiguration { name: name.into(), virtual_hosts, mirrors: Vec::new() }
     }
 }
 
@@ -30,12 +35,14 @@ pub struct VirtualHost {
     pub domains: Vec<Name>,
     /// Tried in order; the first that matches is taken.
     pub routes: Vec<Route>,
+    /// Copies of requests, where the route has none of its own.
+    pub mirrors: Vec<RequestMirror>,
 }
 
 impl VirtualHost {
     /// These routes, and nothing that holds for all of them.
     pub fn new(name: impl Into<Name>, domains: Vec<Name>, routes: Vec<Route>) -> VirtualHost {
-        VirtualHost { name: name.into(), domains, routes }
+        VirtualHost { name: name.into(), domains, routes, mirrors: Vec::new() }
     }
 }
 
@@ -126,6 +133,12 @@ pub struct Forward {
     pub timeout: Option<Duration>,
     /// `None`: the request is tried once.
     pub retry: Option<RetryPolicy>,
+    /// Time limits other than `timeout`.
+    pub times: RouteTimes,
+    /// Upgrades that are allowed or forbidden otherwise than the connection manager says.
+    pub upgrades: Vec<Upgrade>,
+    /// Copies of its requests. Where there are none, those of the virtual host are made, else those of the configuration.
+    pub mirrors: Vec<RequestMirror>,
 }
 
 impl Forward {
@@ -134,12 +147,20 @@ impl Forward {
 
     /// Forwarding to one cluster with Envoy's defaults.
     pub fn to(cluster: impl Into<Name>) -> Forward {
+        Forward::by(ClusterChoice::Single(cluster.into()))
+    }
+
+    /// Forwarding as `cluster` chooses with Envoy's defaults.
+    pub fn by(cluster: ClusterChoice) -> Forward {
         Forward {
-            cluster: ClusterChoice::Single(cluster.into()),
+            cluster,
             rewrite: None,
             host_rewrite: None,
             timeout: None,
             retry: None,
+            times: RouteTimes::default(),
+            upgrades: Vec::new(),
+            mirrors: Vec::new(),
         }
     }
 }
@@ -196,6 +217,8 @@ pub struct RetryPolicy {
     pub num_retries: u32,
     /// How long one try may take; `None`: as long as the request.
     pub per_try_timeout: Option<Duration>,
+    /// How long nothing may move in one try; `None`: as long as in the request. Not zero.
+    pub per_try_idle_timeout: Option<Duration>,
     /// Waiting before a retry: full jitter over `base × 2^n`, at most `max`.
     pub backoff: Backoff,
     /// A retry goes to a host that has not been tried (`previous_hosts`).
@@ -216,6 +239,7 @@ impl RetryPolicy {
             on,
             num_retries: 1,
             per_try_timeout: None,
+            per_try_idle_timeout: None,
             backoff: Backoff::default(),
             avoid_previous_hosts: false,
             host_selection_attempts: 1,

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use protobuf::{fields, put_bytes, put_number};
 
 /// Files of the core, by the beginning of their names; what they import belongs to it too.
-const CORE: [&str; 20] = [
+const CORE: [&str; 21] = [
     "envoy/config/bootstrap/v3/",
     "envoy/config/endpoint/v3/",
     "envoy/config/route/v3/",
@@ -29,6 +29,7 @@ const CORE: [&str; 20] = [
     "envoy/extensions/access_loggers/stream/v3/",
     "envoy/extensions/filters/http/cors/v3/",
     "envoy/extensions/filters/http/fault/v3/",
+    "envoy/extensions/filters/http/grpc_stats/v3/",
     "envoy/extensions/filters/http/jwt_authn/v3/",
     "envoy/extensions/filters/http/local_ratelimit/v3/",
     "envoy/extensions/filters/http/rbac/v3/",

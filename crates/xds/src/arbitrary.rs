@@ -3,10 +3,12 @@
 mod access_log;
 mod cluster;
 mod endpoint;
+mod http2;
 mod http_manager;
 mod listener;
 mod route;
 mod tls;
+mod upgrade;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -7,14 +7,19 @@ mod cluster;
 mod common;
 mod endpoint;
 mod filter_chain;
+mod http2;
+mod http_filters;
 mod http_manager;
 mod listener;
 mod matcher;
+mod mirror;
 mod retry;
 mod route;
+mod route_times;
 mod runtime;
 mod support;
 mod tls;
+mod upgrade;
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,16 @@ mod access_log;
 mod cluster;
 mod common;
 mod endpoint;
+mod http2;
+mod http_filters;
 mod http_manager;
 mod listener;
 mod matcher;
+mod mirror;
 mod route;
 mod runtime;
 mod tls;
+mod upgrade;
 
 use prost::Message;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};

@@ -12,6 +12,9 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     TrafficDirection, TransportSocket, address, config_source, data_source, node, socket_address,
     substitution_format_string, transport_socket,
 };
+pub(crate) use envoy_types::pb::envoy::config::core::v3::{
+    GrpcMethodList, KeepaliveSettings, grpc_method_list,
+};
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,
 };
@@ -28,6 +31,9 @@ pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 };
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StderrAccessLog, StdoutAccessLog, stderr_access_log, stdout_access_log,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::{
+    FilterConfig as GrpcStats, filter_config as grpc_stats,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;

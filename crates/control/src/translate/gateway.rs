@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ripstop_model::http_manager::RouteSource;
+use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{
     HttpConnectionManager, Listener, Name, NetworkFilter, Route, RouteConfiguration, VirtualHost,
 };
@@ -37,6 +38,7 @@ fn listener(address: SocketAddr) -> Listener {
         access_logs: access_log::to_stdout(),
         // Nobody in front of it can be trusted to say who the client is.
         use_remote_address: true,
+        upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
         ..HttpConnectionManager::new(names::stat_prefix("ingress", address), routes)
     };
     outbound::listener(address, NetworkFilter::Http(Box::new(manager)))

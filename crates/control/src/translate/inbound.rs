@@ -7,6 +7,7 @@ use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http_manager::{ForwardClientCert, RouteSource};
 use ripstop_model::listener::{FilterChainMatch, TcpProxy, TrafficDirection, TransportProtocol};
 use ripstop_model::route::{Forward, RouteAction, RouteMatch};
+use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager, Listener, Name,
     NetworkFilter, Route, RouteConfiguration, TlsServer, VirtualHost,
@@ -91,6 +92,7 @@ fn manager(port: &WorkloadPort, address: SocketAddr) -> HttpConnectionManager {
     HttpConnectionManager {
         access_logs: access_log::to_stdout(),
         forward_client_cert: ForwardClientCert::SanitizeSet,
+        upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
         ..HttpConnectionManager::new(names::stat_prefix("inbound", address), RouteSource::Inline(routes))
     }
 }

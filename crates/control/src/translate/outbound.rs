@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::listener::{TcpProxy, TrafficDirection};
+use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{
     FilterChain, HttpConnectionManager, Listener, Name, NetworkFilter, RouteConfiguration, VirtualHost,
 };
@@ -69,6 +70,7 @@ fn local_port(
 fn http_listener(address: SocketAddr, direction: &str, routes: Name) -> Listener {
     let manager = HttpConnectionManager {
         access_logs: access_log::to_stdout(),
+        upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
         ..HttpConnectionManager::new(names::stat_prefix(direction, address), RouteSource::Rds(routes))
     };
     listener(address, NetworkFilter::Http(Box::new(manager)))

@@ -78,11 +78,11 @@ impl Place<'_> {
                 respond(501, body.into())
             }
             HttpAction::Route(destinations) => RouteAction::Forward(Box::new(Forward {
-                cluster: self.choice(vs, destinations),
                 rewrite: rule.rewrite.uri.clone().map(PathRewrite::Prefix),
                 host_rewrite: rule.rewrite.authority.clone(),
                 timeout: Some(rule.timeout.unwrap_or(Duration::ZERO)),
                 retry: retry_policy(rule.retries.as_ref()),
+                ..Forward::by(self.choice(vs, destinations))
             })),
         }
     }

@@ -12,6 +12,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
+use ripstop_model::http2::Http2Options;
 
 use super::deadline::stream_idle_timeout;
 use super::local_exec::LocalExec;
@@ -125,11 +126,12 @@ async fn serve_http2(
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
     let config = &manager.config;
-    let streams = HttpConnectionManager::DEFAULT_HTTP2_MAX_CONCURRENT_STREAMS;
     let service = service(worker, manager, info.clone());
     let connection = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())
-        .max_concurrent_streams(config.http2_max_concurrent_streams.unwrap_or(streams))
+        .max_concurrent_streams(
+            config.http2.max_concurrent_streams.unwrap_or(Http2Options::DEFAULT_MAX_CONCURRENT_STREAMS),
+        )
         .max_header_list_size(head_bytes(config))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

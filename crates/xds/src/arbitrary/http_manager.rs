@@ -2,11 +2,24 @@
 
 use fastrand::Rng;
 use ripstop_model::HttpConnectionManager;
+use ripstop_model::grpc::{GrpcMethods, GrpcService, GrpcStats};
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
+use ripstop_model::router::RouterOptions;
 
 use super::access_log::access_log;
+use super::http2::http2_options;
 use super::route::route_configuration;
-use super::{duration, list, name, option};
+use super::{duration, list, name, option, upgrade};
+
+fn grpc_stats(rng: &mut Rng) -> GrpcStats {
+    let service = |rng: &mut Rng| GrpcService { name: name(rng), methods: vec![name(rng)] };
+    let methods = match rng.u8(0..3) {
+        0 => GrpcMethods::None,
+        1 => GrpcMethods::All,
+        _ => GrpcMethods::Listed(list(rng, 2, service)),
+    };
+    GrpcStats { methods, upstream_times: rng.bool(), replace_dots: rng.bool() }
+}
 
 pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
     let codecs = [Codec::Auto, Codec::Http1, Codec::Http2];
@@ -33,6 +46,11 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         idle_timeout: option(rng, duration),
         max_request_headers_kb: option(rng, |rng| rng.u32(1..=8192)),
         max_headers_count: option(rng, |rng| rng.u32(1..)),
-        http2_max_concurrent_streams: option(rng, |rng| rng.u32(1..=2_147_483_647)),
+        http2: http2_options(rng),
+        http1_trailers: rng.bool(),
+        upgrades: upgrade::of_manager(rng),
+        proxy_100_continue: rng.bool(),
+        router: RouterOptions { suppress_envoy_headers: rng.bool(), respect_expected_rq_timeout: rng.bool() },
+        grpc_stats: option(rng, grpc_stats),
     }
 }

@@ -2,13 +2,16 @@
 
 use fastrand::Rng;
 use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch, StringPattern};
+use ripstop_model::mirror::{MirrorTarget, RequestMirror};
 use ripstop_model::route::{
     Backoff, ClusterChoice, DirectResponse, Forward, PathMatch, PathRewrite, RetryOn, RetryPolicy,
     RouteAction, RouteMatch, WeightedCluster,
 };
+use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
+use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
-use super::{duration, list, name, option, positive};
+use super::{duration, list, name, option, percent, positive, upgrade};
 
 pub(super) fn string_match(rng: &mut Rng) -> StringMatch {
     let text = name(rng);
@@ -61,11 +64,37 @@ pub(super) fn retry_policy(rng: &mut Rng) -> RetryPolicy {
         on: on.into_iter().filter_map(RetryOn::from_word).fold(RetryOn::default(), RetryOn::and),
         num_retries: rng.u32(..),
         per_try_timeout: option(rng, duration),
+        per_try_idle_timeout: option(rng, positive),
         backoff: Backoff { base, max: base + duration(rng) },
         avoid_previous_hosts: rng.bool(),
         host_selection_attempts: rng.u32(1..),
         any_method: rng.bool(),
         retriable_statuses: list(rng, 3, |rng| rng.u16(100..600)),
+    }
+}
+
+fn mirror(rng: &mut Rng) -> RequestMirror {
+    let target = match rng.bool() {
+        true => MirrorTarget::Cluster(name(rng)),
+        false => MirrorTarget::Header(name(rng).to_ascii_lowercase().into()),
+    };
+    let share = |rng: &mut Rng| RuntimeFraction {
+        key: if rng.bool() { name(rng) } else { "".into() },
+        default: percent(rng),
+    };
+    RequestMirror { target, share: option(rng, share), shadow_suffix: rng.bool(), host: option(rng, name) }
+}
+
+fn route_times(rng: &mut Rng) -> RouteTimes {
+    RouteTimes {
+        idle_timeout: option(rng, duration),
+        max_stream: option(rng, |rng| MaxStreamDuration {
+            max: option(rng, duration),
+            grpc_header_max: option(rng, duration),
+            grpc_header_offset: option(rng, duration),
+        }),
+        max_grpc_timeout: option(rng, duration),
+        grpc_timeout_offset: option(rng, duration),
     }
 }
 
@@ -83,6 +112,9 @@ pub(super) fn forward(rng: &mut Rng) -> Forward {
         host_rewrite: option(rng, name),
         timeout: option(rng, duration),
         retry: option(rng, retry_policy),
+        times: route_times(rng),
+        upgrades: upgrade::of_route(rng),
+        mirrors: list(rng, 2, mirror),
     }
 }
 
@@ -103,6 +135,7 @@ pub(crate) fn route_configuration(rng: &mut Rng) -> RouteConfiguration {
         name: name(rng),
         domains: vec![name(rng), format!("*.{}", name(rng)).into()],
         routes: list(rng, 4, route),
+        mirrors: list(rng, 1, mirror),
     });
-    RouteConfiguration { name: name(rng), virtual_hosts }
+    RouteConfiguration { name: name(rng), virtual_hosts, mirrors: list(rng, 1, mirror) }
 }

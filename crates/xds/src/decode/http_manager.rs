@@ -4,27 +4,20 @@ use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
 
 use super::access_log::access_log;
-use super::common::{Context, duration, is, is_true, require_ads, type_name};
+use super::common::{Context, duration, is_true, require_ads};
+use super::http_filters::http_filters;
+use super::http2::http2_options;
 use super::route::route_configuration;
+use super::upgrade;
 use crate::pb;
 use crate::pb::http_connection_manager as wire_manager;
-
-/// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
-const HARMLESS_FILTERS: [&str; 6] = [
-    "envoy.extensions.filters.http.fault.v3.HTTPFault",
-    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
-    "envoy.extensions.filters.http.on_demand.v3.OnDemand",
-    "envoy.extensions.filters.http.tap.v3.Tap",
-    "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
-    "envoy.extensions.filters.http.compressor.v3.Compressor",
-];
 
 pub(super) fn http_manager(
     cx: &mut Context,
     wire: &pb::HttpConnectionManager,
 ) -> Option<HttpConnectionManager> {
-    http_filters(cx, &wire.http_filters);
-    upgrades(cx, &wire.upgrade_configs);
+    let filters = http_filters(cx, &wire.http_filters);
+    let upgrades = upgrade::of_manager(cx, &wire.upgrade_configs);
     certificate_details(cx, wire.set_current_client_cert_details.as_ref());
     if is_true(wire.normalize_path.as_ref()) {
         cx.at("normalize_path", |cx| {
@@ -33,7 +26,9 @@ pub(super) fn http_manager(
     }
     let routes = routes(cx, wire);
     let common = wire.common_http_protocol_options.as_ref();
+    let http1 = wire.http_protocol_options.as_ref();
     let http2 = wire.http2_protocol_options.as_ref();
+    let http2 = http2.map(|http2| cx.at("http2_protocol_options", |cx| http2_options(cx, http2)));
     let manager = HttpConnectionManager {
         stat_prefix: wire.stat_prefix.as_str().into(),
         codec: codec(cx, wire.codec_type),
@@ -55,9 +50,12 @@ pub(super) fn http_manager(
         max_headers_count: common
             .and_then(|common| common.max_headers_count.as_ref())
             .map(|limit| limit.value),
-        http2_max_concurrent_streams: http2
-            .and_then(|http2| http2.max_concurrent_streams.as_ref())
-            .map(|limit| limit.value),
+        http2: http2.unwrap_or_default(),
+        http1_trailers: http1.is_some_and(|http1| http1.enable_trailers),
+        upgrades,
+        proxy_100_continue: wire.proxy_100_continue,
+        router: filters.router,
+        grpc_stats: filters.grpc_stats,
     };
     Some(manager)
 }
@@ -78,47 +76,6 @@ fn routes(cx: &mut Context, wire: &pb::HttpConnectionManager) -> Option<RouteSou
             cx.at("scoped_routes", |cx| cx.refuse("scoped routes are not supported"))
         }
         None => cx.refuse("needs one of rds and route_config"),
-    }
-}
-
-fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) {
-    use pb::http_filter::ConfigType;
-    let mut ends_in_router = false;
-    for (index, filter) in filters.iter().enumerate() {
-        cx.item("http_filters", index, |cx| {
-            let type_name = match &filter.config_type {
-                Some(ConfigType::TypedConfig(any)) if is::<pb::Router>(any) => {
-                    ends_in_router = index + 1 == filters.len();
-                    if !ends_in_router {
-                        cx.reject("the router must be the last filter");
-                    }
-                    return;
-                }
-                Some(ConfigType::TypedConfig(any)) => type_name(any),
-                _ => filter.name.as_str(),
-            };
-            if filter.is_optional || filter.disabled || HARMLESS_FILTERS.contains(&type_name) {
-                cx.warn(format!("HTTP filter {type_name} is not supported and left out"));
-            } else {
-                cx.reject(format!("HTTP filter {type_name} is not supported"));
-            }
-        });
-    }
-    if !ends_in_router {
-        cx.at("http_filters", |cx| cx.reject("the last filter must be envoy.filters.http.router"));
-    }
-}
-
-/// WebSocket always passes.
-fn upgrades(cx: &mut Context, upgrades: &[wire_manager::UpgradeConfig]) {
-    for (index, upgrade) in upgrades.iter().enumerate() {
-        let enabled = upgrade.enabled.as_ref().is_none_or(|enabled| enabled.value);
-        let websocket = upgrade.upgrade_type.eq_ignore_ascii_case("websocket");
-        cx.item("upgrade_configs", index, |cx| match (websocket, enabled) {
-            (true, true) | (false, false) => {}
-            (true, false) => cx.warn("upgrades to WebSocket cannot be switched off"),
-            (false, true) => cx.warn(format!("upgrades to '{}' are not supported", upgrade.upgrade_type)),
-        });
     }
 }
 

@@ -36,6 +36,11 @@ pub(super) fn retry_policy(
         on: retry_on(cx, &wire.retry_on),
         num_retries: wire.num_retries.as_ref().map_or(1, |retries| retries.value),
         per_try_timeout: duration(cx, "per_try_timeout", wire.per_try_timeout.as_ref()),
+        per_try_idle_timeout: positive_duration(
+            cx,
+            "per_try_idle_timeout",
+            wire.per_try_idle_timeout.as_ref(),
+        ),
         backoff,
         avoid_previous_hosts: avoid_previous_hosts(cx, &wire.retry_host_predicate),
         host_selection_attempts,

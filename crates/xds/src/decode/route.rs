@@ -6,7 +6,9 @@ use ripstop_model::route::{
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
 use super::common::{Context, check_metadata_keys, duration, inline_text, metadata_mark};
-use super::{matcher, retry};
+use super::mirror::mirrors;
+use super::route_times::route_times;
+use super::{matcher, retry, upgrade};
 use crate::metadata::ANY_METHOD;
 use crate::pb;
 
@@ -17,6 +19,7 @@ pub(super) fn route_configuration(cx: &mut Context, wire: &pb::RouteConfiguratio
     RouteConfiguration {
         name: wire.name.as_str().into(),
         virtual_hosts: cx.items("virtual_hosts", &wire.virtual_hosts, virtual_host),
+        mirrors: mirrors(cx, &wire.request_mirror_policies),
     }
 }
 
@@ -25,6 +28,7 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost) -> Option<VirtualHost>
         name: wire.name.as_str().into(),
         domains: wire.domains.iter().map(|domain| Name::from(domain.as_str())).collect(),
         routes: cx.items("routes", &wire.routes, route),
+        mirrors: mirrors(cx, &wire.request_mirror_policies),
     })
 }
 
@@ -116,6 +120,9 @@ fn forward_action(cx: &mut Context, wire: &pb::RouteAction, any_method: bool) ->
         host_rewrite,
         timeout,
         retry,
+        times: route_times(cx, wire),
+        upgrades: upgrade::of_route(cx, &wire.upgrade_configs),
+        mirrors: mirrors(cx, &wire.request_mirror_policies),
     })
 }
 

@@ -2,10 +2,14 @@
 
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
+use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
-use super::common::{ads, any, bool_value, duration, u32_value};
+use super::common::{ads, bool_value, duration, u32_value};
+use super::http_filters::{grpc_stats, router};
+use super::http2::http2_options;
 use super::route::route_configuration;
+use super::upgrade;
 use crate::pb;
 use crate::pb::http_connection_manager as wire;
 
@@ -24,16 +28,18 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
             ..Default::default()
         }
     });
-    let http2 = manager.http2_max_concurrent_streams.map(|streams| pb::Http2ProtocolOptions {
-        max_concurrent_streams: Some(u32_value(streams)),
-        ..Default::default()
-    });
+    let http1 = manager
+        .http1_trailers
+        .then(|| pb::Http1ProtocolOptions { enable_trailers: true, ..Default::default() });
+    let http2 = (manager.http2 != Http2Options::default()).then(|| http2_options(&manager.http2));
+    let stats = manager.grpc_stats.iter().map(grpc_stats);
     pb::HttpConnectionManager {
         codec_type: codec(manager.codec).into(),
         stat_prefix: manager.stat_prefix.to_string(),
         route_specifier: Some(routes),
-        http_filters: vec![router()],
+        http_filters: stats.chain([router(&manager.router)]).collect(),
         common_http_protocol_options: common,
+        http_protocol_options: http1,
         http2_protocol_options: http2,
         access_log: manager.access_logs.iter().map(access_log).collect(),
         use_remote_address: Some(bool_value(manager.use_remote_address)),
@@ -43,23 +49,10 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         stream_idle_timeout: manager.stream_idle_timeout.map(duration),
         request_headers_timeout: manager.request_headers_timeout.map(duration),
         max_request_headers_kb: manager.max_request_headers_kb.map(u32_value),
-        upgrade_configs: vec![websocket()],
+        upgrade_configs: manager.upgrades.iter().map(upgrade::of_manager).collect(),
+        proxy_100_continue: manager.proxy_100_continue,
         ..Default::default()
     }
-}
-
-/// Envoy refuses a manager whose last filter is not the router.
-fn router() -> pb::HttpFilter {
-    pb::HttpFilter {
-        name: "envoy.filters.http.router".to_owned(),
-        config_type: Some(pb::http_filter::ConfigType::TypedConfig(any(&pb::Router::default()))),
-        ..Default::default()
-    }
-}
-
-/// Upgrades to WebSocket always pass through the mesh; Envoy has to be told.
-fn websocket() -> wire::UpgradeConfig {
-    wire::UpgradeConfig { upgrade_type: "websocket".to_owned(), ..Default::default() }
 }
 
 fn codec(codec: Codec) -> wire::CodecType {

@@ -6,7 +6,8 @@ use ripstop_model::route::{
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
 use super::common::{any, bool_value, duration, inline_string, mark, u32_value};
-use super::matcher;
+use super::mirror::mirror;
+use super::{matcher, upgrade};
 use crate::metadata::{ANY_METHOD, RIPSTOP};
 use crate::pb;
 
@@ -14,6 +15,7 @@ pub(super) fn route_configuration(routes: &RouteConfiguration) -> pb::RouteConfi
     pb::RouteConfiguration {
         name: routes.name.to_string(),
         virtual_hosts: routes.virtual_hosts.iter().map(virtual_host).collect(),
+        request_mirror_policies: routes.mirrors.iter().map(mirror).collect(),
         ..Default::default()
     }
 }
@@ -23,6 +25,7 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
         name: host.name.to_string(),
         domains: host.domains.iter().map(|domain| domain.to_string()).collect(),
         routes: host.routes.iter().map(route).collect(),
+        request_mirror_policies: host.mirrors.iter().map(mirror).collect(),
         ..Default::default()
     }
 }
@@ -71,6 +74,7 @@ fn direct_response(response: &DirectResponse) -> pb::DirectResponseAction {
     }
 }
 
+#[allow(deprecated, reason = "the older limits of gRPC are still honoured")]
 fn forward_action(forward: &Forward) -> pb::RouteAction {
     use pb::route_action::{ClusterSpecifier, HostRewriteSpecifier};
     let cluster = match &forward.cluster {
@@ -98,6 +102,16 @@ fn forward_action(forward: &Forward) -> pb::RouteAction {
             .map(|host| HostRewriteSpecifier::HostRewriteLiteral(host.to_string())),
         timeout: forward.timeout.map(duration),
         retry_policy: forward.retry.as_ref().map(retry_policy),
+        idle_timeout: forward.times.idle_timeout.map(duration),
+        max_stream_duration: forward.times.max_stream.map(|max| pb::route_action::MaxStreamDuration {
+            max_stream_duration: max.max.map(duration),
+            grpc_timeout_header_max: max.grpc_header_max.map(duration),
+            grpc_timeout_header_offset: max.grpc_header_offset.map(duration),
+        }),
+        max_grpc_timeout: forward.times.max_grpc_timeout.map(duration),
+        grpc_timeout_offset: forward.times.grpc_timeout_offset.map(duration),
+        request_mirror_policies: forward.mirrors.iter().map(mirror).collect(),
+        upgrade_configs: forward.upgrades.iter().map(upgrade::of_route).collect(),
         ..Default::default()
     }
 }
@@ -113,6 +127,7 @@ fn retry_policy(retry: &RetryPolicy) -> pb::RetryPolicy {
         retry_on: retry.on.words().collect::<Vec<_>>().join(","),
         num_retries: Some(u32_value(retry.num_retries)),
         per_try_timeout: retry.per_try_timeout.map(duration),
+        per_try_idle_timeout: retry.per_try_idle_timeout.map(duration),
         retry_host_predicate: retry.avoid_previous_hosts.then(predicate).into_iter().collect(),
         host_selection_retry_max_attempts: retry.host_selection_attempts.into(),
         retriable_status_codes: retry.retriable_statuses.iter().map(|status| u32::from(*status)).collect(),

@@ -51,10 +51,9 @@ fn snapshot(words: &str) -> Arc<EncodedSnapshot> {
                 snapshot.listeners.insert(name.into(), Arc::new(listener));
             }
             _ => {
-                let virtual_hosts = (0..variant).map(|n| ripstop_model::VirtualHost {
-                    name: format!("v{n}").into(),
-                    domains: vec![format!("d{n}").into()],
-                    routes: Vec::new(),
+                let virtual_hosts = (0..variant).map(|n| {
+                    let domains = vec![format!("d{n}").into()];
+                    ripstop_model::VirtualHost::new(format!("v{n}"), domains, Vec::new())
                 });
                 let routes = RouteConfiguration::new(name, virtual_hosts.collect());
                 snapshot.routes.insert(name.into(), Arc::new(routes));

@@ -9,12 +9,11 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
             common_http_protocol_options http2_protocol_options access_log use_remote_address \
             forward_client_cert_details set_current_client_cert_details generate_request_id \
             stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs \
-            normalize_path",
-        harmless: "add_user_agent tracing http1_safe_max_connection_duration http_protocol_options \
-            http3_protocol_options server_name server_header_transformation stream_flush_timeout \
+            normalize_path http_protocol_options proxy_100_continue",
+        harmless: "add_user_agent tracing http1_safe_max_connection_duration http3_protocol_options server_name server_header_transformation stream_flush_timeout \
             request_timeout drain_timeout drain_timeout_jitter delayed_close_timeout \
             access_log_flush_interval flush_access_log_on_new_request access_log_options via \
-            preserve_external_request_id always_set_request_id_in_response proxy_100_continue \
+            preserve_external_request_id always_set_request_id_in_response \
             represent_ipv4_remote_address_as_ipv4_mapped_ipv6 request_id_extension \
             local_reply_config stream_error_on_invalid_http_message proxy_status_config \
             append_x_forwarded_port append_local_overload add_proxy_protocol_connection_state \
@@ -31,15 +30,20 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
         harmless: "",
     },
     Support {
+        message: "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+        read: "individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats \
+            replace_dots_in_grpc_service_name",
+        harmless: "emit_filter_state",
+    },
+    Support {
         message: "envoy.extensions.filters.http.router.v3.Router",
-        read: "",
-        harmless: "dynamic_stats start_child_span upstream_log upstream_log_options suppress_envoy_headers \
-            strict_check_headers respect_expected_rq_timeout \
+        read: "suppress_envoy_headers respect_expected_rq_timeout",
+        harmless: "dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers \
             suppress_grpc_request_failure_code_stats reject_connect_request_early_data",
     },
     Support {
         message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig",
-        read: "upgrade_type enabled",
+        read: "upgrade_type enabled filters",
         harmless: "",
     },
     Support {

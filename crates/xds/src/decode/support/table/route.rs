@@ -6,20 +6,20 @@ use crate::decode::support::Support;
 pub(super) const ROUTE: &[Support] = &[
     Support {
         message: "envoy.config.route.v3.RouteConfiguration",
-        read: "name virtual_hosts",
+        read: "name virtual_hosts request_mirror_policies",
         harmless: "response_headers_to_add response_headers_to_remove request_headers_to_add \
             most_specific_header_mutations_wins validate_clusters \
-            max_direct_response_body_size_bytes request_mirror_policies metadata \
+            max_direct_response_body_size_bytes metadata \
             typed_per_filter_config",
     },
     Support {
         message: "envoy.config.route.v3.VirtualHost",
-        read: "name domains routes",
+        read: "name domains routes request_mirror_policies",
         harmless: "virtual_clusters request_headers_to_add response_headers_to_add \
             response_headers_to_remove cors include_request_attempt_count \
             include_attempt_count_in_response retry_policy hedge_policy \
             include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit \
-            request_mirror_policies metadata typed_per_filter_config",
+            metadata typed_per_filter_config",
     },
     Support {
         message: "envoy.config.route.v3.Route",
@@ -38,10 +38,18 @@ pub(super) const ROUTE: &[Support] = &[
         message: "envoy.config.route.v3.RouteAction",
         read: "cluster weighted_clusters cluster_header cluster_specifier_plugin \
             inline_cluster_specifier_plugin prefix_rewrite host_rewrite_literal auto_host_rewrite \
-            host_rewrite_header host_rewrite_path_regex timeout retry_policy",
-        harmless: "cluster_not_found_response_code append_x_forwarded_host idle_timeout flush_timeout \
-            early_data_policy request_mirror_policies priority hash_policy cors max_grpc_timeout \
-            grpc_timeout_offset upgrade_configs hedge_policy max_stream_duration",
+            host_rewrite_header host_rewrite_path_regex timeout retry_policy idle_timeout \
+            max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
+            request_mirror_policies",
+        harmless: "cluster_not_found_response_code append_x_forwarded_host flush_timeout \
+            early_data_policy priority hash_policy cors \
+            hedge_policy",
+    },
+    Support {
+        message: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy",
+        read: "cluster cluster_header runtime_fraction disable_shadow_host_suffix_append \
+            host_rewrite_literal",
+        harmless: "trace_sampled request_headers_mutations",
     },
     Support {
         message: "envoy.config.route.v3.WeightedCluster",
@@ -56,9 +64,9 @@ pub(super) const ROUTE: &[Support] = &[
     },
     Support {
         message: "envoy.config.route.v3.RetryPolicy",
-        read: "retry_on num_retries per_try_timeout retry_host_predicate \
+        read: "retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate \
             host_selection_retry_max_attempts retriable_status_codes retry_back_off",
-        harmless: "per_try_idle_timeout retry_priority retry_options_predicates rate_limited_retry_back_off \
+        harmless: "retry_priority retry_options_predicates rate_limited_retry_back_off \
             retriable_headers refresh_cluster_on_retry",
     },
     Support { message: "envoy.config.route.v3.DirectResponseAction", read: "status body", harmless: "" },

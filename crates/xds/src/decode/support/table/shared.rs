@@ -29,15 +29,22 @@ pub(super) const SHARED: &[Support] = &[
     },
     Support {
         message: "envoy.config.core.v3.Http2ProtocolOptions",
-        read: "max_concurrent_streams",
-        harmless: "hpack_table_size initial_stream_window_size initial_connection_window_size allow_connect \
-            allow_metadata max_outbound_frames max_outbound_control_frames \
+        read: "max_concurrent_streams hpack_table_size initial_stream_window_size \
+            initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames \
             max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream \
-            max_inbound_window_update_frames_per_data_frame_sent \
+            max_inbound_window_update_frames_per_data_frame_sent connection_keepalive",
+        harmless: "allow_metadata \
             stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message \
-            custom_settings_parameters connection_keepalive use_oghttp2_codec max_metadata_size \
+            custom_settings_parameters use_oghttp2_codec max_metadata_size \
             enable_huffman_encoding max_header_field_size_kb disallow_obs_text stream_reset_burst \
             stream_reset_rate",
+    },
+    Support {
+        message: "envoy.config.core.v3.Http1ProtocolOptions",
+        read: "enable_trailers",
+        harmless: "allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format \
+            allow_chunked_length override_stream_error_on_invalid_http_message \
+            send_fully_qualified_url use_balsa_parser allow_custom_methods ignore_http_11_upgrade",
     },
     Support { message: "envoy.config.accesslog.v3.AccessLog", read: "name typed_config", harmless: "filter" },
     Support {

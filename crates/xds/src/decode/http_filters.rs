@@ -1,0 +1,96 @@
+//! The HTTP filters of a connection manager ← wire.
+
+use ripstop_model::grpc::{GrpcMethods, GrpcService, GrpcStats};
+use ripstop_model::router::RouterOptions;
+
+use super::common::{Context, is, is_true, type_name, unpack};
+use crate::pb;
+use crate::pb::http_filter::ConfigType;
+
+/// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
+const HARMLESS: [&str; 5] = [
+    "envoy.extensions.filters.http.fault.v3.HTTPFault",
+    "envoy.extensions.filters.http.on_demand.v3.OnDemand",
+    "envoy.extensions.filters.http.tap.v3.Tap",
+    "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
+    "envoy.extensions.filters.http.compressor.v3.Compressor",
+];
+
+/// What the filters say.
+#[derive(Default)]
+pub(super) struct Filters {
+    pub(super) router: RouterOptions,
+    pub(super) grpc_stats: Option<GrpcStats>,
+}
+
+pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filters {
+    let mut read = Filters::default();
+    let mut ends_in_router = false;
+    for (index, filter) in filters.iter().enumerate() {
+        cx.item("http_filters", index, |cx| {
+            let type_name = match &filter.config_type {
+                Some(ConfigType::TypedConfig(any)) if is::<pb::Router>(any) => {
+                    ends_in_router = index + 1 == filters.len();
+                    if !ends_in_router {
+                        cx.reject("the router must be the last filter");
+                    }
+                    read.router = cx.at("typed_config", |cx| router(cx, any)).unwrap_or_default();
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::GrpcStats>(any) && !filter.disabled => {
+                    read.grpc_stats = cx.at("typed_config", |cx| grpc_stats(cx, any));
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any)) => type_name(any),
+                _ => filter.name.as_str(),
+            };
+            if filter.is_optional || filter.disabled || HARMLESS.contains(&type_name) {
+                cx.warn(format!("HTTP filter {type_name} is not supported and left out"));
+            } else {
+                cx.reject(format!("HTTP filter {type_name} is not supported"));
+            }
+        });
+    }
+    if !ends_in_router {
+        cx.at("http_filters", |cx| cx.reject("the last filter must be envoy.filters.http.router"));
+    }
+    read
+}
+
+/// A list of filters that is nothing but the router, or empty: what is the same without any of them.
+pub(super) fn only_router(cx: &mut Context, filters: &[pb::HttpFilter]) {
+    let router = |filter: &pb::HttpFilter| matches!(&filter.config_type, Some(ConfigType::TypedConfig(any)) if is::<pb::Router>(any));
+    if !filters.iter().all(router) {
+        cx.at("filters", |cx| cx.reject("filters for upgrades alone are not supported, except the router"));
+    }
+}
+
+fn router(cx: &mut Context, any: &pb::Any) -> Option<RouterOptions> {
+    let wire = unpack::<pb::Router>(cx, any)?;
+    Some(RouterOptions {
+        suppress_envoy_headers: wire.suppress_envoy_headers,
+        respect_expected_rq_timeout: wire.respect_expected_rq_timeout,
+    })
+}
+
+fn grpc_stats(cx: &mut Context, any: &pb::Any) -> Option<GrpcStats> {
+    use pb::grpc_stats::PerMethodStatSpecifier as Specifier;
+    let wire = unpack::<pb::GrpcStats>(cx, any)?;
+    let methods = match &wire.per_method_stat_specifier {
+        None => GrpcMethods::None,
+        Some(Specifier::StatsForAllMethods(all)) if is_true(Some(all)) => GrpcMethods::All,
+        Some(Specifier::StatsForAllMethods(_)) => GrpcMethods::None,
+        Some(Specifier::IndividualMethodStatsAllowlist(list)) => {
+            let service = |service: &pb::grpc_method_list::Service| GrpcService {
+                name: service.name.as_str().into(),
+                methods: service.method_names.iter().map(|name| name.as_str().into()).collect(),
+            };
+            GrpcMethods::Listed(list.services.iter().map(service).collect())
+        }
+    };
+    Some(GrpcStats {
+        methods,
+        upstream_times: wire.enable_upstream_stats,
+        replace_dots: wire.replace_dots_in_grpc_service_name,
+    })
+}
