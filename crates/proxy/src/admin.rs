@@ -3,6 +3,8 @@
 pub mod certs;
 pub mod clusters;
 pub mod config_dump;
+mod index;
+pub mod runtime;
 pub mod stats;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use http::StatusCode;
 use ripstop_identity::agent::AgentStatus;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_model::Node;
-use ripstop_runtime::admin::{Answer, Pages, json, text};
+use ripstop_runtime::admin::{Answer, Pages, Query, json, text};
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::Shutdown;
 use ripstop_xds::client::{ClientReport, ClientStatus};
@@ -21,6 +23,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::apply::Applied;
+use crate::runtime_layers::RuntimeLayers;
 use crate::stats::registry::Registry;
 
 /// What the pages look at.
@@ -37,6 +40,8 @@ pub struct Inspector {
     pub ready: Readiness,
     /// Its part in a mesh; `None` when it is alone.
     pub mesh: Option<Mesh>,
+    /// What is set by name.
+    pub runtime: Arc<RuntimeLayers>,
     /// Access log lines that were lost.
     pub lost_log_lines: Arc<AtomicU64>,
     /// Ends the process.
@@ -63,23 +68,37 @@ impl Inspector {
 /// All pages.
 pub fn pages(inspector: Inspector) -> Pages {
     let inspector = Arc::new(inspector);
-    let page = |show: fn(&Inspector, &ripstop_runtime::admin::Query<'_>) -> Answer| {
+    let page = |show: fn(&Inspector, &Query) -> Answer| {
         let inspector = inspector.clone();
-        move |query: &ripstop_runtime::admin::Query<'_>| show(&inspector, query)
+        move |query: &Query| show(&inspector, query)
     };
-    Pages::default()
-        .get("/ready", "LIVE when traffic is taken, else what is waited for", page(ready))
-        .get("/server_info", "who this proxy is and how it fares (JSON)", page(server_info))
-        .get("/stats", "counters; ?filter=TEXT keeps the names that hold it", page(stats::plain))
-        .get("/stats/prometheus", "counters for Prometheus", page(stats::prometheus))
-        .get("/clusters", "clusters and their endpoints; ?format=json", page(clusters::show))
-        .get("/listeners", "listeners and their addresses", page(listeners))
-        .get("/config_dump", "the configuration in force, without secrets (JSON)", page(config_dump::show))
-        .get("/certs", "the certificate and the roots in use (JSON)", page(certs::show))
-        .post("/quitquitquit", "drains and ends the process", page(quit))
+    let title = format!("proxy {} of {}", inspector.node.id, inspector.node.cluster);
+    let pages = Pages::default()
+        .get("/ready", "LIVE when traffic is taken, else what is waited for", &[], page(ready))
+        .get("/server_info", "who this proxy is and how it fares (JSON)", &[], page(server_info))
+        .get("/stats", "counters; ?filter=TEXT keeps the names that hold it", &[], page(stats::plain))
+        .get("/stats/prometheus", "counters for Prometheus", &[], page(stats::prometheus))
+        .get("/clusters", "clusters and their endpoints; ?format=json", &[], page(clusters::show))
+        .get("/listeners", "listeners and their addresses", &[], page(listeners))
+        .get(
+            "/config_dump",
+            "the configuration in force, without secrets (JSON)",
+            &[],
+            page(config_dump::show),
+        )
+        .get("/certs", "the certificate and the roots in use (JSON)", &[], page(certs::show))
+        .get("/runtime", "print runtime values", &[], page(runtime::show))
+        .post(
+            "/runtime_modify",
+            "set runtime values: key=value, an empty value takes one back",
+            &[],
+            page(runtime::modify),
+        )
+        .post("/quitquitquit", "drains and ends the process", &[], page(quit));
+    index::with_index(pages, &title)
 }
 
-fn ready(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+fn ready(inspector: &Inspector, _: &Query) -> Answer {
     let missing = inspector.ready.missing();
     if missing.is_empty() {
         return text(StatusCode::OK, "LIVE\n");
@@ -87,7 +106,7 @@ fn ready(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer
     text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", missing.join(", ")))
 }
 
-fn server_info(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+fn server_info(inspector: &Inspector, _: &Query) -> Answer {
     let xds = inspector.xds();
     let applied = inspector.applied.borrow().clone();
     let state = if inspector.ready.missing().is_empty() { "LIVE" } else { "PRE_INITIALIZING" };
@@ -111,7 +130,7 @@ fn server_info(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> 
     json(StatusCode::OK, format!("{info:#}\n"))
 }
 
-fn listeners(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+fn listeners(inspector: &Inspector, _: &Query) -> Answer {
     let applied = inspector.applied.borrow().clone();
     let mut lines = String::new();
     for listener in applied.generation.listeners.values() {
@@ -123,7 +142,7 @@ fn listeners(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> An
     text(StatusCode::OK, lines)
 }
 
-fn quit(inspector: &Inspector, _: &ripstop_runtime::admin::Query<'_>) -> Answer {
+fn quit(inspector: &Inspector, _: &Query) -> Answer {
     inspector.shutdown.drain();
     text(StatusCode::OK, "OK\n")
 }

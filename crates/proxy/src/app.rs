@@ -19,6 +19,7 @@ use ripstop_identity::control_identity;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls::{Present, control_client_config};
 use ripstop_model::{Node, Snapshot};
+use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::admin;
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
@@ -33,6 +34,7 @@ use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use crate::dns;
 use crate::generation::compile::Compiler;
 use crate::identity::Identity;
+use crate::runtime_layers::RuntimeLayers;
 use crate::stats::registry::Registry;
 use crate::sweep::sweep_for_ever;
 use crate::worker::thread::WorkerThread;
@@ -93,8 +95,10 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]),
         mesh: Some(mesh),
+        runtime: Arc::new(RuntimeLayers::new(Vec::new(), "")),
     };
     let ready = parts.ready.clone();
+    let values = parts.runtime.watch();
     let applier = start(parts, started, &shutdown)?;
     tokio::spawn(agent.run(stopped(shutdown.watch())));
     tokio::spawn(warn_of_expiry(agent_status));
@@ -109,25 +113,28 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
         ready.clone(),
         shutdown.watch(),
     ));
-    serve(applier, resolved(incoming), ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), values, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
 /// Runs a proxy that follows nobody and has no identity: what it does was read from a file. Otherwise like [`run`].
 pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Result<(), StartError> {
+    let runtime = Arc::new(RuntimeLayers::new(config.runtime, &config.node.cluster));
     let parts = Parts {
         node: config.node,
         admin: config.admin,
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CONFIGURATION]),
         mesh: None,
+        runtime: runtime.clone(),
     };
     let ready = parts.ready.clone();
+    let values = parts.runtime.watch();
     let applier = start(parts, Instant::now(), &shutdown)?;
     let (snapshots, incoming) = watch::channel(None);
     // There is a receiver: the next line has it.
     let _ = snapshots.send(Some(Arc::new(config.snapshot)));
-    serve(applier, resolved(incoming), ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), values, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
@@ -138,6 +145,7 @@ struct Parts {
     concurrency: usize,
     ready: Readiness,
     mesh: Option<Mesh>,
+    runtime: Arc<RuntimeLayers>,
 }
 
 /// Starts the workers and what watches over them. Nothing is in force yet.
@@ -158,6 +166,7 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
             registry,
             ready: parts.ready,
             mesh: parts.mesh,
+            runtime: parts.runtime,
             lost_log_lines,
             shutdown: shutdown.clone(),
         };
@@ -232,11 +241,13 @@ async fn follow_control(
 async fn serve(
     mut applier: Applier,
     mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    mut values: watch::Receiver<Arc<Runtime>>,
     ready: Readiness,
     drain_time: Duration,
     mut shutdown: ShutdownWatch,
 ) {
     let mut retry = tokio::time::interval(Applier::RETRY_INTERVAL);
+    applier.set_runtime(values.borrow_and_update().clone()).await;
     retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -249,6 +260,10 @@ async fn serve(
                 if let Some(snapshot) = snapshot {
                     applier.apply(snapshot).await;
                 }
+            }
+            Ok(()) = values.changed() => {
+                let values = values.borrow_and_update().clone();
+                applier.set_runtime(values).await;
             }
             _ = retry.tick(), if applier.has_unbound() => applier.retry().await,
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ripstop_model::Snapshot;
+use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::socket;
 use tokio::sync::watch;
 
@@ -74,6 +75,15 @@ impl Applier {
         }
         self.rejected = rejected.iter().map(ToString::to_string).collect();
         self.distribute(generation).await;
+    }
+
+    /// Sets values by name; what is in force is compiled with them.
+    pub async fn set_runtime(&mut self, runtime: Arc<Runtime>) {
+        self.compiler.set_runtime(runtime);
+        if self.compiler.is_stale() && self.has_configuration() {
+            let snapshot = self.compiler.latest().snapshot.clone();
+            self.apply(snapshot).await;
+        }
     }
 
     /// Tries again to bind what could not be bound.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ripstop_model::runtime::RuntimeLayer;
 use ripstop_model::{Node, Snapshot, SpiffeId};
 
 /// How a proxy is started.
@@ -28,6 +29,8 @@ pub struct StandaloneConfig {
     pub node: Node,
     /// Everything it does.
     pub snapshot: Snapshot,
+    /// What is set by name; later layers win.
+    pub runtime: Vec<RuntimeLayer>,
     /// Where its admin pages are; `None`: nowhere.
     pub admin: Option<SocketAddr>,
     /// Worker threads; at least 1.

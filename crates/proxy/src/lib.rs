@@ -14,6 +14,7 @@ pub mod generation;
 pub mod http;
 pub mod identity;
 pub mod listener;
+pub mod runtime_layers;
 pub mod stats;
 pub mod sweep;
 pub mod tcp_proxy;

@@ -5,12 +5,14 @@
 
 mod fields;
 mod place;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use prost::Message as _;
+use ripstop_model::runtime::RuntimeLayer;
 use ripstop_model::{Name, Node, Snapshot};
 use ripstop_yaml::{Problem, Problems, Source, parse};
 
@@ -18,11 +20,13 @@ use crate::binder::bind;
 use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener};
 use crate::pb;
 
+pub use runtime::runtime_value;
+
 /// The message that such a file holds.
 const MESSAGE: &str = "envoy.config.bootstrap.v3.Bootstrap";
 
 /// What a file says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bootstrap {
     /// Who the proxy is. Metadata that is not text is left out.
     pub node: Node,
@@ -30,6 +34,8 @@ pub struct Bootstrap {
     pub admin: Option<SocketAddr>,
     /// Listeners with their routes, and clusters.
     pub snapshot: Snapshot,
+    /// What is set by name; later layers win.
+    pub runtime: Vec<RuntimeLayer>,
 }
 
 /// Whether a text looks like such a file rather than like the documents of a mesh: a mapping with one of the bootstrap's
@@ -95,6 +101,7 @@ fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
         node: node(wire.node.as_ref()),
         admin: wire.admin.as_ref().and_then(|admin| admin_address(place, admin)),
         snapshot,
+        runtime: wire.layered_runtime.as_ref().map(|wire| runtime::layers(place, wire)).unwrap_or_default(),
     }
 }
 

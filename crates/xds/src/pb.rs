@@ -1,7 +1,9 @@
 //! The wire types of this crate under short names. Nothing outside the crate sees them.
 
 pub(crate) use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
-pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
+pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
+    Admin, Bootstrap, LayeredRuntime, runtime_layer,
+};
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };

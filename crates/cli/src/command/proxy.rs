@@ -101,6 +101,7 @@ fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
             ..node
         },
         snapshot: bootstrap.snapshot,
+        runtime: bootstrap.runtime,
         admin: bootstrap.admin,
         concurrency: args.concurrency.map_or_else(processors, usize::from),
         drain_time: Duration::from_secs(args.drain_time_s),

@@ -11,7 +11,7 @@ use super::Inspector;
 use crate::access_log::civil::write_rfc3339_millis;
 
 /// The page.
-pub fn show(inspector: &Inspector, _: &Query<'_>) -> Answer {
+pub fn show(inspector: &Inspector, _: &Query) -> Answer {
     let Some(mesh) = &inspector.mesh else {
         return json(StatusCode::OK, format!("{:#}\n", json!({ "certificates": [] })));
     };

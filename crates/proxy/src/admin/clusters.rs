@@ -13,7 +13,7 @@ use super::Inspector;
 use crate::generation::cluster::ActiveCluster;
 
 /// The page.
-pub fn show(inspector: &Inspector, query: &Query<'_>) -> Answer {
+pub fn show(inspector: &Inspector, query: &Query) -> Answer {
     let generation = inspector.applied.borrow().generation.clone();
     let mut clusters: Vec<_> = generation.all_clusters().collect();
     clusters.sort_by(|a, b| a.name().cmp(b.name()));

@@ -7,7 +7,7 @@ use ripstop_xds::dump;
 use super::Inspector;
 
 /// The page.
-pub fn show(inspector: &Inspector, _: &Query<'_>) -> Answer {
+pub fn show(inspector: &Inspector, _: &Query) -> Answer {
     let applied = inspector.applied.borrow().clone();
     let versions = inspector.xds().versions;
     json(StatusCode::OK, dump::config_dump(&applied.generation.snapshot, &versions))

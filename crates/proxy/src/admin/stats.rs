@@ -9,12 +9,12 @@ use super::{Inspector, Mesh};
 use crate::stats::prometheus::Text;
 
 /// The Prometheus text.
-pub fn prometheus(inspector: &Inspector, _: &Query<'_>) -> Answer {
+pub fn prometheus(inspector: &Inspector, _: &Query) -> Answer {
     text(StatusCode::OK, exposition(inspector))
 }
 
 /// The same counters, one `name{tags}: value` a line, without the commentary.
-pub fn plain(inspector: &Inspector, query: &Query<'_>) -> Answer {
+pub fn plain(inspector: &Inspector, query: &Query) -> Answer {
     let filter = query.get("filter").unwrap_or_default();
     let mut out = String::new();
     for line in exposition(inspector).lines().filter(|line| !line.starts_with('#') && line.contains(filter)) {

@@ -82,6 +82,11 @@ impl Compiler {
         self.runtime = runtime;
     }
 
+    /// Whether what is in force was compiled with other values than those set by now.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
     /// The next generation, and what of it had to be left as it was.
     pub fn compile(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Generation>, Vec<Rejected>) {
         let previous = self.previous.clone();

@@ -7,7 +7,7 @@ pub(super) const TELLING: &[&str] =
     &["static_resources", "dynamic_resources", "admin", "node", "layered_runtime", "bootstrap_extensions"];
 
 /// Sections that are read.
-const READ: &[&str] = &["node", "admin", "static_resources"];
+const READ: &[&str] = &["node", "admin", "static_resources", "layered_runtime"];
 
 /// Without these the proxy would do something else than is written.
 const NEEDED: &[&str] = &[

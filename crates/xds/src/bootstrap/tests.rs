@@ -94,3 +94,42 @@ fn files_are_told_apart() {
     assert!(is_bootstrap(&Source::new("f", "{\"staticResources\": {}}")));
     assert!(!is_bootstrap(&Source::new("f", "apiVersion: ripstop.io/v1\nkind: Mesh\nnode: x\n")));
 }
+
+#[test]
+fn layers_of_values_are_read() {
+    use ripstop_model::Percent;
+    use ripstop_model::runtime::{RuntimeSource, RuntimeValue};
+    let text = "
+layered_runtime:
+  layers:
+  - name: file
+    static_layer:
+      num: 50
+      a: {b: {c: true}, share: {numerator: 25, denominator: TEN_THOUSAND}, odd: {numerator: 1, foo: 2}}
+      over: {numerator: 150}
+      none: {}
+  - name: admin
+    admin_layer: {}
+";
+    let (bootstrap, problems) = read_text(text);
+    assert_eq!(problems, Vec::<String>::new());
+    let layers = bootstrap.unwrap().runtime;
+    let RuntimeSource::Static(values) = &layers[0].source else { panic!("{layers:?}") };
+    assert_eq!(values["num"], RuntimeValue::number(50.0));
+    assert_eq!(values["a.b.c"], RuntimeValue::switch(true));
+    assert_eq!(values["a.share"].share, Some(Percent::per_million(2_500)));
+    assert_eq!(values["a.odd"].share, None);
+    assert_eq!(values["over"].share, Some(Percent::ALL));
+    assert_eq!(values["none"].share, Some(Percent::ZERO));
+    assert_eq!(layers[1].source, RuntimeSource::Admin);
+
+    let text = "
+layered_runtime:
+  layers:
+  - {name: a, static_layer: {x: [1]}}
+  - {name: a, rtds_layer: {name: r, rtds_config: {ads: {}}}}
+";
+    let (bootstrap, problems) = read_text(text);
+    assert!(bootstrap.is_none());
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
