@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::expect_used)]
 
 pub mod binaries;
+pub mod envoy;
 pub mod load;
 pub mod mesh;
 pub mod ports;
