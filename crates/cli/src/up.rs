@@ -16,7 +16,6 @@ pub mod job;
 pub mod jobs;
 pub mod log;
 pub mod plan;
-pub mod port_holder;
 pub mod ports;
 pub mod process;
 pub mod readiness;

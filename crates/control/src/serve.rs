@@ -30,7 +30,7 @@ use ripstop_identity::{accept, control_identity};
 use ripstop_model::TrustDomain;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::ShutdownWatch;
-use ripstop_runtime::socket::listen;
+use ripstop_runtime::listen::listen;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -10,7 +10,7 @@ use crate::Name;
 pub enum Address {
     /// TCP over IPv4 or IPv6.
     Socket(SocketAddr),
-    /// A Unix domain socket at this path.
+    /// A Unix domain socket at this path, or in the abstract namespace of Linux where it begins with `@`.
     Pipe(Name),
 }
 
@@ -18,6 +18,11 @@ impl Address {
     /// A TCP address.
     pub fn socket(ip: impl Into<IpAddr>, port: u16) -> Address {
         Address::Socket(SocketAddr::new(ip.into(), port))
+    }
+
+    /// The IP address, where there is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.as_socket().map(|socket| socket.ip())
     }
 
     /// The TCP address, where it is one.
@@ -42,6 +47,36 @@ impl fmt::Display for Address {
             Address::Socket(addr) => write!(f, "{addr}"),
             Address::Pipe(path) => f.write_str(path),
         }
+    }
+}
+
+/// Where a listener takes connections: an address and what only binding needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BindAddress {
+    /// The address.
+    pub address: Address,
+    /// An IPv6 socket takes IPv4 as well.
+    pub ipv4_compat: bool,
+    /// Permission bits of a Unix socket; 0: what the process gives to new files.
+    pub pipe_mode: u16,
+}
+
+impl From<Address> for BindAddress {
+    fn from(address: Address) -> BindAddress {
+        BindAddress { address, ipv4_compat: false, pipe_mode: 0 }
+    }
+}
+
+impl From<SocketAddr> for BindAddress {
+    fn from(address: SocketAddr) -> BindAddress {
+        Address::Socket(address).into()
+    }
+}
+
+/// The address alone.
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }
 

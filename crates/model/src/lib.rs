@@ -15,12 +15,15 @@
 
 pub mod access_log;
 pub mod address;
+pub mod chain_match;
+pub mod cidr;
 pub mod cluster;
 pub mod endpoint;
 pub mod grpc;
 pub mod http2;
 pub mod http_manager;
 pub mod listener;
+pub mod listener_filter;
 pub mod matcher;
 pub mod mirror;
 pub mod node;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{AccessLog, Address, HttpConnectionManager, Name, TlsServer};
+use crate::address::BindAddress;
+use crate::chain_match::FilterChainMatch;
+use crate::listener_filter::ListenerFilter;
+use crate::{AccessLog, HttpConnectionManager, Name, TlsServer};
 
 /// Envoy's `Listener`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,15 +13,37 @@ pub struct Listener {
     /// Unique among listeners.
     pub name: Name,
     /// Where connections are taken.
-    pub address: Address,
+    pub address: BindAddress,
+    /// Where connections are taken as well.
+    pub additional_addresses: Vec<BindAddress>,
+    /// `false`: no socket is opened; the listener only gets connections that were redirected (`use_original_dst`).
+    pub bind_to_port: bool,
+    /// Hands a connection over to the listener at the address that the client wanted to reach.
+    pub use_original_dst: bool,
+    /// Binds addresses that this machine does not have (yet).
+    pub freebind: bool,
+    /// Length of the kernel's queue of connections; `None`: what the kernel allows.
+    pub backlog: Option<u32>,
     /// Direction relative to the workload; chooses metric labels and the kind of span.
     pub direction: TrafficDirection,
-    /// Tells TLS from plaintext by the first bytes before a chain is chosen (`tls_inspector`).
-    pub tls_inspector: bool,
-    /// How long a client may take to send what the inspector needs; `None`: Envoy's 15 s.
+    /// What looks at a connection before its chain is chosen, in this order.
+    pub listener_filters: Vec<ListenerFilter>,
+    /// How long a client may take to send what these need; `None`: Envoy's 15 s; zero: for ever.
     pub listener_filters_timeout: Option<Duration>,
+    /// Goes on with what is known after that time, instead of closing the connection.
+    pub continue_on_listener_filters_timeout: bool,
     /// The chains; the most specific match wins.
     pub filter_chains: Vec<FilterChain>,
+    /// Takes what matches none of them.
+    pub default_filter_chain: Option<Box<FilterChain>>,
+    /// Most bytes of a connection that are held in one direction; `None`: what the proxy holds anyway.
+    pub buffer_limit_bytes: Option<u32>,
+    /// Connections taken at once before others have their turn; `None`: no bound.
+    pub max_accepts_per_event: Option<u32>,
+    /// Its connections do not count for the global limit, and are not refused by it.
+    pub ignores_global_limit: bool,
+    /// A line for each connection.
+    pub access_logs: Vec<AccessLog>,
 }
 
 impl Listener {
@@ -26,15 +51,54 @@ impl Listener {
     pub const DEFAULT_LISTENER_FILTERS_TIMEOUT: Duration = Duration::from_secs(15);
 
     /// A listener with Envoy's defaults.
-    pub fn new(name: impl Into<Name>, address: Address, filter_chains: Vec<FilterChain>) -> Listener {
+    pub fn new(
+        name: impl Into<Name>,
+        address: impl Into<BindAddress>,
+        filter_chains: Vec<FilterChain>,
+    ) -> Listener {
         Listener {
             name: name.into(),
-            address,
+            address: address.into(),
+            additional_addresses: Vec::new(),
+            bind_to_port: true,
+            use_original_dst: false,
+            freebind: false,
+            backlog: None,
             direction: TrafficDirection::Unspecified,
-            tls_inspector: false,
+            listener_filters: Vec::new(),
             listener_filters_timeout: None,
+            continue_on_listener_filters_timeout: false,
             filter_chains,
+            default_filter_chain: None,
+            buffer_limit_bytes: None,
+            max_accepts_per_event: None,
+            ignores_global_limit: false,
+            access_logs: Vec::new(),
         }
+    }
+
+    /// Where connections are taken, the first address first.
+    pub fn addresses(&self) -> impl Iterator<Item = &BindAddress> {
+        std::iter::once(&self.address).chain(&self.additional_addresses)
+    }
+
+    /// The same listener without chains and access logs: what must not change if its connections are to stay.
+    pub fn without_chains(&self) -> Listener {
+        Listener {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            additional_addresses: self.additional_addresses.clone(),
+            listener_filters: self.listener_filters.clone(),
+            filter_chains: Vec::new(),
+            default_filter_chain: None,
+            access_logs: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// The chains, the default one last.
+    pub fn chains(&self) -> impl Iterator<Item = &FilterChain> {
+        self.filter_chains.iter().chain(self.default_filter_chain.as_deref())
     }
 }
 
@@ -59,6 +123,8 @@ pub struct FilterChain {
     pub matches: FilterChainMatch,
     /// `None`: plaintext.
     pub tls: Option<TlsServer>,
+    /// How long the TLS handshake may take; `None`: as long as the proxy allows.
+    pub handshake_timeout: Option<Duration>,
     /// The terminal network filter.
     pub filter: NetworkFilter,
 }
@@ -66,24 +132,14 @@ pub struct FilterChain {
 impl FilterChain {
     /// A chain in plaintext that takes every connection.
     pub fn new(filter: NetworkFilter) -> FilterChain {
-        FilterChain { name: Name::from(""), matches: FilterChainMatch::default(), tls: None, filter }
+        FilterChain {
+            name: Name::from(""),
+            matches: FilterChainMatch::default(),
+            tls: None,
+            handshake_timeout: None,
+            filter,
+        }
     }
-}
-
-/// Which connections a chain takes. Empty fields match everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FilterChainMatch {
-    /// What the connection speaks, as the TLS inspector saw it.
-    pub transport_protocol: Option<TransportProtocol>,
-}
-
-/// What a connection speaks below the application protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TransportProtocol {
-    /// `raw_buffer`.
-    Plaintext,
-    /// `tls`.
-    Tls,
 }
 
 /// The terminal network filter of a chain.

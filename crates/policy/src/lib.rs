@@ -6,6 +6,7 @@
 //!
 //! | question | answered by |
 //! | --- | --- |
+//! | which filter chain takes a connection | [`filter_chain::ChainTable`] |
 //! | which route takes a request | [`route::RouteTable`] |
 //! | which cluster of a split | [`split::WeightedChoice`] |
 //! | what is set by name | [`runtime::Runtime`] |
@@ -23,6 +24,7 @@
 //! one worker and taken by `&mut`.
 
 pub mod balance;
+pub mod filter_chain;
 pub mod flags;
 pub mod host;
 pub mod limits;

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::apply::Applied;
 use crate::runtime_layers::RuntimeLayers;
+use crate::listener::socket_key::sockets_of;
 use crate::stats::registry::Registry;
 
 /// What the pages look at.
@@ -134,10 +135,11 @@ fn listeners(inspector: &Inspector, _: &Query) -> Answer {
     let applied = inspector.applied.borrow().clone();
     let mut lines = String::new();
     for listener in applied.generation.listeners.values() {
-        let configured = &listener.config.address;
-        let actual = configured.as_socket().and_then(|address| applied.bound.get(&address));
-        let at = actual.map_or_else(|| format!("{configured} (not bound)"), ToString::to_string);
-        lines.push_str(&format!("{}::{at}\n", listener.config.name));
+        for (key, _) in sockets_of(&listener.config) {
+            let actual = applied.bound.get(&key);
+            let at = actual.map_or_else(|| format!("{} (not bound)", key.place), ToString::to_string);
+            lines.push_str(&format!("{}::{at}\n", listener.config.name));
+        }
     }
     text(StatusCode::OK, lines)
 }

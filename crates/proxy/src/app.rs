@@ -21,10 +21,10 @@ use ripstop_identity::tls::{Present, control_client_config};
 use ripstop_model::{Node, Snapshot};
 use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::admin;
+use ripstop_runtime::listen;
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
-use ripstop_runtime::socket;
 use ripstop_xds::client::{self, ClientStatus};
 use tokio::sync::{Notify, watch};
 
@@ -70,7 +70,7 @@ pub enum StartError {
     },
     /// The admin pages cannot be served.
     #[error("admin pages: {0}")]
-    Admin(#[from] socket::BindError),
+    Admin(#[from] listen::BindError),
     /// A thread could not be started.
     #[error("cannot start a worker thread: {0}")]
     Thread(std::io::Error),
@@ -151,7 +151,7 @@ struct Parts {
 /// Starts the workers and what watches over them. Nothing is in force yet.
 fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier, StartError> {
     exit_on_panic();
-    let admin_socket = parts.admin.map(socket::listen).transpose()?;
+    let admin_socket = parts.admin.map(listen::listen).transpose()?;
     let workers = start_workers(parts.concurrency.max(1))?;
     let registry = Arc::new(Registry::new(workers.len()));
     let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });

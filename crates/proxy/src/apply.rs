@@ -1,18 +1,18 @@
 //! Puts snapshots in force: compiles, binds what has to be bound, tells the workers. A snapshot is in force as a whole
 //! or, for a resource that is bad, with the good one from before.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ripstop_model::Snapshot;
 use ripstop_policy::runtime::Runtime;
-use ripstop_runtime::socket;
+use ripstop_runtime::listen::{Listen, Place, listen_shared};
 use tokio::sync::watch;
 
 use crate::generation::Generation;
 use crate::generation::compile::Compiler;
+use crate::listener::socket_key::{SocketKey, sockets_of};
 use crate::worker::listeners::Sockets;
 use crate::worker::thread::WorkerThread;
 
@@ -23,16 +23,16 @@ pub struct Applied {
     pub generation: Arc<Generation>,
     /// What could not be put in force, in words. Empty: all of it is.
     pub problems: Vec<String>,
-    /// Where listeners really listen, by configured address: the two differ where the port is 0.
-    pub bound: BTreeMap<SocketAddr, SocketAddr>,
+    /// Where listeners really listen: it differs from what is configured where the port is 0.
+    pub bound: BTreeMap<SocketKey, Place>,
 }
 
 /// Puts one snapshot after the other in force.
 pub struct Applier {
     compiler: Compiler,
     workers: Vec<WorkerThread>,
-    bound: BTreeMap<SocketAddr, SocketAddr>,
-    unbound: BTreeMap<SocketAddr, String>,
+    bound: BTreeMap<SocketKey, Place>,
+    unbound: BTreeMap<SocketKey, String>,
     rejected: Vec<String>,
     applied: watch::Sender<Applied>,
 }
@@ -105,25 +105,26 @@ impl Applier {
 
     /// Binds the addresses that are new, one socket for each worker.
     fn bind(&mut self, generation: &Generation, sockets: &mut [Sockets]) {
-        let wanted: BTreeSet<SocketAddr> =
-            generation.listeners.values().filter_map(|l| l.config.address.as_socket()).collect();
-        self.bound.retain(|address, _| wanted.contains(address));
+        let listeners = generation.listeners.values();
+        let wanted: BTreeMap<SocketKey, Listen> = listeners.flat_map(|l| sockets_of(&l.config)).collect();
+        self.bound.retain(|key, _| wanted.contains_key(key));
         let before = std::mem::take(&mut self.unbound);
-        for address in
-            wanted.iter().filter(|address| !self.bound.contains_key(address)).copied().collect::<Vec<_>>()
-        {
-            match socket::listen_shared(address, sockets.len()) {
+        for (key, listen) in wanted {
+            if self.bound.contains_key(&key) {
+                continue;
+            }
+            match listen_shared(&listen, sockets.len()) {
                 Ok(made) => {
-                    let actual = made.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(address);
-                    self.bound.insert(address, actual);
-                    sockets.iter_mut().zip(made).for_each(|(of, socket)| of.push((address, socket)));
+                    let actual = made.first().map_or(listen.place.clone(), |socket| socket.place(&listen.place));
+                    self.bound.insert(key.clone(), actual);
+                    sockets.iter_mut().zip(made).for_each(|(of, socket)| of.push((key.clone(), socket)));
                 }
                 Err(error) => {
                     let error = error.to_string();
-                    if !before.contains_key(&address) {
+                    if !before.contains_key(&key) {
                         tracing::error!(error, "trying again every second");
                     }
-                    self.unbound.insert(address, error);
+                    self.unbound.insert(key, error);
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! A generation never changes. Building one is [`compile`]; the parts that outlive it (counters, limits,
 //! hosts) are shared from one to the next.
 
+pub mod addresses;
 pub mod cluster;
 pub mod compile;
 pub mod listener;

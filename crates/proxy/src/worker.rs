@@ -7,6 +7,7 @@ pub mod listeners;
 pub mod thread;
 
 use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::generation::Generation;
 use crate::http::under_way::UnderWay;
+use crate::listener::live::LiveListener;
 
 /// What everything on the thread of a worker shares.
 pub struct Worker {
@@ -25,6 +27,7 @@ pub struct Worker {
     current: RefCell<Rc<WorkerGeneration>>,
     rng: RefCell<fastrand::Rng>,
     connections: Cell<u64>,
+    listeners: RefCell<Vec<Rc<LiveListener>>>,
     starvation: Arc<Notify>,
 }
 
@@ -38,6 +41,7 @@ impl Worker {
             current: RefCell::new(Rc::new(empty)),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),
+            listeners: RefCell::default(),
             starvation,
         })
     }
@@ -62,6 +66,28 @@ impl Worker {
     /// How many client connections are open.
     pub fn connections(&self) -> u64 {
         self.connections.get()
+    }
+
+    /// The listeners that take connections from now on.
+    pub fn set_listeners(&self, listeners: Vec<Rc<LiveListener>>) {
+        *self.listeners.borrow_mut() = listeners;
+    }
+
+    /// The listener for a connection that was redirected: the one at this address, else one at the port on all addresses.
+    pub fn listener_at(&self, address: SocketAddr) -> Option<Rc<LiveListener>> {
+        let listeners = self.listeners.borrow();
+        let at = |wanted: SocketAddr| {
+            let is_there = |listener: &&Rc<LiveListener>| {
+                let mut addresses = listener.active.config.addresses();
+                addresses.any(|bind| bind.address.as_socket() == Some(wanted))
+            };
+            listeners.iter().find(is_there).cloned()
+        };
+        let unspecified = match address.ip() {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        at(address).or_else(|| at(SocketAddr::new(unspecified, address.port())))
     }
 
     /// Asks all workers to let go of idle connections to clusters in which requests starve for one.

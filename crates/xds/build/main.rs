@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use protobuf::{fields, put_bytes, put_number};
 
 /// Files of the core, by the beginning of their names; what they import belongs to it too.
-const CORE: [&str; 21] = [
+const CORE: [&str; 28] = [
     "envoy/config/bootstrap/v3/",
     "envoy/config/endpoint/v3/",
     "envoy/config/route/v3/",
@@ -34,10 +34,17 @@ const CORE: [&str; 21] = [
     "envoy/extensions/filters/http/local_ratelimit/v3/",
     "envoy/extensions/filters/http/rbac/v3/",
     "envoy/extensions/filters/http/router/v3/",
+    "envoy/extensions/filters/listener/http_inspector/v3/",
     "envoy/extensions/filters/listener/original_dst/v3/",
+    "envoy/extensions/filters/listener/proxy_protocol/v3/",
     "envoy/extensions/filters/listener/tls_inspector/v3/",
+    "envoy/extensions/filters/network/connection_limit/v3/",
+    "envoy/extensions/filters/network/direct_response/v3/",
+    "envoy/extensions/filters/network/echo/v3/",
     "envoy/extensions/filters/network/http_connection_manager/v3/",
+    "envoy/extensions/filters/network/local_ratelimit/v3/",
     "envoy/extensions/filters/network/rbac/v3/",
+    "envoy/extensions/filters/network/sni_cluster/v3/",
     "envoy/extensions/filters/network/tcp_proxy/v3/",
     "envoy/extensions/transport_sockets/raw_buffer/v3/",
     "envoy/extensions/transport_sockets/tls/v3/",

@@ -3,6 +3,7 @@
 //! as a warning elsewhere. Which fields are supported is written down in `decode/support/table.rs`.
 
 mod access_log;
+mod chain_match;
 mod cluster;
 mod common;
 mod endpoint;
@@ -11,6 +12,7 @@ mod http2;
 mod http_filters;
 mod http_manager;
 mod listener;
+mod listener_filter;
 mod matcher;
 mod mirror;
 mod retry;

@@ -5,6 +5,7 @@
 //! regex. And a listener that matches `transport_protocol` comes back with the TLS inspector that this needs.
 
 mod access_log;
+mod chain_match;
 mod cluster;
 mod common;
 mod endpoint;
@@ -12,6 +13,7 @@ mod http2;
 mod http_filters;
 mod http_manager;
 mod listener;
+mod listener_filter;
 mod matcher;
 mod mirror;
 mod route;

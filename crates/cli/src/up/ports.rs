@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use crate::up::port_holder;
+use ripstop_runtime::port_holder;
 
 /// How long a taken port may still become free: after an `up` that was killed, its guard needs a moment.
 const PATIENCE: Duration = Duration::from_millis(300);

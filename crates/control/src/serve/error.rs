@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ripstop_identity::authority::AuthorityError;
 use ripstop_identity::files::FileError;
 use ripstop_model::spiffe::SpiffeIdError;
-use ripstop_runtime::socket::BindError;
+use ripstop_runtime::listen::BindError;
 use ripstop_yaml::{Problem, Severity};
 
 use crate::source::WatchError;

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http_manager::{ForwardClientCert, RouteSource};
-use ripstop_model::listener::{FilterChainMatch, TcpProxy, TrafficDirection, TransportProtocol};
+use ripstop_model::listener::{TcpProxy, TrafficDirection};
+use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::route::{Forward, RouteAction, RouteMatch};
 use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{
@@ -55,7 +57,7 @@ fn listener(
     };
     let chain = |name: &str, transport: Option<TransportProtocol>, tls: Option<TlsServer>| FilterChain {
         name: name.into(),
-        matches: FilterChainMatch { transport_protocol: transport },
+        matches: FilterChainMatch { transport_protocol: transport, ..FilterChainMatch::default() },
         tls,
         ..FilterChain::new(filter())
     };
@@ -68,10 +70,11 @@ fn listener(
         ],
         MtlsMode::Disable => vec![chain("plaintext", None, None)],
     };
+    let inspector = ListenerFilter::TlsInspector(TlsInspector::default());
     Listener {
         direction: TrafficDirection::Inbound,
-        tls_inspector: mode == MtlsMode::Permissive,
-        ..Listener::new(names::listener(address), address.into(), filter_chains)
+        listener_filters: if mode == MtlsMode::Permissive { vec![inspector] } else { Vec::new() },
+        ..Listener::new(names::listener(address), address, filter_chains)
     }
 }
 

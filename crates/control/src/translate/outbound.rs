@@ -82,7 +82,7 @@ pub(super) fn listener(address: SocketAddr, filter: NetworkFilter) -> Listener {
         direction: TrafficDirection::Outbound,
         ..Listener::new(
             names::listener(address),
-            address.into(),
+            address,
             vec![FilterChain { name: "plaintext".into(), ..FilterChain::new(filter) }],
         )
     }

@@ -31,7 +31,7 @@ pub fn render(snapshot: &Snapshot) -> String {
 }
 
 fn listener(out: &mut String, one: &Listener) {
-    let inspector = if one.tls_inspector { ", tls inspector" } else { "" };
+    let inspector = if one.listener_filters.is_empty() { "" } else { ", tls inspector" };
     writeln!(out, "listener {} on {}, {:?}{inspector}", one.name, one.address, one.direction).unwrap();
     for one in &one.filter_chains {
         chain(out, one);

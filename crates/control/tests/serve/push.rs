@@ -14,7 +14,7 @@ fn ports(snapshot: &Snapshot) -> Vec<u16> {
     let mut ports: Vec<u16> = snapshot
         .listeners
         .values()
-        .map(|listener| match &listener.address {
+        .map(|listener| match &listener.address.address {
             Address::Socket(address) => address.port(),
             other => panic!("{other:?}"),
         })

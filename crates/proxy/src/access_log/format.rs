@@ -239,7 +239,10 @@ impl Operator {
             Operator::UpstreamAttempts => number(line, record.attempts.into()),
             Operator::RouteName => text(line, record.route_name.as_deref().unwrap_or("")),
             Operator::RemoteAddress { port: true } => drop(write!(line, "{}", record.remote())),
-            Operator::RemoteAddress { port: false } => drop(write!(line, "{}", record.remote().ip())),
+            Operator::RemoteAddress { port: false } => match record.remote().ip() {
+                Some(ip) => drop(write!(line, "{ip}")),
+                None => drop(write!(line, "{}", record.remote())),
+            },
             Operator::LocalAddress => drop(write!(line, "{}", record.connection.local)),
             Operator::PeerUriSan => {
                 if let Some(peer) = &record.connection.peer {

@@ -8,6 +8,7 @@ use ripstop_policy::flags::ResponseFlag;
 
 use super::*;
 use crate::listener::connection::ConnectionInfo;
+use ripstop_model::Address;
 
 fn record() -> Record {
     let mut response = HeaderMap::new();
@@ -16,8 +17,8 @@ fn record() -> Record {
         start: UNIX_EPOCH + Duration::from_millis(1_736_937_045_123),
         duration: Duration::from_micros(1_245_900),
         connection: Rc::new(ConnectionInfo::plain(
-            "10.0.0.1:1000".parse().expect("address"),
-            "10.0.0.2:80".parse().expect("address"),
+            Address::socket([10, 0, 0, 1], 1000),
+            Address::socket([10, 0, 0, 2], 80),
         )),
         method: Method::GET,
         path: "/users".into(),

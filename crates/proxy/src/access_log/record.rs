@@ -1,12 +1,11 @@
 //! What is known of a request when it is over.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ripstop_model::Name;
+use ripstop_model::{Address, Name};
 use ripstop_policy::flags::ResponseFlag;
 
 use crate::listener::connection::ConnectionInfo;
@@ -55,8 +54,8 @@ pub struct Record {
 
 impl Record {
     /// Address of the client.
-    pub fn remote(&self) -> SocketAddr {
-        self.connection.remote
+    pub fn remote(&self) -> &Address {
+        &self.connection.remote
     }
 
     /// A request header, if it was kept.

@@ -11,6 +11,7 @@ use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
 
 use super::Generation;
+use super::addresses::keep_apart;
 use super::cluster::{ActiveCluster, ClusterError};
 use super::listener::{ActiveListener, ListenerError, Parts};
 use super::routes::CompiledRoutes;
@@ -151,7 +152,7 @@ impl Compiler {
                 identity: self.identity.as_ref(),
                 runtime: &self.runtime,
             };
-            match ActiveListener::compile(config, &mut parts) {
+            match ActiveListener::compile(config, old.filter(|_| !self.stale).map(|old| &**old), &mut parts) {
                 Ok(compiled) => {
                     listeners.insert(name.clone(), Arc::new(compiled));
                 }
@@ -163,6 +164,8 @@ impl Compiler {
                 }
             }
         }
+        let refused = keep_apart(&mut listeners, &previous.listeners);
+        rejected.extend(refused.into_iter().map(Rejected::from));
         listeners
     }
 

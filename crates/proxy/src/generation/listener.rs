@@ -1,13 +1,16 @@
 //! A listener ready for connections: which chain each gets, and what the chain does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
 use ripstop_identity::tls::mesh_server_config;
 use ripstop_identity::verify::AllowedIdentities;
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
-use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy, TransportProtocol};
-use ripstop_model::{FilterChain, Name, SpiffeId, TlsServer};
+use ripstop_model::chain_match::FilterChainMatch;
+use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
+use ripstop_model::{Address, FilterChain, Name, SpiffeId, TlsServer};
+use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
 
@@ -29,12 +32,13 @@ pub struct ActiveListener {
     pub config: Arc<Listener>,
     /// Counters by worker.
     pub stats: Arc<PerWorker<ListenerStats>>,
-    chains: Vec<ActiveChain>,
+    /// In the order of the configuration, the default one last.
+    chains: Vec<Arc<ActiveChain>>,
+    table: ChainTable,
 }
 
 /// A compiled [`FilterChain`].
 pub struct ActiveChain {
-    transport: Option<TransportProtocol>,
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     identity: Option<Identity>,
@@ -86,6 +90,24 @@ pub enum ListenerError {
     /// It wants TLS with the workload's identity, and there is none.
     #[error("listener {0} needs a workload identity, and this proxy has none: start it with --control")]
     NoIdentity(Name),
+    /// Its chains cannot be told apart.
+    #[error("listener {listener}: {source}")]
+    Chains {
+        /// Which listener.
+        listener: Name,
+        /// Why.
+        source: ChainTableError,
+    },
+    /// It listens where another one does.
+    #[error("listener {listener} has the address {address} of listener {holder}: change one of the two")]
+    Address {
+        /// Which listener.
+        listener: Name,
+        /// Where.
+        address: Address,
+        /// The other one.
+        holder: Name,
+    },
     /// rustls objects.
     #[error("listener {listener}: {source}")]
     Tls {
@@ -135,21 +157,63 @@ pub struct Parts<'a> {
 }
 
 impl ActiveListener {
-    /// Compiles a listener.
-    pub fn compile(config: &Arc<Listener>, parts: &mut Parts<'_>) -> Result<ActiveListener, ListenerError> {
+    /// Compiles a listener. Chains that `previous` has as well are taken over.
+    pub fn compile(
+        config: &Arc<Listener>,
+        previous: Option<&ActiveListener>,
+        parts: &mut Parts<'_>,
+    ) -> Result<ActiveListener, ListenerError> {
+        let matches: Vec<FilterChainMatch> =
+            config.filter_chains.iter().map(|chain| chain.matches.clone()).collect();
+        let table = ChainTable::compile(&matches)
+            .map_err(|source| ListenerError::Chains { listener: config.name.clone(), source })?;
         let stats = parts.registry.listener(&config.address.to_string());
-        let compile = |chain| compile_chain(&config.name, chain, parts);
-        let chains = config.filter_chains.iter().map(compile).collect::<Result<_, _>>()?;
-        Ok(ActiveListener { config: config.clone(), stats, chains })
+        let origins = origins(config, previous.map(|previous| &*previous.config));
+        let mut chains = Vec::with_capacity(origins.len());
+        for (chain, origin) in config.chains().zip(origins) {
+            let same = previous.zip(origin).and_then(|(previous, place)| previous.chains.get(place));
+            chains.push(match same {
+                Some(same) => same.clone(),
+                None => Arc::new(compile_chain(&config.name, chain, parts)?),
+            });
+        }
+        Ok(ActiveListener { config: config.clone(), stats, chains, table })
     }
 
-    /// The chain for a connection that speaks `transport` (as far as anybody looked): one that asks for it
-    /// before one that does not care.
-    pub fn chain(&self, transport: TransportProtocol) -> Option<&ActiveChain> {
-        let asks = |chain: &&ActiveChain| chain.transport == Some(transport);
-        let any = |chain: &&ActiveChain| chain.transport.is_none();
-        self.chains.iter().find(asks).or_else(|| self.chains.iter().find(any))
+    /// The chain for a connection, with its index.
+    pub fn chain(&self, facts: &Facts<'_>) -> Option<(usize, &Arc<ActiveChain>)> {
+        let default = || self.config.default_filter_chain.is_some().then_some(self.config.filter_chains.len());
+        let index = self.table.find(facts).or_else(default)?;
+        self.chains.get(index).map(|chain| (index, chain))
     }
+
+    /// How many chains there are, the default one included.
+    pub fn chain_count(&self) -> usize {
+        self.chains.len()
+    }
+
+    /// For each chain, the index of the equal one of `other`. `None`: the listeners differ in more than their chains.
+    pub fn chains_of(&self, other: &ActiveListener) -> Option<Vec<Option<usize>>> {
+        let same = self.config.without_chains() == other.config.without_chains();
+        same.then(|| origins(&self.config, Some(&other.config)))
+    }
+}
+
+/// For each chain of a listener, the index of the equal one in the listener before it.
+fn origins(config: &Listener, previous: Option<&Listener>) -> Vec<Option<usize>> {
+    let Some(previous) = previous.filter(|previous| previous.name == config.name) else {
+        return config.chains().map(|_| None).collect();
+    };
+    let by_match: HashMap<&FilterChainMatch, usize> =
+        previous.filter_chains.iter().enumerate().map(|(index, chain)| (&chain.matches, index)).collect();
+    let same = |chain: &FilterChain| {
+        let place = *by_match.get(&chain.matches)?;
+        (previous.filter_chains.get(place) == Some(chain)).then_some(place)
+    };
+    let default = config.default_filter_chain.as_ref().map(|chain| {
+        (previous.default_filter_chain.as_ref() == Some(chain)).then_some(previous.filter_chains.len())
+    });
+    config.filter_chains.iter().map(same).chain(default).collect()
 }
 
 impl ActiveChain {
@@ -175,7 +239,7 @@ fn compile_chain(
         }
     };
     let identity = parts.identity.cloned();
-    Ok(ActiveChain { transport: chain.matches.transport_protocol, tls, identity, filter })
+    Ok(ActiveChain { tls, identity, filter })
 }
 
 fn compile_manager(

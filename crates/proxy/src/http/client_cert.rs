@@ -63,8 +63,8 @@ mod tests {
     use super::*;
 
     fn plain() -> ConnectionInfo {
-        let address = "127.0.0.1:1".parse().unwrap();
-        ConnectionInfo::plain(address, address)
+        let address = ripstop_model::Address::socket([127, 0, 0, 1], 1);
+        ConnectionInfo::plain(address.clone(), address)
     }
 
     #[test]

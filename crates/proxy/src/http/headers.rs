@@ -86,12 +86,14 @@ fn remove_internal(headers: &mut HeaderMap) {
 }
 
 fn append_forwarded_for(headers: &mut HeaderMap, connection: &ConnectionInfo) {
+    // A Unix socket has no address that could be told.
+    let Some(client) = connection.remote.ip() else { return };
     let mut chain = Vec::with_capacity(48);
     for before in headers.get_all(X_FORWARDED_FOR) {
         chain.extend_from_slice(before.as_bytes());
         chain.push(b',');
     }
-    chain.extend_from_slice(connection.remote.ip().to_string().as_bytes());
+    chain.extend_from_slice(client.to_string().as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&chain) {
         headers.insert(X_FORWARDED_FOR, value);
     }
@@ -101,6 +103,7 @@ fn append_forwarded_for(headers: &mut HeaderMap, connection: &ConnectionInfo) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use ripstop_model::Address;
 
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn at_an_edge_strangers_are_not_believed() {
         let connection =
-            ConnectionInfo::plain("10.0.0.9:1234".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+            ConnectionInfo::plain(Address::socket([10, 0, 0, 9], 1234), Address::socket([10, 0, 0, 1], 80));
         let lines = [
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-proto", "https"),

@@ -1,17 +1,20 @@
 //! What is known of a client connection before its first request.
 
-use std::net::SocketAddr;
-
 use ripstop_identity::peer::PeerIdentity;
+use ripstop_model::{Address, Name};
 
 use super::activity::{Activity, Heard};
 
 /// A client connection as requests and logs see it.
 pub struct ConnectionInfo {
-    /// The client.
-    pub remote: SocketAddr,
-    /// Where it connected to.
-    pub local: SocketAddr,
+    /// The client, as far as a proxy before us has told.
+    pub remote: Address,
+    /// Whoever opened the connection.
+    pub direct_remote: Address,
+    /// Where the client connected to.
+    pub local: Address,
+    /// The name in the client's ClientHello, in lower case; empty: none, or nobody looked.
+    pub server_name: Name,
     /// Who the client has proved to be.
     pub peer: Option<PeerIdentity>,
     /// Whether the client speaks TLS.
@@ -24,8 +27,17 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     /// A connection without TLS.
-    pub fn plain(remote: SocketAddr, local: SocketAddr) -> ConnectionInfo {
-        let activity = Activity::new(Heard::default());
-        ConnectionInfo { remote, local, peer: None, tls: false, client_cert: None, activity }
+    pub fn plain(remote: impl Into<Address>, local: impl Into<Address>) -> ConnectionInfo {
+        let remote = remote.into();
+        ConnectionInfo {
+            direct_remote: remote.clone(),
+            remote,
+            local: local.into(),
+            server_name: Name::from(""),
+            peer: None,
+            tls: false,
+            client_cert: None,
+            activity: Activity::new(Heard::default()),
+        }
     }
 }

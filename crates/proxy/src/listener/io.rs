@@ -7,20 +7,20 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Heard;
+use super::read_ahead::ReadAhead;
 
 /// How every HTTP/2 connection begins (RFC 9113 §3.4).
 pub const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A client connection.
 pub enum ClientIo {
-    /// TCP.
-    Plain(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// As it came.
+    Plain(ReadAhead),
+    /// TLS over that.
+    Tls(Box<TlsStream<ReadAhead>>),
 }
 
 /// A client connection whose first bytes were read already.
@@ -175,13 +175,14 @@ impl AsyncWrite for ClientIo {
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use ripstop_runtime::stream::Stream;
+    use tokio::net::{TcpListener, TcpStream};
 
     async fn check(sent: &[&[u8]], http2: bool) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        let mut server = Rewound::new(ClientIo::Plain(server));
+        let mut server = Rewound::new(ClientIo::Plain(ReadAhead::new(Stream::Tcp(server))));
         let send = async {
             for part in sent {
                 client.write_all(part).await.unwrap();

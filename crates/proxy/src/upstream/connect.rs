@@ -8,9 +8,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
+use ripstop_model::Address;
 use ripstop_runtime::socket;
+use ripstop_runtime::stream::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -45,10 +46,10 @@ pub enum Connected {
 
 /// A connection over which bytes can be sent.
 pub enum Transport {
-    /// TCP.
-    Plain(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// As it is.
+    Plain(Stream),
+    /// TLS over that.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 /// What lasts as long as a connection.
@@ -98,9 +99,11 @@ pub async fn connect(
 
 /// Connects without any HTTP.
 pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport, ConnectError> {
-    let address = host.address().as_socket();
-    let address = address.ok_or_else(|| ConnectError::Address(host.address().to_string()))?;
-    let stream = socket::connect(address).await.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
+    let stream = match host.address() {
+        Address::Socket(address) => socket::connect(*address).await.map(Stream::Tcp),
+        Address::Pipe(path) => socket::connect_unix(path).await.map(Stream::Unix),
+    };
+    let stream = stream.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
     let Some(tls) = &cluster.tls else { return Ok(Transport::Plain(stream)) };
     let stream = TlsConnector::from(tls.config.clone())
         .connect(tls.server_name.clone(), stream)

@@ -28,9 +28,6 @@ pub enum ConnectError {
     /// The HTTP/2 handshake failed.
     #[error("HTTP handshake: {0}")]
     Http(Arc<HyperError>),
-    /// The address is of a kind that cannot be connected to.
-    #[error("{0} cannot be connected to")]
-    Address(String),
 }
 
 impl ConnectError {
@@ -40,9 +37,7 @@ impl ConnectError {
             ConnectError::Overflow(_) => ProxyError::Overflow,
             ConnectError::Timeout => ProxyError::ConnectTimeout,
             ConnectError::Tls(_) => ProxyError::TlsFailure,
-            ConnectError::Tcp(_) | ConnectError::Http(_) | ConnectError::Address(_) => {
-                ProxyError::ConnectFailure
-            }
+            ConnectError::Tcp(_) | ConnectError::Http(_) => ProxyError::ConnectFailure,
         }
     }
 }

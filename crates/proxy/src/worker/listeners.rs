@@ -1,81 +1,100 @@
 //! The listeners of one worker: which are open, and what changes when a new generation comes.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ripstop_model::Name;
-use tokio::net::TcpListener;
+use ripstop_runtime::listen::{Bound, Listener};
 use tokio::task::JoinHandle;
 
 use super::Worker;
-use crate::generation::listener::ActiveListener;
 use crate::listener::accept::accept_loop;
-use crate::listener::drain::Drain;
+use crate::listener::live::LiveListener;
+use crate::listener::socket_key::{SocketKey, sockets_of};
 
-/// Sockets that were bound for a worker, by address.
-pub type Sockets = Vec<(SocketAddr, std::net::TcpListener)>;
+/// Sockets that were bound for a worker.
+pub type Sockets = Vec<(SocketKey, Bound)>;
 
 /// The open listeners of a worker.
 #[derive(Default)]
 pub struct Listeners {
-    sockets: HashMap<SocketAddr, Rc<TcpListener>>,
+    sockets: HashMap<SocketKey, Rc<Listener>>,
     open: HashMap<Name, Open>,
 }
 
 struct Open {
-    listener: Arc<ActiveListener>,
-    accepting: JoinHandle<()>,
-    drain: Drain,
+    live: Rc<LiveListener>,
+    accepting: HashMap<SocketKey, JoinHandle<()>>,
+}
+
+impl Open {
+    fn new(live: LiveListener) -> Open {
+        Open { live: Rc::new(live), accepting: HashMap::new() }
+    }
+
+    fn stop_accepting(&self) {
+        self.accepting.values().for_each(JoinHandle::abort);
+    }
 }
 
 impl Listeners {
     /// Takes over the listeners of the worker's current generation. What is equal is not touched; the
     /// connections of what has changed or gone finish what they are doing.
     pub fn update(&mut self, worker: &Rc<Worker>, sockets: Sockets) {
-        for (address, socket) in sockets {
-            match TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    self.sockets.insert(address, Rc::new(socket));
-                }
-                Err(error) => tracing::error!(%address, %error, "cannot use a listening socket"),
+        for (key, socket) in sockets {
+            match Listener::new(socket) {
+                Ok(socket) => drop(self.sockets.insert(key, Rc::new(socket))),
+                Err(error) => tracing::error!(address = %key.place, %error, "cannot use a listening socket"),
             }
         }
         let generation = worker.current().shared.clone();
-        let unchanged = |name: &Name, open: &Open| {
-            generation.listeners.get(name).is_some_and(|new| Arc::ptr_eq(new, &open.listener))
-        };
-        self.open.retain(|name, open| {
-            let keep = unchanged(name, open);
-            if !keep {
-                open.accepting.abort();
-                open.drain.begin();
-            }
-            keep
-        });
+        let mut before = std::mem::take(&mut self.open);
         for (name, listener) in &generation.listeners {
-            let Some(address) = listener.config.address.as_socket() else { continue };
-            let Some(socket) = self.sockets.get(&address) else { continue };
-            if self.open.contains_key(name) {
-                continue;
-            }
-            let drain = Drain::default();
-            let accept = accept_loop(worker.clone(), listener.clone(), socket.clone(), drain.watch());
-            let accepting = tokio::task::spawn_local(accept);
-            self.open.insert(name.clone(), Open { listener: listener.clone(), accepting, drain });
+            let open = match before.remove(name) {
+                Some(open) if Arc::ptr_eq(&open.live.active, listener) => open,
+                Some(open) => {
+                    open.stop_accepting();
+                    let next = open.live.succeed(Some(listener));
+                    Open::new(next.unwrap_or_else(|| LiveListener::new(listener.clone())))
+                }
+                None => Open::new(LiveListener::new(listener.clone())),
+            };
+            self.open.insert(name.clone(), open);
         }
-        let wanted = |address: &SocketAddr| {
-            generation.listeners.values().any(|l| l.config.address.as_socket() == Some(*address))
-        };
-        self.sockets.retain(|address, _| wanted(address));
+        for gone in before.into_values() {
+            gone.stop_accepting();
+            gone.live.succeed(None);
+        }
+        self.accept(worker);
+    }
+
+    /// Takes connections from the sockets that are there, and closes those that nobody wants any more.
+    fn accept(&mut self, worker: &Rc<Worker>) {
+        let mut wanted = HashSet::new();
+        for open in self.open.values_mut() {
+            for (key, _) in sockets_of(&open.live.active.config) {
+                if let Some(socket) = self.sockets.get(&key) {
+                    open.accepting.entry(key.clone()).or_insert_with(|| {
+                        tokio::task::spawn_local(accept_loop(
+                            worker.clone(),
+                            open.live.clone(),
+                            socket.clone(),
+                        ))
+                    });
+                }
+                wanted.insert(key);
+            }
+        }
+        self.sockets.retain(|key, _| wanted.contains(key));
+        worker.set_listeners(self.open.values().map(|open| open.live.clone()).collect());
     }
 
     /// Takes no more connections; the open ones finish what they are doing.
     pub fn drain(&mut self) {
         for open in self.open.values() {
-            open.accepting.abort();
-            open.drain.begin();
+            open.stop_accepting();
+            open.live.succeed(None);
         }
         self.sockets.clear();
     }

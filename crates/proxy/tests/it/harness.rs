@@ -16,6 +16,7 @@ use ripstop_proxy::identity::Identity;
 use ripstop_proxy::stats::prometheus::Text;
 use ripstop_proxy::stats::registry::Registry;
 use ripstop_proxy::worker::thread::WorkerThread;
+use ripstop_runtime::listen::Place;
 use tokio::sync::watch;
 
 /// A proxy with two workers.
@@ -62,7 +63,10 @@ impl Proxy {
 
     /// Where the only listener listens.
     pub fn address(&self) -> SocketAddr {
-        *self.applied.borrow().bound.values().next().unwrap()
+        match self.applied.borrow().bound.values().next().unwrap() {
+            Place::Tcp(address) => *address,
+            Place::Unix(path) => panic!("listens on {path}"),
+        }
     }
 
     /// The value of a metric, 0 where there is none. `line` is name and tags.

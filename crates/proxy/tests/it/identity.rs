@@ -2,7 +2,9 @@
 
 use ripstop_model::cluster::{Cluster, UpstreamProtocol};
 use ripstop_model::http_manager::ForwardClientCert;
-use ripstop_model::listener::{FilterChain, FilterChainMatch, Listener, NetworkFilter, TransportProtocol};
+use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
+use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
+use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::tls::{CertificateSource, PeerCheck, TlsClient, TlsServer};
 use ripstop_model::{Snapshot, SpiffeId};
 use ripstop_testkit::client::get;
@@ -94,12 +96,12 @@ async fn permissive_takes_plaintext_and_mtls_on_one_port() {
     let mut inbound_manager = manager();
     inbound_manager.forward_client_cert = ForwardClientCert::SanitizeSet;
     let chain = |transport, tls| FilterChain {
-        matches: FilterChainMatch { transport_protocol: Some(transport) },
+        matches: FilterChainMatch { transport_protocol: Some(transport), ..FilterChainMatch::default() },
         tls,
         ..FilterChain::new(NetworkFilter::Http(Box::new(inbound_manager.clone())))
     };
     let both = Listener {
-        tls_inspector: true,
+        listener_filters: vec![ListenerFilter::TlsInspector(TlsInspector::default())],
         filter_chains: vec![
             chain(TransportProtocol::Tls, Some(server_tls())),
             chain(TransportProtocol::Plaintext, None),

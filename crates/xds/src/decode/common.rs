@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use prost::{Message, Name as WireName};
-use ripstop_model::address::HostPort;
+use ripstop_model::address::{BindAddress, HostPort};
+use ripstop_model::cidr::CidrRange;
 use ripstop_model::{Address, Percent};
 
 use super::{Problem, Unsupported};
@@ -12,6 +13,9 @@ use crate::pb;
 
 /// Most problems or warnings kept of one resource; a broken one repeats itself.
 const MAX_REPORTED: usize = 100;
+
+/// Longest path of a Unix socket; the kernel wants a NUL behind it (or, in the abstract namespace, before it).
+const MAX_PIPE_PATH_BYTES: usize = 107;
 
 /// The place that is being read, and what was found wrong so far.
 #[derive(Default)]
@@ -151,6 +155,11 @@ pub(super) fn address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<Ad
     match wire.and_then(|wire| wire.address.as_ref()) {
         None => cx.refuse("an address is needed"),
         Some(Kind::EnvoyInternalAddress(_)) => cx.refuse("internal addresses are not supported"),
+        Some(Kind::Pipe(pipe)) if pipe.path.len() > MAX_PIPE_PATH_BYTES => cx.at("pipe", |cx| {
+            cx.at("path", |cx| {
+                cx.refuse(format!("is longer than the {MAX_PIPE_PATH_BYTES} bytes that the kernel allows"))
+            })
+        }),
         Some(Kind::Pipe(pipe)) => Some(Address::Pipe(pipe.path.as_str().into())),
         Some(Kind::SocketAddress(socket)) => cx.at("socket_address", |cx| {
             let target = host_port(cx, socket)?;
@@ -163,6 +172,51 @@ pub(super) fn address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<Ad
                     ))
                 }),
             }
+        }),
+    }
+}
+
+/// Reads where a listener takes connections.
+pub(super) fn bind_address(cx: &mut Context, wire: Option<&pb::Address>) -> Option<BindAddress> {
+    use pb::address::Address as Kind;
+    let mut bind = BindAddress::from(address(cx, wire)?);
+    match wire.and_then(|wire| wire.address.as_ref()) {
+        Some(Kind::SocketAddress(socket)) if socket.ipv4_compat => {
+            let fits = |ip: IpAddr| match ip {
+                IpAddr::V4(_) => false,
+                IpAddr::V6(ip) => ip.is_unspecified() || ip.to_ipv4_mapped().is_some(),
+            };
+            if !bind.address.ip().is_some_and(fits) {
+                return cx.at("socket_address", |cx| {
+                    cx.at("ipv4_compat", |cx| {
+                        cx.refuse("needs the address '::' or an IPv4 address that is mapped to IPv6")
+                    })
+                });
+            }
+            bind.ipv4_compat = true;
+        }
+        Some(Kind::Pipe(pipe)) => {
+            if pipe.mode != 0 && pipe.path.starts_with('@') {
+                return cx.at("pipe", |cx| {
+                    cx.at("mode", |cx| cx.refuse("a socket in the abstract namespace has no file and no mode"))
+                });
+            }
+            // At most 511 by Envoy's rules, which were checked.
+            bind.pipe_mode = u16::try_from(pipe.mode).unwrap_or(0);
+        }
+        _ => {}
+    }
+    Some(bind)
+}
+
+/// Reads a range of IP addresses.
+pub(super) fn cidr_range(cx: &mut Context, wire: &pb::CidrRange) -> Option<CidrRange> {
+    match wire.address_prefix.parse::<IpAddr>() {
+        Ok(address) => {
+            Some(CidrRange::new(address, wire.prefix_len.as_ref().map_or(0, |length| length.value)))
+        }
+        Err(_) => cx.at("address_prefix", |cx| {
+            cx.refuse(format!("'{}' is not an IP address", wire.address_prefix))
         }),
     }
 }

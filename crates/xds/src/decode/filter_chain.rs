@@ -1,9 +1,11 @@
 //! Filter chains and their terminal network filters ← wire.
 
-use ripstop_model::listener::{FilterChainMatch, TcpProxy, TransportProtocol};
+use ripstop_model::chain_match::FilterChainMatch;
+use ripstop_model::listener::TcpProxy;
 use ripstop_model::{FilterChain, NetworkFilter};
 
 use super::access_log::access_log;
+use super::chain_match::chain_match;
 use super::common::{Context, duration, is, type_name, unpack};
 use super::{http_manager, tls};
 use crate::pb;
@@ -17,23 +19,10 @@ pub(super) fn filter_chain(cx: &mut Context, wire: &pb::FilterChain) -> Option<F
         Some(socket) => cx.at("transport_socket", |cx| tls::downstream(cx, socket)),
         None => None,
     };
+    let timeout = wire.transport_socket_connect_timeout.as_ref().filter(|timeout| **timeout != pb::Duration::default());
+    let handshake_timeout = duration(cx, "transport_socket_connect_timeout", timeout);
     let filter = terminal_filter(cx, &wire.filters)?;
-    Some(FilterChain { name: wire.name.as_str().into(), matches, tls, filter })
-}
-
-fn chain_match(cx: &mut Context, wire: &pb::FilterChainMatch) -> FilterChainMatch {
-    let transport_protocol = match wire.transport_protocol.as_str() {
-        "" => None,
-        "raw_buffer" => Some(TransportProtocol::Plaintext),
-        "tls" => Some(TransportProtocol::Tls),
-        other => {
-            cx.at("transport_protocol", |cx| {
-                cx.reject(format!("'{other}' is not supported (only raw_buffer and tls)"));
-            });
-            None
-        }
-    };
-    FilterChainMatch { transport_protocol }
+    Some(FilterChain { name: wire.name.as_str().into(), matches, tls, handshake_timeout, filter })
 }
 
 fn terminal_filter(cx: &mut Context, filters: &[pb::Filter]) -> Option<NetworkFilter> {

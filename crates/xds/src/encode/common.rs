@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prost::{Message, Name};
-use ripstop_model::address::HostPort;
+use ripstop_model::address::{BindAddress, HostPort};
+use ripstop_model::cidr::CidrRange;
 use ripstop_model::{Address, Percent};
 
 use crate::pb;
@@ -64,6 +65,24 @@ pub(super) fn address(address: &Address) -> pb::Address {
             let pipe = pb::Pipe { path: path.to_string(), mode: 0 };
             pb::Address { address: Some(pb::address::Address::Pipe(pipe)) }
         }
+    }
+}
+
+pub(super) fn bind_address(bind: &BindAddress) -> pb::Address {
+    use pb::address::Address as Kind;
+    let mut wire = address(&bind.address);
+    match &mut wire.address {
+        Some(Kind::SocketAddress(socket)) => socket.ipv4_compat = bind.ipv4_compat,
+        Some(Kind::Pipe(pipe)) => pipe.mode = bind.pipe_mode.into(),
+        _ => {}
+    }
+    wire
+}
+
+pub(super) fn cidr_range(range: &CidrRange) -> pb::CidrRange {
+    pb::CidrRange {
+        address_prefix: range.address().to_string(),
+        prefix_len: Some(u32_value(range.length().into())),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Listeners → wire.
 
-use ripstop_model::listener::{TcpProxy, TrafficDirection, TransportProtocol};
+use ripstop_model::address::BindAddress;
+use ripstop_model::listener::{TcpProxy, TrafficDirection};
 use ripstop_model::{FilterChain, Listener, NetworkFilter};
 
 use super::access_log::access_log;
-use super::common::{address, any, duration};
+use super::chain_match::chain_match;
+use super::common::{any, bind_address, bool_value, duration, u32_value};
 use super::http_manager::http_manager;
+use super::listener_filter::listener_filter;
 use super::tls;
 use crate::pb;
 
@@ -17,36 +20,37 @@ pub(super) fn listener(listener: &Listener) -> pb::Listener {
     };
     pb::Listener {
         name: listener.name.to_string(),
-        address: Some(address(&listener.address)),
+        address: Some(bind_address(&listener.address)),
+        additional_addresses: listener.additional_addresses.iter().map(additional_address).collect(),
+        bind_to_port: (!listener.bind_to_port).then(|| bool_value(false)),
+        use_original_dst: listener.use_original_dst.then(|| bool_value(true)),
+        freebind: listener.freebind.then(|| bool_value(true)),
+        tcp_backlog_size: listener.backlog.map(u32_value),
         traffic_direction: direction.into(),
-        listener_filters: listener.tls_inspector.then(tls_inspector).into_iter().collect(),
+        listener_filters: listener.listener_filters.iter().map(listener_filter).collect(),
         listener_filters_timeout: listener.listener_filters_timeout.map(duration),
+        continue_on_listener_filters_timeout: listener.continue_on_listener_filters_timeout,
         filter_chains: listener.filter_chains.iter().map(filter_chain).collect(),
+        default_filter_chain: listener.default_filter_chain.as_deref().map(filter_chain),
+        per_connection_buffer_limit_bytes: listener.buffer_limit_bytes.map(u32_value),
+        max_connections_to_accept_per_socket_event: listener.max_accepts_per_event.map(u32_value),
+        ignore_global_conn_limit: listener.ignores_global_limit,
+        access_log: listener.access_logs.iter().map(access_log).collect(),
         ..Default::default()
     }
 }
 
-fn tls_inspector() -> pb::ListenerFilter {
-    pb::ListenerFilter {
-        name: "envoy.filters.listener.tls_inspector".to_owned(),
-        config_type: Some(pb::listener_filter::ConfigType::TypedConfig(any(&pb::TlsInspector::default()))),
-        ..Default::default()
-    }
+fn additional_address(address: &BindAddress) -> pb::AdditionalAddress {
+    pb::AdditionalAddress { address: Some(bind_address(address)), ..Default::default() }
 }
 
 fn filter_chain(chain: &FilterChain) -> pb::FilterChain {
-    let matches = chain.matches.transport_protocol.map(|protocol| pb::FilterChainMatch {
-        transport_protocol: match protocol {
-            TransportProtocol::Plaintext => "raw_buffer".to_owned(),
-            TransportProtocol::Tls => "tls".to_owned(),
-        },
-        ..Default::default()
-    });
     pb::FilterChain {
         name: chain.name.to_string(),
-        filter_chain_match: matches,
+        filter_chain_match: chain_match(&chain.matches),
         filters: vec![network_filter(&chain.filter)],
         transport_socket: chain.tls.as_ref().map(tls::downstream_socket),
+        transport_socket_connect_timeout: chain.handshake_timeout.map(duration),
         ..Default::default()
     }
 }

@@ -6,6 +6,7 @@ use ripstop_model::{
     Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager,
     Listener, NetworkFilter, Route, RouteConfiguration, VirtualHost,
     http_manager::RouteSource,
+    listener_filter::{ListenerFilter, TlsInspector},
     route::{Forward, RouteAction, RouteMatch},
 };
 use ripstop_xds::decode::{
@@ -35,7 +36,7 @@ fn resources_are_checked_without_descriptors() {
     };
     let listener = Listener {
         direction: Default::default(),
-        tls_inspector: true,
+        listener_filters: vec![ListenerFilter::TlsInspector(TlsInspector::default())],
         ..Listener::new("l", Address::socket([127, 0, 0, 1], 80), vec![chain])
     };
     assert_eq!(decode_listener(&encode_listener(&listener)).unwrap().value, listener);

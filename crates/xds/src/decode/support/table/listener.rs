@@ -5,29 +5,44 @@ use crate::decode::support::Support;
 pub(super) const LISTENER: &[Support] = &[
     Support {
         message: "envoy.config.listener.v3.Listener",
-        read: "name address filter_chains listener_filters listener_filters_timeout traffic_direction",
-        harmless: "stat_prefix stats_matcher per_connection_buffer_limit_bytes \
-            per_connection_buffer_high_watermark_timeout metadata drain_type \
-            continue_on_listener_filters_timeout freebind socket_options tcp_fast_open_queue_length \
-            connection_balance_config reuse_port enable_reuse_port access_log tcp_backlog_size \
-            max_connections_to_accept_per_socket_event enable_mptcp ignore_global_conn_limit \
-            bypass_overload_manager tcp_keepalive",
+        read: "name address additional_addresses bind_to_port deprecated_v1 use_original_dst freebind \
+            tcp_backlog_size filter_chains default_filter_chain listener_filters listener_filters_timeout \
+            continue_on_listener_filters_timeout traffic_direction per_connection_buffer_limit_bytes \
+            max_connections_to_accept_per_socket_event ignore_global_conn_limit access_log",
+        harmless: "stat_prefix stats_matcher per_connection_buffer_high_watermark_timeout metadata drain_type \
+            socket_options tcp_fast_open_queue_length connection_balance_config reuse_port enable_reuse_port \
+            enable_mptcp bypass_overload_manager tcp_keepalive",
+    },
+    Support {
+        message: "envoy.config.listener.v3.AdditionalAddress",
+        read: "address",
+        harmless: "socket_options tcp_keepalive",
+    },
+    Support {
+        message: "envoy.config.listener.v3.Listener.DeprecatedV1",
+        read: "bind_to_port",
+        harmless: "",
     },
     Support { message: "envoy.config.listener.v3.ListenerFilter", read: "name typed_config", harmless: "" },
     Support {
         message: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
-        read: "",
-        harmless: "enable_ja3_fingerprinting enable_ja4_fingerprinting initial_read_buffer_size \
-            max_client_hello_size",
+        read: "max_client_hello_size close_connection_on_client_hello_parsing_errors",
+        harmless: "enable_ja3_fingerprinting enable_ja4_fingerprinting initial_read_buffer_size",
+    },
+    Support {
+        message: "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+        read: "allow_requests_without_proxy_protocol disallowed_versions stat_prefix",
+        harmless: "rules pass_through_tlvs tlv_location",
     },
     Support {
         message: "envoy.config.listener.v3.FilterChain",
-        read: "name filter_chain_match filters transport_socket",
-        harmless: "metadata transport_socket_connect_timeout",
+        read: "name filter_chain_match filters transport_socket transport_socket_connect_timeout",
+        harmless: "metadata",
     },
     Support {
         message: "envoy.config.listener.v3.FilterChainMatch",
-        read: "transport_protocol",
+        read: "destination_port prefix_ranges server_names transport_protocol application_protocols \
+            direct_source_prefix_ranges source_type source_prefix_ranges source_ports",
         harmless: "",
     },
     Support { message: "envoy.config.listener.v3.Filter", read: "name typed_config", harmless: "" },

@@ -17,10 +17,10 @@ pub(super) const SHARED: &[Support] = &[
     },
     Support {
         message: "envoy.config.core.v3.SocketAddress",
-        read: "protocol address port_value named_port",
-        harmless: "ipv4_compat",
+        read: "protocol address port_value named_port ipv4_compat",
+        harmless: "",
     },
-    Support { message: "envoy.config.core.v3.Pipe", read: "path", harmless: "mode" },
+    Support { message: "envoy.config.core.v3.Pipe", read: "path mode", harmless: "" },
     Support {
         message: "envoy.config.core.v3.HttpProtocolOptions",
         read: "idle_timeout max_headers_count max_requests_per_connection",
