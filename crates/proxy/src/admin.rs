@@ -23,8 +23,8 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::apply::Applied;
-use crate::runtime_layers::RuntimeLayers;
 use crate::listener::socket_key::sockets_of;
+use crate::runtime_layers::RuntimeLayers;
 use crate::stats::registry::Registry;
 
 /// What the pages look at.

@@ -115,7 +115,8 @@ impl Applier {
             }
             match listen_shared(&listen, sockets.len()) {
                 Ok(made) => {
-                    let actual = made.first().map_or(listen.place.clone(), |socket| socket.place(&listen.place));
+                    let actual =
+                        made.first().map_or(listen.place.clone(), |socket| socket.place(&listen.place));
                     self.bound.insert(key.clone(), actual);
                     sockets.iter_mut().zip(made).for_each(|(of, socket)| of.push((key.clone(), socket)));
                 }

@@ -43,9 +43,9 @@ impl<T> Prefixes<T> {
         // What has no IP address counts as 0.0.0.0, as in Envoy.
         let address = address.unwrap_or(IpAddr::from([0; 4])).to_canonical();
         let family = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        let held = family.iter().find_map(|(length, ranges)| {
-            ranges.get(&CidrRange::new(address, u32::from(*length)))
-        });
+        let held = family
+            .iter()
+            .find_map(|(length, ranges)| ranges.get(&CidrRange::new(address, u32::from(*length))));
         held.or(self.any.as_ref())
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ripstop_identity::tls::mesh_server_config;
 use ripstop_identity::verify::AllowedIdentities;
-use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::chain_match::FilterChainMatch;
+use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
 use ripstop_model::{Address, FilterChain, Name, SpiffeId, TlsServer};
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
@@ -182,7 +182,8 @@ impl ActiveListener {
 
     /// The chain for a connection, with its index.
     pub fn chain(&self, facts: &Facts<'_>) -> Option<(usize, &Arc<ActiveChain>)> {
-        let default = || self.config.default_filter_chain.is_some().then_some(self.config.filter_chains.len());
+        let default =
+            || self.config.default_filter_chain.is_some().then_some(self.config.filter_chains.len());
         let index = self.table.find(facts).or_else(default)?;
         self.chains.get(index).map(|chain| (index, chain))
     }

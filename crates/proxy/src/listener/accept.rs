@@ -122,7 +122,8 @@ async fn establish(
     };
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
-    let info = ConnectionInfo { remote, direct_remote, local, server_name, peer, tls: true, client_cert, activity };
+    let info =
+        ConnectionInfo { remote, direct_remote, local, server_name, peer, tls: true, client_cert, activity };
     Some((io, info))
 }
 

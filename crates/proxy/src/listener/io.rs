@@ -174,8 +174,8 @@ impl AsyncWrite for ClientIo {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt;
     use ripstop_runtime::stream::Stream;
+    use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
 
     async fn check(sent: &[&[u8]], http2: bool) {

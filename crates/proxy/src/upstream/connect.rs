@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
-use ripstop_model::Address;
 use ripstop_runtime::socket;
 use ripstop_runtime::stream::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};

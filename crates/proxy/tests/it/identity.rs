@@ -1,8 +1,8 @@
 //! mTLS between two proxies.
 
+use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::{Cluster, UpstreamProtocol};
 use ripstop_model::http_manager::ForwardClientCert;
-use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::tls::{CertificateSource, PeerCheck, TlsClient, TlsServer};

@@ -45,7 +45,11 @@ fn chain_match(rng: &mut Rng, number: usize) -> FilterChainMatch {
     let sources = [SourceType::Any, SourceType::SameIpOrLoopback, SourceType::External];
     let server_name = |rng: &mut Rng| {
         let name = name(rng).to_ascii_lowercase();
-        if rng.bool() { ServerName::Exact(name.into()) } else { ServerName::Suffix(format!(".{name}").into()) }
+        if rng.bool() {
+            ServerName::Exact(name.into())
+        } else {
+            ServerName::Suffix(format!(".{name}").into())
+        }
     };
     FilterChainMatch {
         destination_port: option(rng, |rng| rng.u16(1..)),
@@ -84,8 +88,8 @@ fn bind_address(rng: &mut Rng) -> BindAddress {
 pub(crate) fn listener(rng: &mut Rng) -> Listener {
     let directions = [TrafficDirection::Unspecified, TrafficDirection::Inbound, TrafficDirection::Outbound];
     let chains = rng.usize(0..3);
-    let default_filter_chain = (chains == 0 || rng.bool())
-        .then(|| Box::new(filter_chain(rng, FilterChainMatch::default())));
+    let default_filter_chain =
+        (chains == 0 || rng.bool()).then(|| Box::new(filter_chain(rng, FilterChainMatch::default())));
     let mut listener_filters = list(rng, 2, listener_filter);
     // Without it, chains that need it would come back with it.
     listener_filters.push(ListenerFilter::TlsInspector(TlsInspector {

@@ -198,7 +198,9 @@ pub(super) fn bind_address(cx: &mut Context, wire: Option<&pb::Address>) -> Opti
         Some(Kind::Pipe(pipe)) => {
             if pipe.mode != 0 && pipe.path.starts_with('@') {
                 return cx.at("pipe", |cx| {
-                    cx.at("mode", |cx| cx.refuse("a socket in the abstract namespace has no file and no mode"))
+                    cx.at("mode", |cx| {
+                        cx.refuse("a socket in the abstract namespace has no file and no mode")
+                    })
                 });
             }
             // At most 511 by Envoy's rules, which were checked.
@@ -215,9 +217,9 @@ pub(super) fn cidr_range(cx: &mut Context, wire: &pb::CidrRange) -> Option<CidrR
         Ok(address) => {
             Some(CidrRange::new(address, wire.prefix_len.as_ref().map_or(0, |length| length.value)))
         }
-        Err(_) => cx.at("address_prefix", |cx| {
-            cx.refuse(format!("'{}' is not an IP address", wire.address_prefix))
-        }),
+        Err(_) => {
+            cx.at("address_prefix", |cx| cx.refuse(format!("'{}' is not an IP address", wire.address_prefix)))
+        }
     }
 }
 

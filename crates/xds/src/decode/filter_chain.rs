@@ -19,7 +19,8 @@ pub(super) fn filter_chain(cx: &mut Context, wire: &pb::FilterChain) -> Option<F
         Some(socket) => cx.at("transport_socket", |cx| tls::downstream(cx, socket)),
         None => None,
     };
-    let timeout = wire.transport_socket_connect_timeout.as_ref().filter(|timeout| **timeout != pb::Duration::default());
+    let timeout =
+        wire.transport_socket_connect_timeout.as_ref().filter(|timeout| **timeout != pb::Duration::default());
     let handshake_timeout = duration(cx, "transport_socket_connect_timeout", timeout);
     let filter = terminal_filter(cx, &wire.filters)?;
     Some(FilterChain { name: wire.name.as_str().into(), matches, tls, handshake_timeout, filter })

@@ -25,9 +25,10 @@ pub(super) fn listener(cx: &mut Context, wire: &pb::Listener) -> Option<Listener
     };
     let mut listener_filters = cx.items("listener_filters", &wire.listener_filters, listener_filter);
     let timeout = duration(cx, "listener_filters_timeout", wire.listener_filters_timeout.as_ref());
-    let default_filter_chain = wire.default_filter_chain.as_ref().and_then(|wire| {
-        cx.at("default_filter_chain", |cx| filter_chain(cx, wire)).map(Box::new)
-    });
+    let default_filter_chain = wire
+        .default_filter_chain
+        .as_ref()
+        .and_then(|wire| cx.at("default_filter_chain", |cx| filter_chain(cx, wire)).map(Box::new));
     if wire.filter_chains.is_empty() && wire.default_filter_chain.is_none() {
         cx.at("filter_chains", |cx| cx.reject("a listener needs at least one filter chain"));
     }

@@ -7,9 +7,7 @@ use crate::pb;
 
 pub(super) fn listener_filter(cx: &mut Context, wire: &pb::ListenerFilter) -> Option<ListenerFilter> {
     match &wire.config_type {
-        Some(pb::listener_filter::ConfigType::TypedConfig(any)) => {
-            cx.at("typed_config", |cx| typed(cx, any))
-        }
+        Some(pb::listener_filter::ConfigType::TypedConfig(any)) => cx.at("typed_config", |cx| typed(cx, any)),
         // Envoy still knows this one by its name alone.
         None if wire.name == "envoy.filters.listener.tls_inspector" => {
             Some(ListenerFilter::TlsInspector(TlsInspector::default()))

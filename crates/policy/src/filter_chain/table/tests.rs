@@ -41,7 +41,8 @@ fn check(chains: &[FilterChainMatch], facts: Facts<'_>, chosen: Option<usize>) {
 
 #[test]
 fn the_most_specific_server_name_wins() {
-    let chains = [any(), names(&["*.com"]), names(&["*.example.com"]), names(&["www.example.com", "example.com"])];
+    let chains =
+        [any(), names(&["*.com"]), names(&["*.example.com"]), names(&["www.example.com", "example.com"])];
     let of = |server_name| Facts { server_name, ..facts() };
     check(&chains, of("www.example.com"), Some(3));
     check(&chains, of("example.com"), Some(3));
@@ -68,7 +69,8 @@ fn the_port_comes_before_everything_and_is_not_looked_for_again() {
 
 #[test]
 fn the_longest_prefix_wins_and_hides_shorter_ones() {
-    let narrow = FilterChainMatch { transport_protocol: Some(TransportProtocol::Tls), ..prefix(&["10.1.0.0/16"]) };
+    let narrow =
+        FilterChainMatch { transport_protocol: Some(TransportProtocol::Tls), ..prefix(&["10.1.0.0/16"]) };
     let chains = [any(), prefix(&["10.0.0.0/8", "::1/128"]), narrow];
     check(&chains, Facts { transport_protocol: TransportProtocol::Tls, ..facts() }, Some(2));
     check(&chains, facts(), None);

@@ -18,11 +18,7 @@ pub(super) const LISTENER: &[Support] = &[
         read: "address",
         harmless: "socket_options tcp_keepalive",
     },
-    Support {
-        message: "envoy.config.listener.v3.Listener.DeprecatedV1",
-        read: "bind_to_port",
-        harmless: "",
-    },
+    Support { message: "envoy.config.listener.v3.Listener.DeprecatedV1", read: "bind_to_port", harmless: "" },
     Support { message: "envoy.config.listener.v3.ListenerFilter", read: "name typed_config", harmless: "" },
     Support {
         message: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
