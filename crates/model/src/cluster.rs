@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::HostPort;
-use crate::{ClusterLoadAssignment, Name, Percent, TlsClient};
+use crate::tls::{TransportSocket, TransportSocketMatch};
+use crate::{ClusterLoadAssignment, Name, Percent};
 
 /// Envoy's `Cluster`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,10 @@ pub struct Cluster {
     pub lb: LbPolicy,
     /// How long making a connection may take, TLS included. Not zero.
     pub connect_timeout: Duration,
-    /// `None`: plaintext.
-    pub tls: Option<TlsClient>,
+    /// What lies between TCP and the protocol.
+    pub transport: TransportSocket,
+    /// The same for endpoints with certain labels; the first that fits counts, and none leaves [`Cluster::transport`].
+    pub transport_matches: Vec<TransportSocketMatch>,
     /// What is spoken to its endpoints.
     pub protocol: UpstreamProtocol,
     /// Limits on what may be under way at once, default priority.
@@ -46,7 +49,8 @@ impl Cluster {
             discovery,
             lb: LbPolicy::RoundRobin,
             connect_timeout: Cluster::DEFAULT_CONNECT_TIMEOUT,
-            tls: None,
+            transport: TransportSocket::default(),
+            transport_matches: Vec::new(),
             protocol: UpstreamProtocol::Http1,
             limits: CircuitLimits::default(),
             outlier: None,
@@ -54,6 +58,11 @@ impl Cluster {
             idle_timeout: None,
             healthy_panic_threshold: Percent::whole(50),
         }
+    }
+
+    /// Every way in which its endpoints are reached.
+    pub fn transports(&self) -> impl Iterator<Item = &TransportSocket> {
+        self.transport_matches.iter().map(|matched| &matched.socket).chain([&self.transport])
     }
 
     /// The EDS resource that holds its endpoints, when they come from EDS.

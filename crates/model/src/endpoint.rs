@@ -80,6 +80,8 @@ pub struct Endpoint<A = Address> {
     pub weight: NonZeroU32,
     /// Labels of the load balancer (`filter_metadata["envoy.lb"]`), text values only.
     pub labels: BTreeMap<Name, Name>,
+    /// What chooses how it is reached (`filter_metadata["envoy.transport_socket_match"]`), text values only.
+    pub transport_labels: BTreeMap<Name, Name>,
 }
 
 impl Endpoint {
@@ -91,6 +93,7 @@ impl Endpoint {
             health: HealthStatus::Unknown,
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
+            transport_labels: BTreeMap::new(),
         }
     }
 }

@@ -48,7 +48,7 @@ pub use ratio::Percent;
 pub use route::{Route, RouteConfiguration, VirtualHost};
 pub use snapshot::Snapshot;
 pub use spiffe::{SpiffeId, TrustDomain};
-pub use tls::{TlsClient, TlsServer};
+pub use tls::{Secret, TlsClient, TlsServer};
 
 /// A resource name. Cheap to clone, because names travel from configuration to metrics and logs.
 pub type Name = std::sync::Arc<str>;

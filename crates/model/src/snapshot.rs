@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::http_manager::RouteSource;
 use crate::route::RouteAction;
-use crate::{Cluster, ClusterLoadAssignment, Listener, Name, NetworkFilter, RouteConfiguration};
+use crate::tls::{SecretRef, SecretSource};
+use crate::{Cluster, ClusterLoadAssignment, Listener, Name, NetworkFilter, RouteConfiguration, Secret};
 
 /// Every resource that a proxy runs on. Resources are shared, so that two snapshots which differ in
 /// one endpoint share all the rest, and that equality is quick where nothing changed.
@@ -19,6 +20,8 @@ pub struct Snapshot {
     pub clusters: BTreeMap<Name, Arc<Cluster>>,
     /// By EDS name; those written inside a cluster are not here.
     pub endpoints: BTreeMap<Name, Arc<ClusterLoadAssignment>>,
+    /// By name: those of the file that the proxy was started with, and those that came over ADS.
+    pub secrets: BTreeMap<Name, Arc<Secret>>,
 }
 
 impl Snapshot {
@@ -46,6 +49,12 @@ impl Snapshot {
         }
         for name in self.referenced_clusters().filter(|n| !self.clusters.contains_key(*n)) {
             missing.push(format!("cluster {name}"));
+        }
+        let known = |secret: &SecretRef| {
+            secret.source != SecretSource::Static || self.secrets.contains_key(&secret.name)
+        };
+        for secret in self.referenced_secrets().filter(|secret| !known(secret)) {
+            missing.push(format!("secret {}", secret.name));
         }
         missing.sort();
         missing.dedup();
@@ -75,6 +84,13 @@ impl Snapshot {
             NetworkFilter::Http(_) => None,
         });
         routed.chain(tcp)
+    }
+
+    /// Every secret that a listener or a cluster names.
+    pub fn referenced_secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let servers = self.chains().filter_map(|chain| chain.tls.as_ref()).flat_map(|tls| tls.secrets());
+        let transports = self.clusters.values().flat_map(|cluster| cluster.transports());
+        servers.chain(transports.filter_map(|transport| transport.tls.as_ref()).flat_map(|tls| tls.secrets()))
     }
 
     fn chains(&self) -> impl Iterator<Item = &crate::FilterChain> {

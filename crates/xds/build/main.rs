@@ -46,6 +46,7 @@ const CORE: [&str; 28] = [
     "envoy/extensions/filters/network/rbac/v3/",
     "envoy/extensions/filters/network/sni_cluster/v3/",
     "envoy/extensions/filters/network/tcp_proxy/v3/",
+    "envoy/extensions/transport_sockets/proxy_protocol/v3/",
     "envoy/extensions/transport_sockets/raw_buffer/v3/",
     "envoy/extensions/transport_sockets/tls/v3/",
     "envoy/extensions/upstreams/http/v3/",

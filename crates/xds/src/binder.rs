@@ -8,7 +8,7 @@
 //! Nothing here knows what a field means; that is `decode`'s business.
 
 mod any;
-mod base64;
+pub(crate) mod base64;
 mod json;
 mod path;
 mod report;

@@ -17,7 +17,7 @@ use ripstop_model::{Name, Node, Snapshot};
 use ripstop_yaml::{Problem, Problems, Source, parse};
 
 use crate::binder::bind;
-use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener};
+use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener, decode_secret};
 use crate::pb;
 
 pub use runtime::runtime_value;
@@ -76,6 +76,13 @@ pub fn load(source: &Source) -> (Option<Bootstrap>, Vec<Problem>) {
 fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
     let mut snapshot = Snapshot::default();
     let resources = wire.static_resources.clone().unwrap_or_default();
+    for (index, secret) in resources.secrets.iter().enumerate() {
+        let path = format!("static_resources.secrets[{index}]");
+        if let Some(secret) = told(place, &path, decode_secret(&secret.encode_to_vec())) {
+            let name = secret.name.clone();
+            unique(place, &path, "secret", &name, snapshot.secrets.insert(name.clone(), Arc::new(secret)));
+        }
+    }
     for (index, cluster) in resources.clusters.iter().enumerate() {
         let path = format!("static_resources.clusters[{index}]");
         if let Some(cluster) = told(place, &path, decode_cluster(&cluster.encode_to_vec())) {

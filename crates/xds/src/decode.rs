@@ -29,7 +29,7 @@ mod tests;
 use std::fmt;
 
 use prost::{Message, Name as WireName};
-use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
 use crate::{pb, schema, validate};
 use common::Context;
@@ -131,6 +131,14 @@ pub fn decode_route_configuration(bytes: &[u8]) -> Result<Decoded<RouteConfigura
 /// Every reason why it cannot be taken.
 pub fn decode_cluster(bytes: &[u8]) -> Result<Decoded<Cluster>, Rejection> {
     decode(bytes, |wire: &pb::Cluster| &wire.name, cluster::cluster)
+}
+
+/// Reads a secret from the value of its `Any`.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_secret(bytes: &[u8]) -> Result<Decoded<Secret>, Rejection> {
+    decode(bytes, |wire: &pb::Secret| &wire.name, tls::secret::secret)
 }
 
 /// Reads the endpoints of a cluster from the value of their `Any`.

@@ -16,6 +16,7 @@ mod metadata;
 mod pb;
 pub mod resource_type;
 mod schema;
+pub mod secret_file;
 pub mod server;
 pub mod validate;
 mod wire;

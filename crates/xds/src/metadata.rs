@@ -4,6 +4,8 @@
 pub(crate) const RIPSTOP: &str = "ripstop";
 /// Envoy's namespace for the labels of an endpoint.
 pub(crate) const ENVOY_LB: &str = "envoy.lb";
+/// Envoy's namespace for what chooses the transport socket of an endpoint.
+pub(crate) const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 
 /// On a route, bool: retries whatever the method.
 pub(crate) const ANY_METHOD: &str = "any_method";

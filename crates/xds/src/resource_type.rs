@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The type URL of secrets, which come in files alone.
+pub(crate) const SECRET_URL: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
 /// A kind of xDS resource. The order is make-before-break: what is referred to comes before what refers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ResourceType {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, RetryBudget, UpstreamProtocol};
+use ripstop_model::tls::TransportSocket;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Percent};
 use ripstop_yaml::Problem;
 
@@ -79,10 +80,14 @@ impl Scope<'_> {
         let cluster = Cluster {
             lb: balancer(policy.load_balancer),
             connect_timeout: pool.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-            tls: reach.mtls.then(|| {
-                let server_name = names::server_name(port.port, subset_name, &full_name);
-                mtls::client(port.protocol, mtls::identities(all), server_name)
-            }),
+            transport: match reach.mtls {
+                true => {
+                    let server_name = names::server_name(port.port, subset_name, &full_name);
+                    let allowed = mtls::identities(all);
+                    TransportSocket::tls(mtls::client(port.protocol, allowed, server_name))
+                }
+                false => TransportSocket::default(),
+            },
             protocol: protocol(port.protocol, &pool, reach.mtls),
             limits: limits(&pool),
             outlier: policy.outlier.as_ref().map(outlier),

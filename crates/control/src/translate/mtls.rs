@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ripstop_model::tls::{CertificateSource, PeerCheck};
 use ripstop_model::{Name, SpiffeId, TlsClient, TlsServer};
 use ripstop_yaml::Problem;
 
@@ -17,19 +16,16 @@ const HTTP_1_1: &str = "http/1.1";
 pub(super) fn server(protocol: AppProtocol) -> TlsServer {
     let alpn: &[&str] = if protocol.is_http() { &[H2, HTTP_1_1] } else { &[] };
     TlsServer {
-        certificate: CertificateSource::WorkloadIdentity,
-        peer: Some(PeerCheck { allowed: Vec::new() }),
         alpn: alpn.iter().map(|protocol| Name::from(*protocol)).collect(),
+        ..TlsServer::mesh(Vec::new())
     }
 }
 
 /// How instances with these identities are called.
 pub(super) fn client(protocol: AppProtocol, allowed: Vec<SpiffeId>, server_name: Name) -> TlsClient {
     TlsClient {
-        certificate: Some(CertificateSource::WorkloadIdentity),
-        peer: PeerCheck { allowed },
-        sni: server_name,
         alpn: if protocol.is_http() { vec![H2.into()] } else { Vec::new() },
+        ..TlsClient::mesh(allowed, server_name)
     }
 }
 

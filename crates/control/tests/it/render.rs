@@ -6,6 +6,7 @@ use std::fmt::{Display, Write};
 use ripstop_model::cluster::{Discovery, UpstreamProtocol};
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::route::{ClusterChoice, PathRewrite, RouteAction};
+use ripstop_model::tls::PeerValidation;
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, FilterChain, HttpConnectionManager, Listener, NetworkFilter, Route,
     RouteConfiguration, Snapshot,
@@ -38,13 +39,18 @@ fn listener(out: &mut String, one: &Listener) {
     }
 }
 
+fn allowed(peer: &PeerValidation) -> String {
+    match peer {
+        PeerValidation::Mesh(peer) => list(peer.allowed.iter(), "every identity of the trust domain"),
+        other => format!("{other:?}"),
+    }
+}
+
 fn chain(out: &mut String, one: &FilterChain) {
     writeln!(out, "  chain {} for {}", one.name, debug_or(one.matches.transport_protocol, "everything"))
         .unwrap();
     if let Some(tls) = &one.tls {
-        let peer =
-            tls.peer.as_ref().map(|peer| list(peer.allowed.iter(), "every identity of the trust domain"));
-        let peer = peer.unwrap_or_else(|| "nobody asked".to_owned());
+        let peer = tls.peer.as_ref().map_or_else(|| "nobody asked".to_owned(), allowed);
         writeln!(out, "    tls: clients {peer}; alpn {}", list(tls.alpn.iter(), "none")).unwrap();
     }
     match &one.filter {
@@ -142,10 +148,10 @@ fn cluster(out: &mut String, one: &Cluster) {
         one.healthy_panic_threshold
     )
     .unwrap();
-    match &one.tls {
+    match &one.transport.tls {
         None => writeln!(out, "  plaintext").unwrap(),
         Some(tls) => {
-            let allowed = list(tls.peer.allowed.iter(), "every identity of the trust domain");
+            let allowed = tls.peer.as_ref().map_or_else(|| "nobody asked".to_owned(), allowed);
             writeln!(
                 out,
                 "  tls: servers {allowed}; sni {}; alpn {}",

@@ -250,7 +250,7 @@ spec: {mtls: {mode: STRICT}}
         let (snapshot, warnings) = translate(&world, &ProxyRef::new("default", "web-1")).unwrap();
         let name = "outbound|80||web.default.svc.cluster.local";
         assert_eq!(snapshot.endpoints[name].endpoints().count(), reached);
-        assert_eq!(snapshot.clusters[name].tls.is_some(), reached == 1);
+        assert_eq!(snapshot.clusters[name].transport.tls.is_some(), reached == 1);
         let expected = format!(
             "warning: in.yaml:6:17: spec.ports[0]: 1 of 2 instances of default/web port 80 take no mutual TLS: {what} (give every instance a sidecar and one PeerAuthentication mode)"
         );

@@ -84,6 +84,7 @@ fn assignment<'a>(
                     health: endpoint.health,
                     weight: endpoint.weight,
                     labels: endpoint.labels.clone(),
+                    transport_labels: endpoint.transport_labels.clone(),
                 })
             })
             .collect(),
@@ -109,6 +110,7 @@ mod tests {
             health: Default::default(),
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
+            transport_labels: BTreeMap::new(),
         });
         let hosts = ClusterLoadAssignment {
             cluster_name: "other".into(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ripstop_identity::tls::mesh_client_config;
 use ripstop_identity::verify::AllowedIdentities;
 use ripstop_model::cluster::{Cluster, Discovery};
+use ripstop_model::tls::PeerValidation;
 use ripstop_model::{ClusterLoadAssignment, Name};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::limits::ClusterLimits;
@@ -60,6 +61,9 @@ pub enum ClusterError {
     /// It wants TLS with the workload's identity, and there is none.
     #[error("cluster {0} needs a workload identity, and this proxy has none: start it with --control")]
     NoIdentity(Name),
+    /// It wants TLS with other certificates than the workload's.
+    #[error("cluster {0}: only the identities of the mesh can be verified")]
+    Certificates(Name),
     /// Its server name is not one.
     #[error("cluster {cluster}: '{sni}' is not a server name")]
     ServerName {
@@ -116,7 +120,8 @@ impl ActiveCluster {
     /// Whether connections made for `other` serve this one as well: then a change keeps the pools.
     pub fn same_transport(&self, other: &ActiveCluster) -> bool {
         let (a, b) = (&self.config, &other.config);
-        a.tls == b.tls
+        a.transport == b.transport
+            && a.transport_matches == b.transport_matches
             && a.protocol == b.protocol
             && a.max_requests_per_connection == b.max_requests_per_connection
     }
@@ -164,9 +169,12 @@ fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, registry: &Regist
 }
 
 fn upstream_tls(config: &Cluster, identity: Option<&Identity>) -> Result<Option<UpstreamTls>, ClusterError> {
-    let Some(tls) = &config.tls else { return Ok(None) };
+    let Some(tls) = &config.transport.tls else { return Ok(None) };
+    let Some(PeerValidation::Mesh(peer)) = &tls.peer else {
+        return Err(ClusterError::Certificates(config.name.clone()));
+    };
     let identity = identity.ok_or_else(|| ClusterError::NoIdentity(config.name.clone()))?;
-    let allowed = match tls.peer.allowed.as_slice() {
+    let allowed = match peer.allowed.as_slice() {
         [] => AllowedIdentities::AnyInTrustDomain,
         ids => AllowedIdentities::Exact(ids.into()),
     };

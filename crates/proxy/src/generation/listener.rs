@@ -9,6 +9,7 @@ use ripstop_identity::verify::AllowedIdentities;
 use ripstop_model::chain_match::FilterChainMatch;
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
+use ripstop_model::tls::{CertificateSource, PeerValidation};
 use ripstop_model::{Address, FilterChain, Name, SpiffeId, TlsServer};
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
@@ -108,6 +109,9 @@ pub enum ListenerError {
         /// The other one.
         holder: Name,
     },
+    /// It wants TLS with other certificates than the workload's.
+    #[error("listener {0}: only the identities of the mesh can be used")]
+    Certificates(Name),
     /// rustls objects.
     #[error("listener {listener}: {source}")]
     Tls {
@@ -272,7 +276,15 @@ fn server_tls(
 ) -> Result<Arc<rustls::ServerConfig>, ListenerError> {
     let identity = identity.ok_or_else(|| ListenerError::NoIdentity(listener.clone()))?;
     let alpn: Vec<&[u8]> = tls.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
-    let config = match &tls.peer {
+    if tls.certificates != CertificateSource::WorkloadIdentity {
+        return Err(ListenerError::Certificates(listener.clone()));
+    }
+    let peer = match &tls.peer {
+        Some(PeerValidation::Mesh(peer)) => Some(peer),
+        None => None,
+        Some(_) => return Err(ListenerError::Certificates(listener.clone())),
+    };
+    let config = match peer {
         Some(peer) if !peer.allowed.is_empty() => mesh_server_config(
             &identity.handle,
             AllowedIdentities::Exact(peer.allowed.as_slice().into()),

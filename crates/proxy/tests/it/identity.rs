@@ -5,7 +5,7 @@ use ripstop_model::cluster::{Cluster, UpstreamProtocol};
 use ripstop_model::http_manager::ForwardClientCert;
 use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
-use ripstop_model::tls::{CertificateSource, PeerCheck, TlsClient, TlsServer};
+use ripstop_model::tls::{TlsClient, TlsServer, TransportSocket};
 use ripstop_model::{Snapshot, SpiffeId};
 use ripstop_testkit::client::get;
 use ripstop_testkit::identity::TestAuthority;
@@ -16,21 +16,13 @@ use tokio::net::TcpStream;
 use crate::harness::{Proxy, cluster, listener, manager, routes, snapshot, to_c};
 
 fn server_tls() -> TlsServer {
-    TlsServer {
-        certificate: CertificateSource::WorkloadIdentity,
-        peer: Some(PeerCheck { allowed: Vec::new() }),
-        alpn: vec!["h2".into(), "http/1.1".into()],
-    }
+    TlsServer { alpn: vec!["h2".into(), "http/1.1".into()], ..TlsServer::mesh(Vec::new()) }
 }
 
 fn client_cluster(to: std::net::SocketAddr, expect: SpiffeId) -> Cluster {
-    let tls = TlsClient {
-        certificate: Some(CertificateSource::WorkloadIdentity),
-        peer: PeerCheck { allowed: vec![expect] },
-        sni: "outbound_.80_._.server.default.svc.cluster.local".into(),
-        alpn: vec!["h2".into()],
-    };
-    Cluster { tls: Some(tls), protocol: UpstreamProtocol::Http2, ..cluster(&[to]) }
+    let sni = "outbound_.80_._.server.default.svc.cluster.local".into();
+    let tls = TlsClient { alpn: vec!["h2".into()], ..TlsClient::mesh(vec![expect], sni) };
+    Cluster { transport: TransportSocket::tls(tls), protocol: UpstreamProtocol::Http2, ..cluster(&[to]) }
 }
 
 fn inbound(to: std::net::SocketAddr) -> Snapshot {

@@ -12,8 +12,8 @@ use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
 use super::endpoint::{assignment, endpoint, load_assignment};
-use super::tls::tls_client;
-use super::{count, duration, name, option, percent, positive};
+use super::tls::{transport_match, transport_socket};
+use super::{count, duration, list, name, option, percent, positive};
 
 pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
     let base = positive(rng);
@@ -44,7 +44,8 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         },
         lb,
         connect_timeout: positive(rng),
-        tls: option(rng, tls_client),
+        transport: transport_socket(rng),
+        transport_matches: list(rng, 2, transport_match),
         protocol: protocols[rng.usize(0..protocols.len())],
         limits: CircuitLimits {
             max_connections: rng.u32(..),

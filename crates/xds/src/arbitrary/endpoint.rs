@@ -17,14 +17,16 @@ pub(super) fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint
         HealthStatus::Timeout,
         HealthStatus::Degraded,
     ];
-    let labels: BTreeMap<Name, Name> =
-        list(rng, 6, |rng| (name(rng), if rng.bool() { name(rng) } else { "".into() })).into_iter().collect();
+    let labels = |rng: &mut Rng| -> BTreeMap<Name, Name> {
+        list(rng, 6, |rng| (name(rng), if rng.bool() { name(rng) } else { "".into() })).into_iter().collect()
+    };
     Endpoint {
         address: address(rng),
         hostname: if rng.bool() { name(rng) } else { "".into() },
         health: healths[rng.usize(0..healths.len())],
         weight: count(rng),
-        labels,
+        labels: labels(rng),
+        transport_labels: labels(rng),
     }
 }
 

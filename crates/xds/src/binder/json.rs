@@ -9,15 +9,31 @@ use super::base64;
 use super::well_known::{has_own_json, wraps_a_value};
 use crate::descriptor;
 
+/// Fields whose texts and bytes are not shown, whatever message they hold: those that Envoy's API marks as sensitive.
+const SENSITIVE: &[(&str, &str)] = &[
+    ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "private_key"),
+    ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "password"),
+    ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "pkcs12"),
+    ("envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider", "typed_config"),
+    ("envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys", "keys"),
+    ("envoy.extensions.transport_sockets.tls.v3.GenericSecret", "secret"),
+    ("envoy.extensions.transport_sockets.tls.v3.GenericSecret", "secrets"),
+];
+
+/// What stands in place of a text that is not shown.
+const REDACTED: &str = "[redacted]";
+
 /// Nested `Any` messages that are opened; deeper ones are shown in base64, since each begins a new recursion.
 const MAX_NESTED_ANY: usize = 16;
 
 /// The message `message_name` in `bytes` as JSON on one line.
 ///
+/// Keys and the like ([`SENSITIVE`]) are shown as Envoy shows them, as `[redacted]`.
+///
 /// What cannot be read is not left out: an `Any` of a type outside Envoy's API, or one that does not decode, becomes
 /// `{"@type": …, "value": "<base64>"}`, and so does the message itself.
 pub fn to_json(message_name: &str, bytes: &[u8]) -> String {
-    let mut writer = Writer { out: String::new(), any_depth: 0 };
+    let mut writer = Writer { out: String::new(), any_depth: 0, hidden: false };
     match decode(message_name, bytes) {
         Some(message) => writer.message(&message),
         None => writer.opaque(&format!("{TYPE_URL_PREFIX}{message_name}"), bytes),
@@ -33,6 +49,8 @@ fn decode(message_name: &str, bytes: &[u8]) -> Option<DynamicMessage> {
 struct Writer {
     out: String,
     any_depth: usize,
+    /// Whether what is written belongs to a field that is not shown.
+    hidden: bool,
 }
 
 impl Writer {
@@ -85,7 +103,11 @@ impl Writer {
         for (field, value) in message.fields() {
             self.separate(&mut first);
             self.key(field.name());
+            let outside = self.hidden;
+            let name = message.descriptor();
+            self.hidden |= SENSITIVE.contains(&(name.full_name(), field.name()));
             self.field_value(&field, value);
+            self.hidden = outside;
         }
     }
 
@@ -121,7 +143,7 @@ impl Writer {
         self.text(url);
         self.out.push(',');
         self.key("value");
-        self.text(&base64::encode(bytes));
+        self.text(&base64::encode(if self.hidden { REDACTED.as_bytes() } else { bytes }));
         self.out.push('}');
     }
 
@@ -165,6 +187,8 @@ impl Writer {
             Value::U64(number) => self.text(&number.to_string()),
             Value::F32(number) => self.float(f64::from(*number), || number.to_string()),
             Value::F64(number) => self.float(*number, || number.to_string()),
+            Value::String(_) if self.hidden => self.text(REDACTED),
+            Value::Bytes(_) if self.hidden => self.text(&base64::encode(REDACTED.as_bytes())),
             Value::String(text) => self.text(text),
             Value::Bytes(bytes) => self.text(&base64::encode(bytes)),
             Value::EnumNumber(number) => {

@@ -47,10 +47,6 @@ pub(super) fn check(place: &Place<'_>) {
     for path in HARMLESS.iter().filter(|path| place.has(path)) {
         place.warn(path, "is not supported and has no effect".to_owned());
     }
-    let secrets = "static_resources.secrets";
-    if place.has(secrets) {
-        place.error(secrets, "secrets in the file are not supported".to_owned());
-    }
 }
 
 fn is_empty_mapping(node: &ripstop_yaml::Node) -> bool {

@@ -1,12 +1,14 @@
 //! Clusters ← wire.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use ripstop_model::cluster::{
     CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, RetryBudget,
     UpstreamProtocol,
 };
-use ripstop_model::{Cluster, Discovery, Percent};
+use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
+use ripstop_model::{Cluster, Discovery, Name, Percent};
 
 use super::common::{
     Context, check_metadata_keys, duration, is, metadata_mark, metadata_value, percent, positive_duration,
@@ -22,10 +24,12 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
     let lb = balancing(cx, wire);
     let http = http_options(cx, wire);
     let connect_timeout = positive_duration(cx, "connect_timeout", wire.connect_timeout.as_ref());
-    let tls = wire
-        .transport_socket
-        .as_ref()
-        .and_then(|socket| cx.at("transport_socket", |cx| tls::upstream(cx, socket)));
+    let transport = match &wire.transport_socket {
+        Some(socket) => cx.at("transport_socket", |cx| tls::upstream(cx, socket)),
+        None => TransportSocket::default(),
+    };
+    let transport_matches =
+        cx.items("transport_socket_matches", &wire.transport_socket_matches, transport_match);
     let limits = cx.at("circuit_breakers", |cx| circuit_limits(cx, wire.circuit_breakers.as_ref()));
     let outlier = wire.outlier_detection.as_ref().map(|outlier| {
         let exact = max_ejection(cx, wire.metadata.as_ref());
@@ -38,7 +42,8 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         discovery: discovery?,
         lb: lb?,
         connect_timeout: connect_timeout.unwrap_or(Cluster::DEFAULT_CONNECT_TIMEOUT),
-        tls,
+        transport,
+        transport_matches,
         protocol: http.protocol,
         limits,
         outlier,
@@ -46,6 +51,26 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         idle_timeout: http.idle_timeout,
         healthy_panic_threshold: panic.unwrap_or(Percent::whole(50)),
     })
+}
+
+fn transport_match(
+    cx: &mut Context,
+    wire: &pb::cluster::TransportSocketMatch,
+) -> Option<TransportSocketMatch> {
+    let mut labels = BTreeMap::new();
+    for (key, value) in wire.r#match.iter().flat_map(|wanted| &wanted.fields) {
+        match &value.kind {
+            Some(pb::value::Kind::StringValue(text)) => {
+                labels.insert(Name::from(key.as_str()), Name::from(text.as_str()));
+            }
+            _ => cx.at("match", |cx| cx.reject(format!("label '{key}' must be a text"))),
+        }
+    }
+    let socket = match &wire.transport_socket {
+        Some(socket) => cx.at("transport_socket", |cx| tls::upstream(cx, socket)),
+        None => TransportSocket::default(),
+    };
+    Some(TransportSocketMatch { name: wire.name.as_str().into(), labels, socket })
 }
 
 fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {

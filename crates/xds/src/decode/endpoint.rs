@@ -8,7 +8,7 @@ use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
 use super::common::{Context, address, check_metadata_keys, metadata_mark, named_address};
-use crate::metadata::{ENVOY_LB, UNWEIGHTED};
+use crate::metadata::{ENVOY_LB, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
 pub(super) fn load_assignment(
@@ -82,7 +82,8 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
         hostname: target.hostname.as_str().into(),
         health: health(cx, wire.health_status),
         weight,
-        labels: labels(cx, wire.metadata.as_ref()),
+        labels: labels(cx, wire.metadata.as_ref(), ENVOY_LB),
+        transport_labels: labels(cx, wire.metadata.as_ref(), TRANSPORT_SOCKET_MATCH),
     })
 }
 
@@ -102,9 +103,9 @@ fn health(cx: &mut Context, status: i32) -> HealthStatus {
     }
 }
 
-fn labels(cx: &mut Context, metadata: Option<&pb::Metadata>) -> BTreeMap<Name, Name> {
+fn labels(cx: &mut Context, metadata: Option<&pb::Metadata>, namespace: &str) -> BTreeMap<Name, Name> {
     let mut labels = BTreeMap::new();
-    let Some(fields) = metadata.and_then(|metadata| metadata.filter_metadata.get(ENVOY_LB)) else {
+    let Some(fields) = metadata.and_then(|metadata| metadata.filter_metadata.get(namespace)) else {
         return labels;
     };
     for (key, value) in &fields.fields {
@@ -113,7 +114,7 @@ fn labels(cx: &mut Context, metadata: Option<&pb::Metadata>) -> BTreeMap<Name, N
                 labels.insert(key.as_str().into(), text.as_str().into());
             }
             _ => cx.at("metadata", |cx| {
-                cx.warn(format!("label '{key}' of envoy.lb is not a text and is left out"));
+                cx.warn(format!("label '{key}' of {namespace} is not a text and is left out"));
             }),
         }
     }

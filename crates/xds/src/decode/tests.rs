@@ -1,6 +1,8 @@
 //! What goes out comes back, and what we do not support is reported.
 #![allow(clippy::unwrap_used)]
 
+mod tls;
+
 use std::fmt::Debug;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -149,47 +151,6 @@ fn old_ways_to_ask_for_http2_still_work() {
         cluster(&format!("{EDS}http2_protocol_options: {{}}\nmax_requests_per_connection: 9")).unwrap();
     assert_eq!(decoded.value.protocol, UpstreamProtocol::Http2);
     assert_eq!(decoded.value.max_requests_per_connection, NonZeroU32::new(9));
-}
-
-fn tls_cluster(context: &str) -> Result<Decoded<Cluster>, Rejection> {
-    let url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
-    cluster(&format!(
-        "{EDS}transport_socket: {{ name: tls, typed_config: {{ \"@type\": {url}, {context} }} }}"
-    ))
-}
-
-#[test]
-fn tls_is_taken_whole_or_not_at_all() {
-    let path = |end: &str| format!("transport_socket.typed_config.common_tls_context{end}");
-    rejected(tls_cluster("sni: x"), &path(""), "any server would be trusted");
-    rejected(
-        tls_cluster("common_tls_context: { validation_context: { trusted_ca: { filename: /ca } } }"),
-        &path(""),
-        "own trust bundle",
-    );
-    rejected(
-        tls_cluster("common_tls_context: { tls_params: { tls_minimum_protocol_version: TLSv1_3 } }"),
-        &path(".tls_params"),
-        "is not supported",
-    );
-    let combined = |san: &str| {
-        tls_cluster(&format!(
-            "common_tls_context: {{ combined_validation_context: {{ default_validation_context: {{ match_typed_subject_alt_names: [ {san} ] }}, \
-             validation_context_sds_secret_config: {{ name: ROOTCA, sds_config: {{ path_config_source: {{ path: /x }} }} }} }} }}"
-        ))
-    };
-    let sans = ".combined_validation_context.default_validation_context.match_typed_subject_alt_names[0]";
-    rejected(
-        combined("{ san_type: DNS, matcher: { exact: a } }"),
-        &path(&format!("{sans}.san_type")),
-        "only URI",
-    );
-    let prefix = "{ san_type: URI, matcher: { prefix: \"spiffe://a/\" } }";
-    rejected(combined(prefix), &path(&format!("{sans}.matcher")), "only the exact SPIFFE ID");
-    let decoded = combined("{ san_type: URI, matcher: { exact: \"spiffe://a/ns/b/sa/c\" } }").unwrap();
-    assert_eq!(decoded.value.tls.as_ref().unwrap().peer.allowed[0].as_str(), "spiffe://a/ns/b/sa/c");
-    let source = ".combined_validation_context.validation_context_sds_secret_config.sds_config";
-    warned(&decoded, &path(source), "renews its own identity");
 }
 
 const MANAGER: &str =

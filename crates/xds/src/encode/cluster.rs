@@ -4,9 +4,12 @@ use prost::Message;
 use ripstop_model::cluster::{
     CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, UpstreamProtocol,
 };
+use ripstop_model::tls::TransportSocketMatch;
 use ripstop_model::{Cluster, Discovery, Percent};
 
-use super::common::{OrderedMetadata, ads, any, duration, metadata, percent, u32_value};
+use super::common::{
+    OrderedMetadata, OrderedStruct, ads, any, duration, metadata, percent, text_struct, u32_value,
+};
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::tls;
 use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
@@ -23,6 +26,19 @@ struct OrderedFields {
     metadata: Option<OrderedMetadata>,
     #[prost(message, optional, tag = "33")]
     load_assignment: Option<OrderedAssignment>,
+    #[prost(message, repeated, tag = "43")]
+    transport_socket_matches: Vec<OrderedSocketMatch>,
+}
+
+/// `envoy.config.cluster.v3.Cluster.TransportSocketMatch`
+#[derive(Clone, PartialEq, Message)]
+struct OrderedSocketMatch {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    matches: Option<OrderedStruct>,
+    #[prost(message, optional, tag = "3")]
+    transport_socket: Option<pb::TransportSocket>,
 }
 
 pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
@@ -31,8 +47,16 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
         Discovery::Dns(dns) => Some(named_load_assignment(&dns.hosts)),
         Discovery::Eds { .. } => None,
     };
-    let ordered =
-        OrderedFields { metadata: metadata(RIPSTOP, unsayable(cluster)), load_assignment: assignment };
+    let socket_match = |of: &TransportSocketMatch| OrderedSocketMatch {
+        name: of.name.to_string(),
+        matches: Some(text_struct(&of.labels)),
+        transport_socket: Some(tls::any_upstream_socket(&of.socket)),
+    };
+    let ordered = OrderedFields {
+        metadata: metadata(RIPSTOP, unsayable(cluster)),
+        load_assignment: assignment,
+        transport_socket_matches: cluster.transport_matches.iter().map(socket_match).collect(),
+    };
     let mut message = message(cluster);
     if let Discovery::Dns(dns) = &cluster.discovery {
         put_dns(&mut message, dns);
@@ -68,7 +92,7 @@ fn message(cluster: &Cluster) -> pb::Cluster {
         lb_config,
         circuit_breakers: Some(circuit_breakers(&cluster.limits)),
         outlier_detection: cluster.outlier.as_ref().map(outlier_detection),
-        transport_socket: cluster.tls.as_ref().map(tls::upstream_socket),
+        transport_socket: tls::upstream_socket(&cluster.transport),
         typed_extension_protocol_options: http_options(cluster)
             .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
             .into_iter()
@@ -166,7 +190,7 @@ fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
         UpstreamProtocol::Http2 => {
             explicit(ProtocolConfig::Http2ProtocolOptions(pb::Http2ProtocolOptions::default()))
         }
-        UpstreamProtocol::Auto if cluster.tls.is_none() => http1(),
+        UpstreamProtocol::Auto if cluster.transport.tls.is_none() => http1(),
         UpstreamProtocol::Auto => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig::default()),
     };
     Some(pb::UpstreamHttpOptions {
@@ -179,7 +203,7 @@ fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
 /// What Envoy has no field for.
 fn unsayable(cluster: &Cluster) -> Vec<(String, pb::value::Kind)> {
     let mut values = Vec::new();
-    if cluster.protocol == UpstreamProtocol::Auto && cluster.tls.is_none() {
+    if cluster.protocol == UpstreamProtocol::Auto && cluster.transport.tls.is_none() {
         values.push((AUTO_PROTOCOL.to_owned(), pb::value::Kind::BoolValue(true)));
     }
     if let Some(outlier) = &cluster.outlier {

@@ -128,6 +128,26 @@ pub(super) fn metadata(
     })
 }
 
+/// Two pieces of metadata in one. Their namespaces differ.
+pub(super) fn both(a: Option<OrderedMetadata>, b: Option<OrderedMetadata>) -> Option<OrderedMetadata> {
+    let (Some(mut a), Some(b)) = (a.clone(), b.clone()) else { return a.or(b) };
+    a.filter_metadata.extend(b.filter_metadata);
+    Some(a)
+}
+
+/// Texts by name.
+pub(super) fn texts<'a>(
+    texts: impl IntoIterator<Item = (&'a ripstop_model::Name, &'a ripstop_model::Name)>,
+) -> impl Iterator<Item = (String, pb::value::Kind)> {
+    texts.into_iter().map(|(key, value)| (key.to_string(), pb::value::Kind::StringValue(value.to_string())))
+}
+
+/// A struct of texts.
+pub(super) fn text_struct(of: &BTreeMap<ripstop_model::Name, ripstop_model::Name>) -> OrderedStruct {
+    let fields = texts(of).map(|(key, kind)| (key, pb::Value { kind: Some(kind) })).collect();
+    OrderedStruct { fields }
+}
+
 /// A single mark, as an ordinary message: with one entry there is no order to keep.
 pub(super) fn mark(namespace: &str, key: &str) -> pb::Metadata {
     let value = pb::Value { kind: Some(pb::value::Kind::BoolValue(true)) };

@@ -8,8 +8,8 @@ use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::LocalityEndpoints;
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus};
 
-use super::common::{OrderedMetadata, address, metadata, named_address, u32_value};
-use crate::metadata::{ENVOY_LB, RIPSTOP, UNWEIGHTED};
+use super::common::{OrderedMetadata, address, both, metadata, named_address, texts, u32_value};
+use crate::metadata::{ENVOY_LB, RIPSTOP, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
 /// `envoy.config.endpoint.v3.ClusterLoadAssignment`
@@ -96,7 +96,6 @@ fn locality<A>(endpoints: &LocalityEndpoints<A>, address: fn(&A) -> pb::Address)
 }
 
 fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> OrderedEndpoint {
-    let labels = endpoint.labels.iter();
     OrderedEndpoint {
         endpoint: Some(pb::Endpoint {
             address: Some(address(&endpoint.address)),
@@ -104,9 +103,9 @@ fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> Ordere
             ..Default::default()
         }),
         health_status: health_status(endpoint.health),
-        metadata: metadata(
-            ENVOY_LB,
-            labels.map(|(key, value)| (key.to_string(), pb::value::Kind::StringValue(value.to_string()))),
+        metadata: both(
+            metadata(ENVOY_LB, texts(&endpoint.labels)),
+            metadata(TRANSPORT_SOCKET_MATCH, texts(&endpoint.transport_labels)),
         ),
         load_balancing_weight: Some(u32_value(endpoint.weight.get())),
     }

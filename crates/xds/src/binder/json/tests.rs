@@ -87,3 +87,24 @@ fn extensions_in_extensions_end_in_bytes() {
     let json = to_json("google.protobuf.Any", &prost::Message::encode_to_vec(&any));
     assert_eq!(json.matches("@type").count(), MAX_NESTED_ANY + 1);
 }
+
+#[test]
+fn keys_are_not_shown() {
+    use envoy_types::pb::envoy::config::core::v3::{DataSource, data_source::Specifier};
+    use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::TlsCertificate;
+    use prost::{Message as _, Name as _};
+    let source = |specifier| Some(DataSource { specifier: Some(specifier), ..Default::default() });
+    let shown = |key: Specifier| {
+        let certificate = TlsCertificate {
+            certificate_chain: source(Specifier::InlineString("public".to_owned())),
+            private_key: source(key),
+            ..Default::default()
+        };
+        to_json(&TlsCertificate::full_name(), &certificate.encode_to_vec())
+    };
+    let chain = "{\"certificate_chain\":{\"inline_string\":\"public\"},\"private_key\":";
+    let text = shown(Specifier::InlineString("secret".to_owned()));
+    assert_eq!(text, format!("{chain}{{\"inline_string\":\"[redacted]\"}}}}"));
+    let bytes = shown(Specifier::InlineBytes(b"secret".to_vec()));
+    assert_eq!(bytes, format!("{chain}{{\"inline_bytes\":\"W3JlZGFjdGVkXQ==\"}}}}"));
+}

@@ -6,7 +6,7 @@ pub(super) const CLUSTER: &[Support] = &[
     Support {
         message: "envoy.config.cluster.v3.Cluster",
         read: "name type cluster_type eds_cluster_config load_assignment connect_timeout lb_policy \
-            least_request_lb_config circuit_breakers outlier_detection transport_socket \
+            least_request_lb_config circuit_breakers outlier_detection transport_socket transport_socket_matches \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
             max_requests_per_connection common_http_protocol_options dns_refresh_rate \
             respect_dns_ttl dns_lookup_family",
