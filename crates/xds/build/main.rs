@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use protobuf::{fields, put_bytes, put_number};
 
 /// Files of the core, by the beginning of their names; what they import belongs to it too.
-const CORE: [&str; 28] = [
+const CORE: &[&str] = &[
     "envoy/config/bootstrap/v3/",
     "envoy/config/endpoint/v3/",
     "envoy/config/route/v3/",
