@@ -23,4 +23,7 @@ pub mod request_id;
 pub mod response_body;
 pub mod stream;
 pub mod target;
+pub mod terminate;
+pub mod tunnel;
 pub mod under_way;
+pub mod upgrade;

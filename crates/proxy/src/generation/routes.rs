@@ -9,6 +9,7 @@ use ripstop_model::Name;
 use ripstop_model::route::{
     ClusterChoice, Forward, PathMatch, PathRewrite, RetryPolicy, RouteAction, RouteConfiguration,
 };
+use ripstop_model::upgrade::Upgrade;
 use ripstop_policy::route::{CompileError, NoRoute, RequestHead, RouteTable};
 use ripstop_policy::split::WeightedChoice;
 use ripstop_policy::timeout::route_timeout;
@@ -58,6 +59,8 @@ pub struct CompiledForward {
     pub timeout: Option<Duration>,
     /// When and how it is tried again.
     pub retry: Option<RetryPolicy>,
+    /// Upgrades that are allowed or forbidden here.
+    pub upgrades: Vec<Upgrade>,
 }
 
 impl CompiledForward {
@@ -119,5 +122,6 @@ fn compile_forward(forward: &Forward, path: &PathMatch, slots: &mut ClusterSlots
         host_rewrite: forward.host_rewrite.as_deref().and_then(|host| HeaderValue::from_str(host).ok()),
         timeout: route_timeout(forward.timeout),
         retry: forward.retry.clone(),
+        upgrades: forward.upgrades.clone(),
     }
 }

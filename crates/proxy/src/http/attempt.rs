@@ -15,8 +15,10 @@ use ripstop_policy::retry::{Attempt, AttemptOutcome};
 use super::leash::{Leash, LeashHolder};
 use super::request_body::RequestBody;
 use super::target::Target;
+use super::upgrade::Asked;
 use crate::error::ProxyError;
 use crate::stats::cluster::ClusterStats;
+use crate::upstream::connect::OpenConnection;
 use crate::upstream::lease::Lease;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
@@ -29,6 +31,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// Body.
     pub body: RequestBody,
+    /// The tunnel that it asks for.
+    pub asked: Option<Asked>,
 }
 
 /// A try that got no answer.
@@ -54,6 +58,8 @@ pub struct UpstreamRequest {
     _active: ActiveRequest,
     _permit: Permit,
     _retry: Option<Permit>,
+    /// Of a connection that becomes a tunnel.
+    _open: Option<Rc<OpenConnection>>,
 }
 
 /// Sends the request to `entry` and waits for the head of the answer.
@@ -85,6 +91,8 @@ pub async fn attempt(
         }
     };
     let reused = lease.is_reused();
+    let asked = outgoing.asked.clone();
+    let open = asked.as_ref().and_then(|_| lease.hold());
     let (leash, holder) = Leash::new();
     let Some(request) = request(&lease, active.tls.is_some(), target, outgoing, leash) else {
         return Err(unsent(ProxyError::MissingHost, RequestBody::empty()));
@@ -96,8 +104,11 @@ pub async fn attempt(
     let answer = lease.send(request).await;
     under_way.decided = true;
     match answer {
-        // Nobody asked for another protocol, and hyper keeps other interim answers to itself.
-        Ok(response) if response.status().is_informational() => {
+        // Nobody asked for that protocol, and hyper keeps other interim answers to itself.
+        Ok(response)
+            if response.status().is_informational()
+                && !asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) =>
+        {
             stats.rq_rx_reset.inc();
             record(cluster, worker, entry, Outcome::Reset);
             let attempt = Attempt { reused_connection: reused, ..Attempt::new(AttemptOutcome::Reset) };
@@ -119,6 +130,7 @@ pub async fn attempt(
                 _active: host_request,
                 _permit: permit,
                 _retry: retry,
+                _open: open,
             };
             // The request stays under way until its answer has ended.
             stats.rq_active.inc();
@@ -166,17 +178,21 @@ fn request(
     outgoing: Outgoing,
     leash: Rc<Leash>,
 ) -> Option<Request<RequestBody>> {
-    let Outgoing { method, mut headers, mut body } = outgoing;
+    let Outgoing { method, mut headers, mut body, asked } = outgoing;
+    let connect = matches!(asked, Some(Asked::Connect));
     let (uri, version): (Uri, Version) = if lease.is_http2() {
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
-        (target.absolute(scheme)?, Version::HTTP_2)
+        (if connect { target.authority_form()? } else { target.absolute(scheme)? }, Version::HTTP_2)
     } else {
         headers.insert(header::HOST, target.host()?);
         // hyper takes it that a GET has no body unless a header says so.
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        (target.origin(), Version::HTTP_11)
+        if let Some(asked) = &asked {
+            asked.ask_http1(&mut headers);
+        }
+        (if connect { target.authority_form()? } else { target.origin() }, Version::HTTP_11)
     };
     if !body.is_end_stream() {
         body.attach(leash);
@@ -186,6 +202,9 @@ fn request(
     *request.uri_mut() = uri;
     *request.version_mut() = version;
     *request.headers_mut() = headers;
+    if let Some(asked) = asked.filter(|_| lease.is_http2()) {
+        asked.ask_http2(&mut request);
+    }
     Some(request)
 }
 
@@ -250,6 +269,11 @@ impl UpstreamRequest {
                 record(&self.cluster, self.worker, &self.entry, Outcome::Reset);
             }
         }
+    }
+
+    /// The connection or stream was a tunnel, and is over.
+    pub fn end_tunnel(self) {
+        self.cluster.active.lasting.stats.of(self.worker).rq_active.dec();
     }
 
     /// The answer is thrown away because the request is tried again.

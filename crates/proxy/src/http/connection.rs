@@ -54,10 +54,12 @@ pub async fn serve_http(
     if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
     let _open = Open(stats);
     let served = if http2 {
-        serve_http2(worker, manager, io, info, drain).await
+        serve_http2(worker, manager, io, info.clone(), drain).await
     } else {
-        serve_http1(worker, manager, io, info, drain).await
+        serve_http1(worker, manager, io, info.clone(), drain).await
     };
+    // What has become a tunnel goes on without HTTP, and the connection is open as long.
+    info.activity.tunnels_over().await;
     if let Err(error) = served {
         if error.is_parse() {
             stats.cx_protocol_error.inc();
@@ -100,7 +102,8 @@ async fn serve_http1(
         .max_headers(headers_count(config))
         .max_header_size(head_bytes)
         .max_buf_size(HTTP1_BUFFER_BYTES.max(head_bytes))
-        .serve_connection(TokioIo::new(io), service);
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
@@ -127,7 +130,8 @@ async fn serve_http2(
 ) -> hyper::Result<()> {
     let config = &manager.config;
     let service = service(worker, manager, info.clone());
-    let connection = http2::Builder::new(LocalExec)
+    let mut builder = http2::Builder::new(LocalExec);
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(
             config.http2.max_concurrent_streams.unwrap_or(Http2Options::DEFAULT_MAX_CONCURRENT_STREAMS),
@@ -136,8 +140,11 @@ async fn serve_http2(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .serve_connection(TokioIo::new(io), service);
+        .keep_alive_timeout(PING_TIMEOUT);
+    if config.http2.allow_connect {
+        builder.enable_connect_protocol();
+    }
+    let connection = builder.serve_connection(TokioIo::new(io), service);
     let mut connection = pin!(connection);
     tokio::select! {
         biased;

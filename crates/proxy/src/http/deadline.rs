@@ -59,6 +59,11 @@ impl Progress {
         }
     }
 
+    /// When the request was whole; `None`: it is not.
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.ended.get()
+    }
+
     fn poll_ended(&self, cx: &Context<'_>) -> Poll<Instant> {
         match self.ended.get() {
             Some(at) => Poll::Ready(at),

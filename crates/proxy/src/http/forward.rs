@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use ripstop_policy::balance::{NoHost, Pick};
@@ -21,6 +22,9 @@ use super::request_body::{Counted, Replayable, RequestBody};
 use super::response_body::ResponseBody;
 use super::stream::ActiveStream;
 use super::target::Target;
+use super::terminate::RawConnection;
+use super::tunnel::{Tunnel, Upstream};
+use super::upgrade::{Granting, TunnelRequest};
 use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
 use crate::generation::routes::CompiledForward;
@@ -44,6 +48,8 @@ pub struct Forwarding<'a> {
     pub method: Method,
     /// Headers to send, without `host`.
     pub headers: HeaderMap,
+    /// The tunnel that it may become.
+    pub tunnel: Option<TunnelRequest>,
     /// The request for log and counters.
     pub stream: ActiveStream,
 }
@@ -56,7 +62,11 @@ impl Forwarding<'_> {
     pub async fn run(mut self, body: Incoming) -> Response<ResponseBody> {
         let facts = RequestFacts::of(&self.method, &self.headers);
         let mut retry = RetryState::new(self.route.retry.as_ref(), facts);
-        let mut source = BodySource::new(body, &self.stream, &retry);
+        // A request for a tunnel is never whole, so that its route's timeout never begins.
+        let mut source = match self.tunnel.is_some() && body.is_end_stream() {
+            true => BodySource::Empty,
+            false => BodySource::new(body, &self.stream, &retry),
+        };
         let idle = stream_idle_timeout(&self.manager.config);
         let mut clock = Clock::new(self.route.timeout, idle, &self.stream.progress);
         let mut tried = Vec::new();
@@ -103,7 +113,7 @@ impl Forwarding<'_> {
                 RetryDecision::No(reason) => {
                     self.stream.facts.flag = reason.flag().filter(|_| retry.attempt_number() > 1);
                     return match response {
-                        Some((response, request)) => self.respond(response, request, clock),
+                        Some((response, request)) => self.answer(response, request, clock),
                         None => self.fail(error),
                     };
                 }
@@ -149,7 +159,8 @@ impl Forwarding<'_> {
         if let Some(number) = retry.attempt_header() {
             headers.insert(X_RIPSTOP_ATTEMPT, HeaderValue::from(number));
         }
-        let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take() };
+        let asked = self.tunnel.as_ref().map(|tunnel| tunnel.asked.clone());
+        let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
         let worker = self.worker.id;
         let sending = attempt(&self.cluster, self.worker, entry, &self.target, outgoing, permit);
         let per_try = self.route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
@@ -199,6 +210,64 @@ impl Forwarding<'_> {
         decision
     }
 
+    /// Opens the tunnel that an answer grants, or passes the answer on.
+    fn answer(
+        mut self,
+        response: Response<Incoming>,
+        request: UpstreamRequest,
+        clock: Clock,
+    ) -> Response<ResponseBody> {
+        let Some(tunnel) = self.tunnel.take() else { return self.respond(response, request, clock) };
+        if tunnel.asked.is_misunderstood_by(&response) {
+            request.end_tunnel();
+            let details = "websocket_handshake_unsuccessful";
+            return reply::refuse(self.stream, self.manager, StatusCode::OK, details);
+        }
+        if !tunnel.asked.is_granted_by(&response) {
+            return self.respond(response, request, clock);
+        }
+        let (mut parts, _) = response.into_parts();
+        let granting = Granting::of(&parts.headers, &mut parts.extensions);
+        let Some(upstream) = granting.upstream.clone() else {
+            return self.fail(ProxyError::UpstreamProtocol);
+        };
+        headers::remove_hop_by_hop(&mut parts.headers);
+        parts.status = tunnel.asked.grant(tunnel.http2, granting, &mut parts.headers);
+        self.open(parts, tunnel, Upstream::Upgraded(upstream, Box::new(request)))
+    }
+
+    /// Tells the client that its tunnel is open, and opens it.
+    fn open(mut self, mut head: Parts, tunnel: TunnelRequest, upstream: Upstream) -> Response<ResponseBody> {
+        head.headers.insert(http::header::SERVER, self.manager.server.clone());
+        head.version = http::Version::default();
+        self.stream.facts.status = head.status.as_u16();
+        if self.manager.access_logs.want_response_headers() {
+            self.stream.facts.response_headers = Some(Rc::new(head.headers.clone()));
+        }
+        self.stream.progress.touch();
+        // Nothing but silence ends a tunnel.
+        let clock = Clock::new(None, stream_idle_timeout(&self.manager.config), &self.stream.progress);
+        let TunnelRequest { client, http2, .. } = tunnel;
+        Tunnel { client, half_close: http2, upstream, stream: self.stream, clock }.open();
+        Response::from_parts(head, ResponseBody::empty())
+    }
+
+    /// Connects a tunnel that ends here to an endpoint.
+    pub async fn terminate(mut self, tunnel: TunnelRequest) -> Response<ResponseBody> {
+        let Some(entry) = self.pick(&[]) else { return self.fail(ProxyError::NoHealthyUpstream) };
+        self.stream.facts.attempts = 1;
+        if self.stream.is_logged() {
+            self.stream.facts.host = Some(entry.host.address().to_string().into());
+        }
+        match RawConnection::to(&self.cluster, self.worker.id, &entry).await {
+            Ok(connection) => {
+                let (head, ()) = Response::new(()).into_parts();
+                self.open(head, tunnel, Upstream::Raw(Box::new(connection)))
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
     /// Passes an answer on.
     fn respond(
         mut self,
@@ -209,8 +278,11 @@ impl Forwarding<'_> {
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
         parts.headers.insert(http::header::SERVER, self.manager.server.clone());
-        let waited_ms = u64::try_from(request.started().elapsed().as_millis()).unwrap_or(u64::MAX);
-        parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
+        // Of an answer that came before the request was whole, nobody can say how long it took.
+        if let Some(whole) = self.stream.progress.ended_at() {
+            let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);
+            parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
+        }
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
         self.stream.facts.status = parts.status.as_u16();

@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header;
+use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ripstop_policy::rewrite::rewrite_path;
 use ripstop_policy::route::RequestHead;
@@ -15,6 +16,7 @@ use super::headers::{X_ENVOY_ORIGINAL_PATH, X_REQUEST_ID};
 use super::response_body::ResponseBody;
 use super::stream::ActiveStream;
 use super::target::Target;
+use super::upgrade::TunnelRequest;
 use super::{client_cert, headers, reply, request_id};
 use crate::error::ProxyError;
 use crate::generation::listener::{ActiveManager, ActiveRoutes};
@@ -30,7 +32,24 @@ pub async fn handle(
     connection: Rc<ConnectionInfo>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let Some(tunnel) = TunnelRequest::of(&mut parts) else {
+        return serve(worker, manager, connection, parts, body, None).await;
+    };
+    let refused = tunnel.refusal();
+    let mut response = serve(worker, manager, connection, parts, body, Some(tunnel)).await;
+    refused.mark(&mut response);
+    response
+}
+
+async fn serve(
+    worker: Rc<Worker>,
+    manager: Arc<ActiveManager>,
+    connection: Rc<ConnectionInfo>,
+    parts: Parts,
+    body: Incoming,
+    tunnel: Option<TunnelRequest>,
+) -> Response<ResponseBody> {
     let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
     let Some(mut target) = Target::of(&parts.uri, &parts.headers) else {
         return reply::error(stream, &manager, ProxyError::MissingHost);
@@ -69,6 +88,15 @@ pub async fn handle(
         }
         CompiledAction::Forward(forward) => forward,
     };
+    let mut terminate = None;
+    if let Some(tunnel) = &tunnel {
+        let Some(granted) = tunnel.allowed(&manager.config.upgrades, forward) else {
+            stats.rq_ws_on_non_ws_route.inc();
+            return reply::refuse(stream, &manager, StatusCode::FORBIDDEN, "upgrade_failed");
+        };
+        stream.allow_upgrade();
+        terminate = granted.terminate;
+    }
     rewrite(&mut target, &mut headers, forward, &mut stream);
     let slot = worker.dice(|rng| forward.target(rng).clone());
     stream.facts.cluster = Some(slot.name().clone());
@@ -84,9 +112,13 @@ pub async fn handle(
         target,
         method: parts.method,
         headers,
+        tunnel: None,
         stream,
     };
-    forwarding.run(body).await
+    match tunnel {
+        Some(tunnel) if terminate.is_some() => forwarding.terminate(tunnel).await,
+        tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
+    }
 }
 
 fn routes(manager: &ActiveManager, generation: &WorkerGeneration) -> Option<Arc<CompiledRoutes>> {

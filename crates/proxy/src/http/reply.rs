@@ -16,6 +16,17 @@ pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyErro
     answer(stream, manager, consequence.status, Bytes::from_static(consequence.body.as_bytes()))
 }
 
+/// The answer to a request that is not allowed; nothing has failed.
+pub fn refuse(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    details: &'static str,
+) -> Response<ResponseBody> {
+    stream.facts.details = details;
+    answer(stream, manager, status, Bytes::new())
+}
+
 /// The answer that a route holds.
 pub fn direct(
     mut stream: ActiveStream,

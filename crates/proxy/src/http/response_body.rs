@@ -77,6 +77,12 @@ impl ResponseBody {
         ResponseBody { passing: Rc::new(RefCell::new(passing)), _looked_after: None }
     }
 
+    /// No body, and nobody who waits for its end.
+    pub fn empty() -> ResponseBody {
+        let passing = Passing { source: Source::End, stream: None };
+        ResponseBody { passing: Rc::new(RefCell::new(passing)), _looked_after: None }
+    }
+
     /// A body of the upstream's, which `request` gets, and which has to keep to `clock`.
     pub fn upstream(
         worker: &Worker,

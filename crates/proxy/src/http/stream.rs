@@ -32,6 +32,17 @@ pub struct ActiveStream {
     pub bytes_sent: u64,
     /// The answer was given whole.
     complete: bool,
+    /// It was allowed to become a tunnel.
+    upgraded: bool,
+}
+
+/// Keeps the connection of a client as long as a tunnel on it.
+pub struct TunnelGuard(Rc<ConnectionInfo>);
+
+impl Drop for TunnelGuard {
+    fn drop(&mut self) {
+        self.0.activity.end_tunnel();
+    }
 }
 
 /// What becomes known on the way.
@@ -89,6 +100,7 @@ impl ActiveStream {
             progress: Rc::default(),
             bytes_sent: 0,
             complete: false,
+            upgraded: false,
         }
     }
 
@@ -114,6 +126,20 @@ impl ActiveStream {
         self.facts.details = consequence.details;
     }
 
+    /// It may become a tunnel.
+    pub fn allow_upgrade(&mut self) {
+        let stats = self.manager.stats.of(self.worker);
+        stats.cx_upgrades_total.inc();
+        stats.cx_upgrades_active.inc();
+        self.upgraded = true;
+    }
+
+    /// Keeps the connection of the client until the guard is dropped.
+    pub fn begin_tunnel(&self) -> TunnelGuard {
+        self.connection.activity.begin_tunnel();
+        TunnelGuard(self.connection.clone())
+    }
+
     /// Its answer was given whole.
     pub fn finish(&mut self) {
         self.complete = true;
@@ -127,6 +153,9 @@ impl Drop for ActiveStream {
         }
         let stats = self.manager.stats.of(self.worker);
         stats.rq_active.dec();
+        if self.upgraded {
+            stats.cx_upgrades_active.dec();
+        }
         self.connection.activity.end();
         if self.facts.flag == Some(ResponseFlag::StreamIdleTimeout) {
             stats.rq_idle_timeout.inc();

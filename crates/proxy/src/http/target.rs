@@ -49,6 +49,11 @@ impl Target {
         Uri::from(self.path.clone())
     }
 
+    /// The URI of a CONNECT.
+    pub fn authority_form(&self) -> Option<Uri> {
+        Uri::builder().authority(self.authority.clone()).build().ok()
+    }
+
     /// The value of the `host` header.
     pub fn host(&self) -> Option<HeaderValue> {
         HeaderValue::from_str(self.authority.as_str()).ok()

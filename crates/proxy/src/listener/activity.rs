@@ -2,13 +2,36 @@
 //! decided where the connection is served.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// When the first bytes after a silence came; kept by the reading side of a connection.
-pub type Heard = Rc<Cell<Option<Instant>>>;
+/// When the first bytes after a silence came; kept by the reading side of a connection, which can be sent to other threads
+/// although nobody does.
+#[derive(Clone, Debug, Default)]
+pub struct Heard(Arc<AtomicU64>);
+
+/// What the times in [`Heard`] count from.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Heard {
+    /// When that was.
+    pub fn get(&self) -> Option<Instant> {
+        // Nanoseconds and one; 0 stands for nothing.
+        let nanos = self.0.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(*BEGINNING + Duration::from_nanos(nanos))
+    }
+
+    /// Keeps when it was.
+    pub fn set(&self, at: Option<Instant>) {
+        let nanos = at.map(|at| at.saturating_duration_since(*BEGINNING).as_nanos());
+        let nanos =
+            nanos.map_or(0, |nanos| u64::try_from(nanos).map_or(u64::MAX, |nanos| nanos.saturating_add(1)));
+        self.0.store(nanos, Ordering::Relaxed);
+    }
+}
 
 /// What happens on one client connection.
 #[derive(Debug)]
@@ -17,6 +40,8 @@ pub struct Activity {
     quiet_since: Cell<Instant>,
     heard: Heard,
     stalled: Notify,
+    tunnels: Cell<u32>,
+    tunnel_over: Notify,
 }
 
 /// What an idle connection waits for, and since when.
@@ -33,7 +58,14 @@ pub enum Waiting {
 impl Activity {
     /// A connection on which nothing has happened.
     pub fn new(heard: Heard) -> Activity {
-        Activity { open: Cell::new(0), quiet_since: Cell::new(Instant::now()), heard, stalled: Notify::new() }
+        Activity {
+            open: Cell::new(0),
+            quiet_since: Cell::new(Instant::now()),
+            heard,
+            stalled: Notify::new(),
+            tunnels: Cell::new(0),
+            tunnel_over: Notify::new(),
+        }
     }
 
     /// One more request is under way.
@@ -55,6 +87,24 @@ impl Activity {
             (0, None) => Waiting::Quiet(self.quiet_since.get()),
             (0, Some(since)) => Waiting::Head(since),
             _ => Waiting::Busy,
+        }
+    }
+
+    /// The bytes of the connection, or of one of its streams, are those of a tunnel from now on.
+    pub fn begin_tunnel(&self) {
+        self.tunnels.set(self.tunnels.get() + 1);
+    }
+
+    /// A tunnel is over.
+    pub fn end_tunnel(&self) {
+        self.tunnels.set(self.tunnels.get().saturating_sub(1));
+        self.tunnel_over.notify_one();
+    }
+
+    /// Returns when no tunnel is open.
+    pub async fn tunnels_over(&self) {
+        while self.tunnels.get() > 0 {
+            self.tunnel_over.notified().await;
         }
     }
 
@@ -97,8 +147,8 @@ mod tests {
         let heard = Heard::default();
         let activity = Activity::new(heard.clone());
         assert!(matches!(activity.waiting(), Waiting::Quiet(_)));
-        let now = Instant::now();
-        heard.set(Some(now));
+        heard.set(Some(*BEGINNING + Duration::from_millis(3)));
+        let now = *BEGINNING + Duration::from_millis(3);
         assert_eq!(activity.waiting(), Waiting::Head(now));
         activity.begin();
         heard.set(Some(now));

@@ -28,6 +28,12 @@ pub struct HttpStats {
     pub rq_rx_reset: Cell,
     /// Requests ended because neither side sent anything for too long.
     pub rq_idle_timeout: Cell,
+    /// Requests that were allowed to become tunnels.
+    pub cx_upgrades_total: Cell,
+    /// Of these, the ones under way.
+    pub cx_upgrades_active: Cell,
+    /// Requests for tunnels that are not allowed.
+    pub rq_ws_on_non_ws_route: Cell,
     /// Requests for which no route was found.
     pub no_route: Cell,
     /// Requests whose cluster does not exist.

@@ -49,7 +49,7 @@ const CLUSTER: [Field<ClusterStats>; 21] = [
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
 
-const HTTP: [Field<HttpStats>; 13] = [
+const HTTP: [Field<HttpStats>; 16] = [
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
@@ -61,6 +61,9 @@ const HTTP: [Field<HttpStats>; 13] = [
     ("downstream_rq_http2_total", Kind::Counter, |s| &s.rq_http2_total),
     ("downstream_rq_rx_reset", Kind::Counter, |s| &s.rq_rx_reset),
     ("downstream_rq_idle_timeout", Kind::Counter, |s| &s.rq_idle_timeout),
+    ("downstream_cx_upgrades_total", Kind::Counter, |s| &s.cx_upgrades_total),
+    ("downstream_cx_upgrades_active", Kind::Gauge, |s| &s.cx_upgrades_active),
+    ("downstream_rq_ws_on_non_ws_route", Kind::Counter, |s| &s.rq_ws_on_non_ws_route),
     ("no_route", Kind::Counter, |s| &s.no_route),
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];

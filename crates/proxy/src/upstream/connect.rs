@@ -1,5 +1,6 @@
 //! Makes one connection to an endpoint: TCP, TLS where the cluster wants it, HTTP on top.
 
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +39,8 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A new connection; its other half runs on the worker until it is closed.
 pub enum Connected {
-    /// One request at a time.
-    Http1(http1::SendRequest<RequestBody>),
+    /// One request at a time; and what lasts as long as the connection.
+    Http1(http1::SendRequest<RequestBody>, Weak<OpenConnection>),
     /// Many requests at a time.
     Http2(http2::SendRequest<RequestBody>),
 }
@@ -52,15 +53,15 @@ pub enum Transport {
     Tls(Box<TlsStream<Stream>>),
 }
 
-/// What lasts as long as a connection.
-struct Open {
+/// What lasts as long as a connection: its place among those that are counted and limited.
+pub struct OpenConnection {
     cluster: Arc<ActiveCluster>,
     worker: usize,
     _permit: Permit,
     _host: ActiveConnection,
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.cluster.lasting.stats.of(self.worker).cx_active.dec();
     }
@@ -76,14 +77,15 @@ pub async fn connect(
     let stats = cluster.lasting.stats.of(worker);
     stats.cx_total.inc();
     stats.cx_active.inc();
-    let open = Open { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
+    let open =
+        OpenConnection { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
         let transport = transport(cluster, host).await?;
         handshake(transport, cluster.config.protocol, open).await
     });
     let connected = connected.await.unwrap_or(Err(ConnectError::Timeout));
     match &connected {
-        Ok(Connected::Http1(_)) => stats.cx_http1_total.inc(),
+        Ok(Connected::Http1(..)) => stats.cx_http1_total.inc(),
         Ok(Connected::Http2(_)) => stats.cx_http2_total.inc(),
         Err(error) => {
             stats.cx_connect_fail.inc();
@@ -115,7 +117,7 @@ pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport
 async fn handshake(
     transport: Transport,
     protocol: UpstreamProtocol,
-    open: Open,
+    open: OpenConnection,
 ) -> Result<Connected, ConnectError> {
     match transport {
         Transport::Plain(stream) => match protocol {
@@ -133,24 +135,26 @@ async fn handshake(
     }
 }
 
-async fn http1<T>(io: T, open: Open) -> Result<Connected, ConnectError>
+async fn http1<T>(io: T, open: OpenConnection) -> Result<Connected, ConnectError>
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(HTTP1_BUFFER_BYTES)
         .handshake(TokioIo::new(io))
         .await
         .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    let open = Rc::new(open);
+    let held = Rc::downgrade(&open);
     tokio::task::spawn_local(async move {
         // How it ended is learned by whoever has a request on it.
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
         drop(open);
     });
-    Ok(Connected::Http1(sender))
+    Ok(Connected::Http1(sender, held))
 }
 
-async fn http2<T>(io: T, open: Open) -> Result<Connected, ConnectError>
+async fn http2<T>(io: T, open: OpenConnection) -> Result<Connected, ConnectError>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {

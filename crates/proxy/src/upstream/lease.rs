@@ -1,13 +1,14 @@
 //! The right to send one request over a connection.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use ripstop_model::Address;
 
+use super::connect::OpenConnection;
 use super::error::SendError;
 use super::pool::Pools;
 use crate::http::request_body::RequestBody;
@@ -29,6 +30,7 @@ pub struct Http1Lease {
     pub(super) requests: u32,
     /// Most requests that may be sent over it.
     pub(super) max_requests: Option<u32>,
+    pub(super) open: Weak<OpenConnection>,
 }
 
 /// A stream of a shared HTTP/2 connection.
@@ -69,6 +71,15 @@ impl Lease {
         match self {
             Lease::Http1(lease) => lease.requests > 0,
             Lease::Http2(lease) => lease.reused,
+        }
+    }
+
+    /// Keeps a connection among those that are open, although HTTP on it may end: for one that becomes a tunnel. A stream of
+    /// HTTP/2 needs no such thing.
+    pub fn hold(&self) -> Option<Rc<OpenConnection>> {
+        match self {
+            Lease::Http1(lease) => lease.open.upgrade(),
+            Lease::Http2(_) => None,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use ripstop_policy::host::Host;
 use ripstop_policy::limits::Overflow;
 use tokio::sync::Notify;
 
-use super::connect::{Connected, connect};
+use super::connect::{Connected, OpenConnection, connect};
 use super::error::ConnectError;
 use super::lease::{Http1Lease, Http2Lease, Lease, StreamCount};
 use super::shared_connect::SharedConnect;
@@ -56,6 +56,7 @@ struct HostPool {
 
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
+    open: Weak<OpenConnection>,
     requests: u32,
     since: Instant,
 }
@@ -115,8 +116,10 @@ impl Pools {
             } else {
                 match limits.try_connection() {
                     Ok(permit) => {
-                        if let Connected::Http1(sender) = connect(worker.id, cluster, host, permit).await? {
-                            return Ok(self.http1_lease(cluster, host, sender, 0));
+                        let connected = connect(worker.id, cluster, host, permit).await?;
+                        if let Connected::Http1(sender, open) = connected {
+                            let idle = Idle { sender, open, requests: 0, since: Instant::now() };
+                            return Ok(self.http1_lease(cluster, host, idle));
                         }
                         false
                     }
@@ -182,9 +185,9 @@ impl Pools {
         pool.connecting = None;
         let now = Instant::now();
         match outcome? {
-            Connected::Http1(sender) => {
+            Connected::Http1(sender, open) => {
                 pool.chose_http2 = Some(false);
-                pool.idle.push(Idle { sender, requests: 0, since: now });
+                pool.idle.push(Idle { sender, open, requests: 0, since: now });
             }
             Connected::Http2(sender) => {
                 pool.chose_http2 = Some(true);
@@ -218,22 +221,17 @@ impl Pools {
         while let Some(idle) = pool.idle.pop() {
             if !idle.sender.is_closed() {
                 drop(hosts);
-                return Some(self.http1_lease(cluster, host, idle.sender, idle.requests));
+                return Some(self.http1_lease(cluster, host, idle));
             }
         }
         None
     }
 
-    fn http1_lease(
-        self: &Rc<Self>,
-        cluster: &ActiveCluster,
-        host: &Host,
-        sender: http1::SendRequest<RequestBody>,
-        requests: u32,
-    ) -> Lease {
+    fn http1_lease(self: &Rc<Self>, cluster: &ActiveCluster, host: &Host, idle: Idle) -> Lease {
+        let Idle { sender, open, requests, .. } = idle;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
         let address = host.address().clone();
-        Lease::Http1(Http1Lease { sender, address, pools: self.clone(), requests, max_requests })
+        Lease::Http1(Http1Lease { sender, address, pools: self.clone(), requests, max_requests, open })
     }
 
     /// A connection whose last answer was read to its end.
@@ -245,6 +243,7 @@ impl Pools {
             if pool.idle.len() < MAX_IDLE_PER_HOST {
                 pool.idle.push(Idle {
                     sender: lease.sender,
+                    open: lease.open,
                     requests: lease.requests,
                     since: Instant::now(),
                 });

@@ -9,3 +9,4 @@ mod identity;
 mod requests;
 mod resilience;
 mod silence;
+mod tunnels;

@@ -1,0 +1,72 @@
+//! CONNECT that ends here: the bytes of its tunnel go to an endpoint as they are.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ripstop_policy::host::{ActiveConnection, HostEntry};
+use ripstop_policy::limits::Permit;
+use ripstop_policy::outlier::Outcome;
+
+use super::attempt::record;
+use crate::error::ProxyError;
+use crate::upstream::connect::{Transport, transport};
+use crate::worker::cluster::WorkerCluster;
+
+/// A connection to an endpoint without any HTTP on it, counted until it is dropped.
+pub struct RawConnection {
+    transport: Option<Transport>,
+    cluster: Rc<WorkerCluster>,
+    worker: usize,
+    _permit: Permit,
+    _host: ActiveConnection,
+}
+
+impl RawConnection {
+    /// Connects within the cluster's connect timeout.
+    pub async fn to(
+        cluster: &Rc<WorkerCluster>,
+        worker: usize,
+        entry: &Arc<HostEntry>,
+    ) -> Result<RawConnection, ProxyError> {
+        let active = &cluster.active;
+        let stats = active.lasting.stats.of(worker);
+        let Ok(permit) = active.lasting.limits.try_connection() else {
+            stats.cx_overflow.inc();
+            return Err(ProxyError::Overflow);
+        };
+        stats.cx_total.inc();
+        let connecting = transport(active, &entry.host);
+        let error = match tokio::time::timeout(active.config.connect_timeout, connecting).await {
+            Ok(Ok(transport)) => {
+                stats.cx_active.inc();
+                return Ok(RawConnection {
+                    transport: Some(transport),
+                    cluster: cluster.clone(),
+                    worker,
+                    _permit: permit,
+                    _host: entry.host.begin_connection(),
+                });
+            }
+            Ok(Err(error)) => error.proxy_error(),
+            Err(_) => {
+                stats.cx_connect_timeout.inc();
+                ProxyError::ConnectTimeout
+            }
+        };
+        stats.cx_connect_fail.inc();
+        entry.host.count_connect_failure();
+        record(cluster, worker, entry, Outcome::ConnectFailure);
+        Err(error)
+    }
+
+    /// The connection itself, the first time it is asked for.
+    pub fn transport(&mut self) -> Option<Transport> {
+        self.transport.take()
+    }
+}
+
+impl Drop for RawConnection {
+    fn drop(&mut self) {
+        self.cluster.active.lasting.stats.of(self.worker).cx_active.dec();
+    }
+}
