@@ -1,0 +1,165 @@
+//! The names of the operators that take no argument.
+
+use super::operator::{AddressPart, Field, Operator};
+
+/// The operator of that name, if there is one that takes no argument.
+pub(super) fn field(name: &str) -> Option<Operator> {
+    if let Some(found) = FIELDS.iter().find(|(known, _)| *known == name) {
+        return Some(Operator::Field(found.1));
+    }
+    if let Some(field) = address(name) {
+        return Some(Operator::Field(field));
+    }
+    ABSENT.contains(&name).then_some(Operator::Absent)
+}
+
+/// Envoy's operators that cannot be shown truthfully here.
+pub(super) fn is_known_elsewhere(name: &str) -> bool {
+    UNSUPPORTED.contains(&name)
+}
+
+/// What only a tracer or a virtual cluster could set.
+const ABSENT: &[&str] = &["TRACE_ID", "SPAN_ID", "VIRTUAL_CLUSTER_NAME"];
+
+/// Known to Envoy; told apart from misspelt names in errors.
+const UNSUPPORTED: &[&str] = &[
+    "BYTES_RETRANSMITTED",
+    "CEL",
+    "CLUSTER_METADATA",
+    "COALESCE",
+    "DOWNSTREAM_CX_RTT",
+    "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+    "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
+    "DOWNSTREAM_DETECTED_CLOSE_TYPE",
+    "DOWNSTREAM_DIRECT_LOCAL_ADDRESS_ENDPOINT_ID",
+    "DOWNSTREAM_HANDSHAKE_DURATION",
+    "DOWNSTREAM_HEADER_BYTES_RECEIVED",
+    "DOWNSTREAM_HEADER_BYTES_SENT",
+    "DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID",
+    "DOWNSTREAM_LOCAL_CLOSE_REASON",
+    "DOWNSTREAM_LOCAL_EMAIL_SAN",
+    "DOWNSTREAM_LOCAL_IP_SAN",
+    "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
+    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1",
+    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+    "DOWNSTREAM_PEER_CHAIN_SERIALS",
+    "DOWNSTREAM_PEER_EMAIL_SAN",
+    "DOWNSTREAM_PEER_FINGERPRINT_1",
+    "DOWNSTREAM_PEER_IP_SAN",
+    "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256",
+    "DOWNSTREAM_PEER_ISSUER_SERIAL",
+    "DOWNSTREAM_PEER_OTHERNAME_SAN",
+    "DOWNSTREAM_TLS_GROUP",
+    "DOWNSTREAM_WIRE_BYTES_RECEIVED",
+    "DOWNSTREAM_WIRE_BYTES_SENT",
+    "EMIT_TIME_LOCAL",
+    "METADATA",
+    "PACKETS_RETRANSMITTED",
+    "REQUEST_TX_DURATION",
+    "REQ_WITHOUT_QUERY",
+    "ROUNDTRIP_DURATION",
+    "ROUTE_RESOLUTION_COUNT",
+    "ROUTE_RESOLUTION_TIME_US",
+    "START_TIME_LOCAL",
+    "TLS_JA3_FINGERPRINT",
+    "TLS_JA4_FINGERPRINT",
+    "UPSTREAM_CONNECTION_ID",
+    "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
+    "UPSTREAM_CONNECTION_POOL_READY_DURATION",
+    "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+    "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
+    "UPSTREAM_DETECTED_CLOSE_TYPE",
+    "UPSTREAM_FILTER_STATE",
+    "UPSTREAM_HEADER_BYTES_RECEIVED",
+    "UPSTREAM_HEADER_BYTES_SENT",
+    "UPSTREAM_HOSTS_ATTEMPTED",
+    "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
+    "UPSTREAM_HOST_NAMES_ATTEMPTED",
+    "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT",
+    "UPSTREAM_LOCAL_CLOSE_REASON",
+    "UPSTREAM_LOCAL_DNS_SAN",
+    "UPSTREAM_LOCAL_IP_SAN",
+    "UPSTREAM_LOCAL_URI_SAN",
+    "UPSTREAM_METADATA",
+    "UPSTREAM_PEER_CERT",
+    "UPSTREAM_PEER_CERT_V_END",
+    "UPSTREAM_PEER_CERT_V_START",
+    "UPSTREAM_PEER_DNS_SAN",
+    "UPSTREAM_PEER_IP_SAN",
+    "UPSTREAM_PEER_ISSUER",
+    "UPSTREAM_PEER_SUBJECT",
+    "UPSTREAM_PEER_URI_SAN",
+    "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
+    "UPSTREAM_SERVER_NAME",
+    "UPSTREAM_TLS_GROUP",
+    "UPSTREAM_TLS_SESSION_ID",
+    "UPSTREAM_WIRE_BYTES_RECEIVED",
+    "UPSTREAM_WIRE_BYTES_SENT",
+];
+
+const FIELDS: &[(&str, Field)] = &[
+    ("ACCESS_LOG_TYPE", Field::AccessLogType),
+    ("BYTES_RECEIVED", Field::BytesReceived),
+    ("BYTES_SENT", Field::BytesSent),
+    ("CONNECTION_ID", Field::ConnectionId),
+    ("CONNECTION_TERMINATION_DETAILS", Field::ConnectionTerminationDetails),
+    ("CUSTOM_FLAGS", Field::CustomFlags),
+    ("DOWNSTREAM_LOCAL_DNS_SAN", Field::DownstreamLocalDnsSan),
+    ("DOWNSTREAM_LOCAL_SUBJECT", Field::DownstreamLocalSubject),
+    ("DOWNSTREAM_LOCAL_URI_SAN", Field::DownstreamLocalUriSan),
+    ("DOWNSTREAM_PEER_CERT", Field::DownstreamPeerCert),
+    ("DOWNSTREAM_PEER_DNS_SAN", Field::DownstreamPeerDnsSan),
+    ("DOWNSTREAM_PEER_FINGERPRINT_256", Field::DownstreamPeerFingerprint256),
+    ("DOWNSTREAM_PEER_ISSUER", Field::DownstreamPeerIssuer),
+    ("DOWNSTREAM_PEER_SERIAL", Field::DownstreamPeerSerial),
+    ("DOWNSTREAM_PEER_SUBJECT", Field::DownstreamPeerSubject),
+    ("DOWNSTREAM_PEER_URI_SAN", Field::DownstreamPeerUriSan),
+    ("DOWNSTREAM_TLS_CIPHER", Field::DownstreamTlsCipher),
+    ("DOWNSTREAM_TLS_SESSION_ID", Field::DownstreamTlsSessionId),
+    ("DOWNSTREAM_TLS_VERSION", Field::DownstreamTlsVersion),
+    ("DOWNSTREAM_TRANSPORT_FAILURE_REASON", Field::DownstreamTransportFailureReason),
+    ("DURATION", Field::Duration),
+    ("FILTER_CHAIN_NAME", Field::FilterChainName),
+    ("HOSTNAME", Field::Hostname),
+    ("LOCAL_REPLY_BODY", Field::LocalReplyBody),
+    ("PROTOCOL", Field::Protocol),
+    ("REQUESTED_SERVER_NAME", Field::RequestedServerName),
+    ("REQUEST_DURATION", Field::RequestDuration),
+    ("RESPONSE_CODE", Field::ResponseCode),
+    ("RESPONSE_DURATION", Field::ResponseDuration),
+    ("RESPONSE_FLAGS", Field::ResponseFlags),
+    ("RESPONSE_FLAGS_LONG", Field::ResponseFlagsLong),
+    ("RESPONSE_TX_DURATION", Field::ResponseTxDuration),
+    ("ROUTE_NAME", Field::RouteName),
+    ("STREAM_ID", Field::StreamId),
+    ("UPSTREAM_CLUSTER", Field::UpstreamCluster),
+    ("UPSTREAM_CLUSTER_RAW", Field::UpstreamCluster),
+    ("UPSTREAM_HOST", Field::UpstreamHost),
+    ("UPSTREAM_HOST_NAME", Field::UpstreamHostName),
+    ("UPSTREAM_HOST_NAME_WITHOUT_PORT", Field::UpstreamHostNameWithoutPort),
+    ("UPSTREAM_PROTOCOL", Field::UpstreamProtocol),
+    ("UPSTREAM_REQUEST_ATTEMPT_COUNT", Field::UpstreamRequestAttemptCount),
+    ("UPSTREAM_TLS_CIPHER", Field::UpstreamTlsCipher),
+    ("UPSTREAM_TLS_VERSION", Field::UpstreamTlsVersion),
+    ("UPSTREAM_TRANSPORT_FAILURE_REASON", Field::UpstreamTransportFailureReason),
+];
+
+/// `…_ADDRESS`, `…_ADDRESS_WITHOUT_PORT` and `…_PORT` of the five addresses.
+fn address(name: &str) -> Option<Field> {
+    let (stem, part) = if let Some(stem) = name.strip_suffix("_ADDRESS_WITHOUT_PORT") {
+        (stem, AddressPart::Ip)
+    } else if let Some(stem) = name.strip_suffix("_ADDRESS") {
+        (stem, AddressPart::Whole)
+    } else {
+        (name.strip_suffix("_PORT")?, AddressPart::Port)
+    };
+    Some(match stem {
+        "DOWNSTREAM_DIRECT_LOCAL" => Field::DownstreamDirectLocalAddress(part),
+        "DOWNSTREAM_DIRECT_REMOTE" => Field::DownstreamDirectRemoteAddress(part),
+        "DOWNSTREAM_LOCAL" => Field::DownstreamLocalAddress(part),
+        "DOWNSTREAM_REMOTE" => Field::DownstreamRemoteAddress(part),
+        "UPSTREAM_LOCAL" => Field::UpstreamLocalAddress(part),
+        "UPSTREAM_REMOTE" => Field::UpstreamRemoteAddress(part),
+        _ => return None,
+    })
+}
