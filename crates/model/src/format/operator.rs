@@ -87,6 +87,8 @@ pub enum TimePoint {
     RequestEnd,
     /// `US_TX_BEG`: the sending of the request began.
     UpstreamSendBegin,
+    /// `US_TX_END`: the last byte of the request was given to the upstream connection.
+    UpstreamSendEnd,
     /// `US_RX_BEG`: the head of the response was read.
     ResponseBegin,
     /// `US_RX_END`: the response was read whole.
@@ -166,6 +168,7 @@ pub enum Field {
     LocalReplyBody,
     Protocol,
     RequestDuration,
+    RequestTxDuration,
     RequestedServerName,
     ResponseCode,
     ResponseDuration,

@@ -277,11 +277,12 @@ impl<'a> Command<'a> {
             "DS_RX_BEG" => TimePoint::RequestBegin,
             "DS_RX_END" => TimePoint::RequestEnd,
             "US_TX_BEG" => TimePoint::UpstreamSendBegin,
+            "US_TX_END" => TimePoint::UpstreamSendEnd,
             "US_RX_BEG" => TimePoint::ResponseBegin,
             "US_RX_END" => TimePoint::ResponseEnd,
             "DS_TX_BEG" => TimePoint::SendBegin,
             "DS_TX_END" => TimePoint::SendEnd,
-            "US_TX_END" | "US_CX_BEG" | "US_CX_END" | "US_HS_END" | "US_RX_BODY_BEG" => {
+            "US_CX_BEG" | "US_CX_END" | "US_HS_END" | "US_RX_BODY_BEG" => {
                 return Err(self.wrong("this point in time is not recorded"));
             }
             _ => TimePoint::Never,
