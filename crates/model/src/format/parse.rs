@@ -261,7 +261,9 @@ impl<'a> Command<'a> {
         let (from, to, unit) = match parts[..] {
             [from, to] => (from, to, "ms"),
             [from, to, unit] => (from, to, unit),
-            _ => return Err(self.wrong("must be two points in time and a unit, as in DS_RX_BEG:DS_TX_END:ms")),
+            _ => {
+                return Err(self.wrong("must be two points in time and a unit, as in DS_RX_BEG:DS_TX_END:ms"));
+            }
         };
         let unit = match unit {
             "ms" => Unit::Milliseconds,

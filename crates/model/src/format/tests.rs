@@ -95,7 +95,10 @@ fn what_envoy_refuses_is_refused() {
 fn errors_name_the_operator() {
     let error = |text: &str| Format::parse(text).err().map(|error| error.to_string()).unwrap_or_default();
     assert_eq!(error("x%FOO%"), "%FOO%: there is no such operator");
-    assert_eq!(error("%UPSTREAM_WIRE_BYTES_SENT%"), "%UPSTREAM_WIRE_BYTES_SENT%: this operator is not supported");
+    assert_eq!(
+        error("%UPSTREAM_WIRE_BYTES_SENT%"),
+        "%UPSTREAM_WIRE_BYTES_SENT%: this operator is not supported"
+    );
     assert_eq!(error("%REQ(a b)%"), "%REQ(a b)%: that is not a header name");
     assert_eq!(Format::parse("ab%"), Err(FormatError::NoOperator { at: 2 }));
 }
