@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::address::HostPort;
 use crate::tls::{TransportSocket, TransportSocketMatch};
-use crate::{ClusterLoadAssignment, Name, Percent};
+use crate::{ClusterLoadAssignment, LbPolicy, LoadBalancing, Name, Percent};
 
 /// Envoy's `Cluster`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Cluster {
     /// Where its endpoints come from.
     pub discovery: Discovery,
     /// How one of them is chosen.
-    pub lb: LbPolicy,
+    pub lb: LoadBalancing,
     /// How long making a connection may take, TLS included. Not zero.
     pub connect_timeout: Duration,
     /// What lies between TCP and the protocol.
@@ -32,8 +32,6 @@ pub struct Cluster {
     pub max_requests_per_connection: Option<NonZeroU32>,
     /// A pooled connection without a request for this long is closed; `None`: 1 h; zero: never.
     pub idle_timeout: Option<Duration>,
-    /// Below this share of healthy endpoints all are used, healthy or not; 50 % unless told.
-    pub healthy_panic_threshold: Percent,
 }
 
 impl Cluster {
@@ -47,7 +45,7 @@ impl Cluster {
         Cluster {
             name: name.into(),
             discovery,
-            lb: LbPolicy::RoundRobin,
+            lb: LoadBalancing::new(LbPolicy::RoundRobin),
             connect_timeout: Cluster::DEFAULT_CONNECT_TIMEOUT,
             transport: TransportSocket::default(),
             transport_matches: Vec::new(),
@@ -56,7 +54,6 @@ impl Cluster {
             outlier: None,
             max_requests_per_connection: None,
             idle_timeout: None,
-            healthy_panic_threshold: Percent::whole(50),
         }
     }
 
@@ -140,20 +137,6 @@ pub enum DnsFamily {
     V4Preferred,
     /// Both.
     All,
-}
-
-/// How an endpoint is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LbPolicy {
-    /// In turn, by weight.
-    RoundRobin,
-    /// The one with fewest active requests of `choices` drawn by dice (Envoy's `LEAST_REQUEST`).
-    LeastRequest {
-        /// How many are drawn; at least 2.
-        choices: u32,
-    },
-    /// By dice, by weight.
-    Random,
 }
 
 /// What is spoken to the endpoints of a cluster.

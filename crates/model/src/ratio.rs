@@ -16,12 +16,12 @@ impl Percent {
     pub const ALL: Percent = Percent { per_million: 1_000_000 };
 
     /// From millionths; more than a million is everything.
-    pub fn per_million(parts: u32) -> Percent {
-        Percent { per_million: parts.min(1_000_000) }
+    pub const fn per_million(parts: u32) -> Percent {
+        Percent { per_million: if parts < 1_000_000 { parts } else { 1_000_000 } }
     }
 
     /// From whole percent; more than a hundred is everything.
-    pub fn whole(percent: u32) -> Percent {
+    pub const fn whole(percent: u32) -> Percent {
         Percent::per_million(percent.saturating_mul(10_000))
     }
 

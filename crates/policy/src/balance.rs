@@ -1,31 +1,47 @@
 //! Which endpoint takes a request. Not which endpoints are well: see [`crate::host`] and [`crate::outlier`].
 //!
-//! A [`Balancer`] belongs to one worker and remembers its place in the turn; hosts are shared. A pick has three steps,
-//! as in Envoy: a priority level by dice in proportion to [`priority`] loads, then the hosts of that level that may be
-//! picked (the available ones, the degraded ones, or all in panic), then one of these by the policy. Everything that
-//! depends on health is prepared once and again whenever [`HostSet::health_version`] changes: a pick costs O(1), or
-//! O(log n) with unequal weights.
+//! A [`Balancer`] belongs to one worker and remembers its place in the turn; hosts are shared. A pick has these steps, as in
+//! Envoy: the host that a session names, if it takes requests; the subset that the request asks for; a priority level by
+//! dice in proportion to [`priority`] loads; the hosts of that level that may be picked (the available ones, the degraded
+//! ones, or all in panic); a locality, where localities count; then one host by the policy. Everything that depends on
+//! health is prepared once and again whenever [`HostSet::health_version`] changes: a pick costs O(1), or O(log n) with
+//! unequal weights or on a ring.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use ripstop_model::Percent;
-use ripstop_model::cluster::LbPolicy;
+use ripstop_model::Address;
+use ripstop_model::load_balancing::{Labels, LoadBalancing};
 
 use crate::host::{Host, HostEntry, HostSet};
 
+pub mod consistent;
 pub mod edf;
+mod group;
+pub mod hash;
+mod hosts;
 pub mod least_request;
+mod levels;
+pub mod maglev;
 pub mod priority;
 pub mod random;
+pub mod response_time;
+pub mod ring;
 pub mod round_robin;
+pub mod slow_start;
+mod subset;
+pub mod weights;
+pub mod zone;
 
-use least_request::LeastRequest;
-use priority::{Availability, PriorityLoad};
-use random::Random;
-use round_robin::RoundRobin;
+use hosts::{Draw, Preparing, was_tried};
+use levels::{Ground, Levels};
+use subset::Chosen;
+use zone::Home;
 
-/// How often the policy is asked for a host that was not tried before all hosts are looked through.
-const DRAWS_BEFORE_SEARCH: usize = 4;
+/// Most subsets that are kept prepared at once. There are no more than combinations of labels that hosts have; what is beyond
+/// is prepared anew for each request.
+pub const MAX_SUBSETS: usize = 4096;
 
 /// What a balancer answers.
 #[derive(Clone, Debug)]
@@ -50,63 +66,91 @@ pub enum NoHost {
     /// It has endpoints, none of them takes requests, and the panic threshold is zero.
     #[error("no endpoint of the cluster takes requests")]
     NoneAvailable,
+    /// No endpoint has the labels that the request asks for, and nothing may take their place.
+    #[error("no endpoint of the cluster is in the subset that the request asks for")]
+    NoSubset,
+    /// The session belongs to an endpoint that does not take requests, and to no other.
+    #[error("the endpoint of the session does not take requests")]
+    SessionHostGone,
     /// Every host that could be picked was tried before. Picking again without exclusions takes one of these.
     #[error("every endpoint that takes requests was tried")]
     AllTried,
 }
 
+/// What a pick depends on, besides hosts and dice.
+#[derive(Clone, Copy, Debug)]
+pub struct PickContext<'a> {
+    /// Hosts to avoid (Envoy's `previous_hosts`).
+    pub tried: &'a [Arc<Host>],
+    /// Hash of the request, for policies that go by it; without one they take any.
+    pub hash: Option<u64>,
+    /// Labels that the request asks for.
+    pub labels: Option<&'a Labels>,
+    /// The endpoint that the session of the request belongs to.
+    pub session: Option<SessionHost<'a>>,
+    /// The time.
+    pub now: Instant,
+}
+
+impl<'a> PickContext<'a> {
+    /// Any host will do.
+    pub fn any(now: Instant) -> PickContext<'a> {
+        PickContext { tried: &[], hash: None, labels: None, session: None, now }
+    }
+
+    /// Any host that was not tried.
+    pub fn avoiding(tried: &'a [Arc<Host>], now: Instant) -> PickContext<'a> {
+        PickContext { tried, ..PickContext::any(now) }
+    }
+}
+
+/// The endpoint that a session belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionHost<'a> {
+    /// Where it is.
+    pub address: &'a Address,
+    /// The request fails rather than go to another.
+    pub strict: bool,
+}
+
 /// Picks hosts for one worker.
 #[derive(Debug)]
 pub struct Balancer {
-    policy: LbPolicy,
-    panic_threshold: Percent,
+    config: LoadBalancing,
     hosts: Arc<HostSet>,
-    /// The health that `levels` and `load` were prepared for.
-    health_version: u64,
-    /// By priority, from 0 without gaps.
-    levels: Vec<Level>,
-    load: PriorityLoad,
+    home: Option<Home>,
+    /// The health that everything below was prepared for.
+    prepared_for: (u64, u64),
+    all: Levels,
+    /// The subsets that have hosts, by what the selectors name.
+    present: HashSet<Labels>,
+    /// Those of them that were asked for.
+    subsets: HashMap<Labels, Levels>,
     /// For where turns begin, so that workers and generations do not all begin with the same host.
     dice: fastrand::Rng,
 }
 
-/// The hosts of one priority and how one of them is chosen.
-#[derive(Debug)]
-struct Level {
-    available: Group,
-    degraded: Group,
-    /// All of them, for panic; prepared only where panic is possible.
-    all: Option<Group>,
-}
-
-/// Hosts that one choice is made among.
-#[derive(Debug)]
-struct Group {
-    entries: Vec<Arc<HostEntry>>,
-    chooser: Chooser,
-}
-
-#[derive(Debug)]
-enum Chooser {
-    RoundRobin(RoundRobin),
-    LeastRequest(LeastRequest),
-    Random(Random),
-}
-
 impl Balancer {
-    /// A balancer over `hosts`. Below `panic_threshold` of well hosts in a priority all of it are picked from; zero
-    /// turns that off. The seed decides where turns begin: give each worker its own.
-    pub fn new(policy: LbPolicy, hosts: Arc<HostSet>, panic_threshold: Percent, seed: u64) -> Balancer {
+    /// A balancer over `hosts`. The seed decides where turns begin: give each worker its own. `home` is needed for zone-aware
+    /// routing only.
+    pub fn new(
+        config: LoadBalancing,
+        hosts: Arc<HostSet>,
+        home: Option<Home>,
+        seed: u64,
+        now: Instant,
+    ) -> Balancer {
         let mut balancer = Balancer {
-            policy,
-            panic_threshold,
-            health_version: 0,
-            levels: Vec::new(),
-            load: PriorityLoad::default(),
-            dice: fastrand::Rng::with_seed(seed),
+            config,
             hosts,
+            home,
+            prepared_for: (0, 0),
+            all: Levels::default(),
+            present: HashSet::new(),
+            subsets: HashMap::new(),
+            dice: fastrand::Rng::with_seed(seed),
         };
-        balancer.prepare();
+        balancer.prepare(now);
         balancer
     }
 
@@ -116,165 +160,94 @@ impl Balancer {
     }
 
     /// Goes on with the hosts of another generation.
-    pub fn replace_hosts(&mut self, hosts: Arc<HostSet>) {
+    pub fn replace_hosts(&mut self, hosts: Arc<HostSet>, now: Instant) {
         self.hosts = hosts;
-        self.prepare();
+        self.prepare(now);
     }
 
-    /// Picks a host that is not among `tried` (Envoy's `previous_hosts`; empty: any).
-    ///
-    /// A few hosts are drawn by the policy; when all of them were tried, the hosts of the drawn priority and then
-    /// those of all other priorities are looked through from a random place, so that a host that was not tried is
-    /// always found where there is one. That is never worse than any number of
-    /// [`host_selection_attempts`](ripstop_model::route::RetryPolicy::host_selection_attempts).
-    pub fn pick(&mut self, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Pick {
+    /// Picks a host.
+    pub fn pick(&mut self, context: &PickContext<'_>, rng: &mut fastrand::Rng) -> Pick {
         if self.hosts.is_empty() {
             return Pick::None(NoHost::Empty);
         }
-        if self.health_version != self.hosts.health_version() {
-            self.prepare();
+        if self.prepared_for != self.health() {
+            self.prepare(context.now);
         }
-        let Some(share) = self.load.choose(rng.u32(0..100)) else {
-            return Pick::None(NoHost::NoneAvailable);
-        };
-        let panic = self.load.panic(share.priority);
-        let group = self.levels[share.priority].group(share.kind(panic));
-        for _ in 0..DRAWS_BEFORE_SEARCH {
-            let Some(entry) = group.choose(rng) else { break };
-            if !was_tried(entry, tried) {
-                return Pick::Host { entry: Arc::clone(entry), panic };
+        if let Some(session) = context.session {
+            match self.session_host(session, context.tried) {
+                Some(entry) => return Pick::Host { entry, panic: false },
+                None if session.strict => return Pick::None(NoHost::SessionHostGone),
+                None => {}
             }
         }
-        self.search(share.priority, tried, rng)
-    }
-
-    /// Any host that is in use and was not tried, `first` priority first.
-    fn search(&self, first: usize, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Pick {
-        let others = (0..self.levels.len()).filter(|&priority| priority != first);
-        for priority in std::iter::once(first).chain(others) {
-            let panic = self.load.panic(priority);
-            let level = &self.levels[priority];
-            let groups = match &level.all {
-                Some(all) if panic => [Some(all), None],
-                _ => [Some(&level.available), Some(&level.degraded)],
-            };
-            for group in groups.into_iter().flatten() {
-                if let Some(entry) = group.search(tried, rng) {
-                    return Pick::Host { entry: Arc::clone(entry), panic };
-                }
-            }
+        let mut draw = Draw { hash: context.hash, attempt: 0, now: context.now, rng };
+        match self.chosen(context.labels) {
+            Chosen::Any => self.all.pick(context.tried, &mut draw),
+            Chosen::With(labels) => self.pick_with(labels, context.tried, &mut draw),
+            Chosen::Nothing => Pick::None(NoHost::NoSubset),
         }
-        Pick::None(NoHost::AllTried)
     }
 
-    /// Sorts the hosts by priority and health, and prepares the choice among them.
-    fn prepare(&mut self) {
+    /// The host of a session, if it takes requests and was not tried.
+    fn session_host(&self, session: SessionHost<'_>, tried: &[Arc<Host>]) -> Option<Arc<HostEntry>> {
+        let entry = self.hosts.get(session.address)?;
+        let takes_requests = entry.is_available() || entry.is_degraded();
+        (takes_requests && !was_tried(entry, tried)).then(|| Arc::clone(entry))
+    }
+
+    fn chosen(&self, labels: Option<&Labels>) -> Chosen {
+        let Some(subsets) = &self.config.subsets else { return Chosen::Any };
+        let none = Labels::new();
+        subset::choose(subsets, labels.unwrap_or(&none), |labels| self.present.contains(labels))
+    }
+
+    fn pick_with(&mut self, labels: Labels, tried: &[Arc<Host>], draw: &mut Draw<'_>) -> Pick {
+        if let Some(levels) = self.subsets.get_mut(&labels) {
+            return levels.pick(tried, draw);
+        }
+        let mut levels = self.levels(Some(&labels), draw.now);
+        let pick = levels.pick(tried, draw);
+        if self.subsets.len() < MAX_SUBSETS {
+            self.subsets.insert(labels, levels);
+        }
+        match pick {
+            // There is no such host at all.
+            Pick::None(NoHost::AllTried) if tried.is_empty() => Pick::None(NoHost::NoSubset),
+            pick => pick,
+        }
+    }
+
+    fn health(&self) -> (u64, u64) {
+        (self.hosts.health_version(), self.home.as_ref().map_or(0, |home| home.peers.health_version()))
+    }
+
+    fn prepare(&mut self, now: Instant) {
         // Read before the hosts are looked at: a change in between is then seen at the next pick.
-        self.health_version = self.hosts.health_version();
+        self.prepared_for = self.health();
+        self.subsets.clear();
         let entries = self.hosts.entries();
-        let highest = entries.iter().map(|entry| entry.priority as usize).max();
-        let mut by_priority = vec![Vec::new(); highest.map_or(0, |highest| highest + 1)];
-        for entry in entries {
-            by_priority[entry.priority as usize].push(Arc::clone(entry));
-        }
-        let availability: Vec<Availability> = by_priority.iter().map(|hosts| count(hosts)).collect();
-        self.load =
-            PriorityLoad::compute(&availability, self.hosts.overprovisioning_percent(), self.panic_threshold);
-        let (policy, load, dice) = (self.policy, &self.load, &mut self.dice);
-        let prepare = |(priority, hosts): (usize, Vec<Arc<HostEntry>>)| {
-            let available = hosts.iter().filter(|entry| entry.is_available()).cloned().collect();
-            let degraded = hosts.iter().filter(|entry| entry.is_degraded()).cloned().collect();
-            Level {
-                available: Group::new(policy, available, dice),
-                degraded: Group::new(policy, degraded, dice),
-                all: load.panic(priority).then(|| Group::new(policy, hosts, dice)),
-            }
+        self.present =
+            self.config.subsets.as_ref().map(|subsets| subset::present(subsets, entries)).unwrap_or_default();
+        self.all = self.levels(None, now);
+    }
+
+    fn levels(&mut self, labels: Option<&Labels>, now: Instant) -> Levels {
+        let ground = Ground {
+            locality: self.config.locality,
+            panic_threshold: self.config.panic_threshold,
+            overprovisioning_percent: self.hosts.overprovisioning_percent(),
+            home: self.home.as_ref(),
         };
-        self.levels = by_priority.into_iter().enumerate().map(prepare).collect();
-    }
-}
-
-/// Which hosts of a priority are chosen from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Available,
-    Degraded,
-    All,
-}
-
-impl priority::Share {
-    fn kind(self, panic: bool) -> Kind {
-        match (panic, self.degraded) {
-            (true, _) => Kind::All,
-            (false, true) => Kind::Degraded,
-            (false, false) => Kind::Available,
-        }
-    }
-}
-
-impl Level {
-    fn group(&mut self, kind: Kind) -> &mut Group {
-        match (kind, &mut self.all) {
-            (Kind::All, Some(all)) => all,
-            (Kind::Degraded, _) => &mut self.degraded,
-            _ => &mut self.available,
-        }
-    }
-}
-
-impl Group {
-    fn new(policy: LbPolicy, entries: Vec<Arc<HostEntry>>, dice: &mut fastrand::Rng) -> Group {
-        let chooser = match policy {
-            LbPolicy::RoundRobin => Chooser::RoundRobin(RoundRobin::new(&entries, dice)),
-            LbPolicy::LeastRequest { choices } => {
-                Chooser::LeastRequest(LeastRequest::new(&entries, choices, dice))
-            }
-            LbPolicy::Random => Chooser::Random(Random::new(&entries)),
+        let mut preparing = Preparing {
+            policy: self.config.policy,
+            slow_start: self.config.slow_start,
+            now,
+            dice: &mut self.dice,
         };
-        Group { entries, chooser }
+        let entries = self.hosts.entries().iter();
+        let entries = entries.filter(|entry| labels.is_none_or(|labels| subset::has(entry, labels)));
+        Levels::new(entries, ground, &mut preparing)
     }
-
-    fn choose(&mut self, rng: &mut fastrand::Rng) -> Option<&Arc<HostEntry>> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let index = match &mut self.chooser {
-            Chooser::RoundRobin(turn) => turn.pick(),
-            Chooser::LeastRequest(least) => least.pick(&self.entries, rng),
-            Chooser::Random(random) => random.pick(rng),
-        };
-        self.entries.get(index)
-    }
-
-    /// A host that was not tried, from a random place on.
-    fn search(&self, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Option<&Arc<HostEntry>> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let (before, after) = self.entries.split_at(rng.usize(0..self.entries.len()));
-        after.iter().chain(before).find(|entry| !was_tried(entry, tried))
-    }
-}
-
-fn was_tried(entry: &HostEntry, tried: &[Arc<Host>]) -> bool {
-    tried.iter().any(|host| Arc::ptr_eq(host, &entry.host))
-}
-
-fn count(hosts: &[Arc<HostEntry>]) -> Availability {
-    Availability {
-        total: hosts.len(),
-        available: hosts.iter().filter(|entry| entry.is_available()).count(),
-        degraded: hosts.iter().filter(|entry| entry.is_degraded()).count(),
-    }
-}
-
-/// The weights of `entries`, or `None` where all are equal and need not be looked at.
-fn unequal_weights(entries: &[Arc<HostEntry>]) -> Option<Vec<f64>> {
-    let first = entries.first()?.endpoint.weight;
-    if entries.iter().all(|entry| entry.endpoint.weight == first) {
-        return None;
-    }
-    Some(entries.iter().map(|entry| f64::from(entry.endpoint.weight.get())).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! [`crate::outlier`].
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use ripstop_model::endpoint::Locality;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
+use crate::balance::response_time::PeakAverage;
 use crate::outlier::{EjectionReason, Outcome};
 
 /// One endpoint and how it fares, shared by all workers and all generations that hold its address.
@@ -28,6 +30,10 @@ pub struct Host {
     pub(crate) consecutive_gateway_failure: AtomicU32,
     ejected: AtomicBool,
     ejections: Mutex<EjectionHistory>,
+    /// Since when it is known.
+    since: Instant,
+    /// Kept where the balancer goes by it.
+    response_time: Mutex<Option<PeakAverage>>,
 }
 
 /// Counts that only grow.
@@ -77,8 +83,8 @@ impl EjectionState {
 }
 
 impl Host {
-    /// A host that nothing is known of.
-    pub fn new(address: Address) -> Host {
+    /// A host that nothing is known of but that it exists since `now`.
+    pub fn new(address: Address, now: Instant) -> Host {
         Host {
             address,
             totals: HostTotals::default(),
@@ -88,6 +94,27 @@ impl Host {
             consecutive_gateway_failure: AtomicU32::new(0),
             ejected: AtomicBool::new(false),
             ejections: Mutex::new(EjectionHistory::default()),
+            since: now,
+            response_time: Mutex::new(None),
+        }
+    }
+
+    /// Since when it is known.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// How long it takes to answer, where that is kept.
+    pub fn response_time(&self) -> Option<PeakAverage> {
+        *self.response_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how long it took to answer.
+    pub fn record_response_time(&self, took: Duration, decay: Duration, now: Instant) {
+        let mut average = self.response_time.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *average {
+            Some(average) => average.add(took, now, decay),
+            None => *average = Some(PeakAverage::new(took, now)),
         }
     }
 
@@ -206,6 +233,8 @@ pub struct HostEntry {
     pub priority: u32,
     /// Where it is, shared by all hosts of the locality.
     pub locality: Arc<Locality>,
+    /// Share of the locality among those of its priority, where localities are weighted.
+    pub locality_weight: Option<NonZeroU32>,
 }
 
 impl HostEntry {
@@ -250,8 +279,8 @@ pub struct HostSet {
 
 impl HostSet {
     /// The hosts of an assignment. A host whose address is in `previous` is the very same, with its counts and its
-    /// ejection. Of several endpoints with one address the first counts.
-    pub fn update(previous: Option<&HostSet>, assignment: &ClusterLoadAssignment) -> HostSet {
+    /// ejection; any other is new at `now`. Of several endpoints with one address the first counts.
+    pub fn update(previous: Option<&HostSet>, assignment: &ClusterLoadAssignment, now: Instant) -> HostSet {
         let mut set = HostSet {
             name: assignment.cluster_name.clone(),
             entries: Vec::new(),
@@ -268,7 +297,7 @@ impl HostSet {
                 }
                 let known = previous.and_then(|previous| previous.get(&endpoint.address));
                 let host = known.map_or_else(
-                    || Arc::new(Host::new(endpoint.address.clone())),
+                    || Arc::new(Host::new(endpoint.address.clone(), now)),
                     |entry| Arc::clone(&entry.host),
                 );
                 set.entries.push(Arc::new(HostEntry {
@@ -277,6 +306,7 @@ impl HostSet {
                     endpoint: endpoint.clone(),
                     priority: group.priority,
                     locality: Arc::clone(&locality),
+                    locality_weight: group.weight,
                 }));
             }
         }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ripstop_policy::balance::Pick;
+use ripstop_policy::balance::{Pick, PickContext};
 use ripstop_policy::outlier::Outcome;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
@@ -21,7 +21,8 @@ pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rew
     let generation = worker.current();
     let Some(cluster) = generation.cluster(&proxy.cluster, || worker.dice(|rng| rng.u64(..))) else { return };
     let stats = cluster.active.lasting.stats.of(worker.id);
-    let picked = worker.dice(|rng| cluster.balancer.borrow_mut().pick(&[], rng));
+    let context = PickContext::any(Instant::now());
+    let picked = worker.dice(|rng| cluster.balancer.borrow_mut().pick(&context, rng));
     let Pick::Host { entry, .. } = picked else {
         stats.cx_none_healthy.inc();
         return;

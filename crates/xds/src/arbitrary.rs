@@ -1,6 +1,7 @@
 //! Random valid model values for tests: every field takes its default, its limits and values between.
 
 mod access_log;
+mod balancing;
 mod cluster;
 mod endpoint;
 mod http2;

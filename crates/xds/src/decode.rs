@@ -3,6 +3,7 @@
 //! as a warning elsewhere. Which fields are supported is written down in `decode/support/table.rs`.
 
 mod access_log;
+mod balancing;
 mod chain_match;
 mod cluster;
 mod common;
@@ -19,6 +20,7 @@ mod retry;
 mod route;
 mod route_times;
 mod runtime;
+mod subsets;
 mod support;
 mod tls;
 mod upgrade;

@@ -5,6 +5,7 @@
 //! regex. And a listener that matches `transport_protocol` comes back with the TLS inspector that this needs.
 
 mod access_log;
+mod balancing;
 mod chain_match;
 mod cluster;
 mod common;

@@ -11,8 +11,12 @@ pub(crate) const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 pub(crate) const ANY_METHOD: &str = "any_method";
 /// On a cluster, bool: `UpstreamProtocol::Auto` without TLS, which Envoy's `auto_config` refuses.
 pub(crate) const AUTO_PROTOCOL: &str = "auto_protocol";
+/// On a cluster, number: the least response time decides; seconds for which a slow answer is remembered.
+pub(crate) const LEAST_RESPONSE_TIME: &str = "least_response_time";
 /// On a cluster, number: `max_ejection_percent` where it is not a whole percent.
 pub(crate) const MAX_EJECTION_PER_MILLION: &str = "max_ejection_per_million";
+/// Runtime key of numbers that cannot be set by name, where Envoy wants a key.
+pub(crate) const UNSET: &str = "ripstop.unset";
 /// On a locality, bool: it has no weight of its own. The field cannot stay away, because gRPC leaves
 /// out localities without weight.
 pub(crate) const UNWEIGHTED: &str = "unweighted";

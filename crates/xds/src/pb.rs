@@ -11,10 +11,10 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http1ProtocolOptions,
-    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, RuntimeFeatureFlag,
-    RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress, SubstitutionFormatString,
-    TrafficDirection, TransportSocket, address, config_source, data_source, node, socket_address,
-    substitution_format_string, transport_socket,
+    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, RuntimeDouble,
+    RuntimeFeatureFlag, RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress,
+    SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source, data_source, node,
+    socket_address, substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,
@@ -71,7 +71,7 @@ pub(crate) use envoy_types::pb::envoy::r#type::v3::{
     FractionalPercent, Int64Range, Percent, fractional_percent,
 };
 pub(crate) use envoy_types::pb::google::protobuf::{
-    Any, BoolValue, Duration, Struct, UInt32Value, Value, value,
+    Any, BoolValue, Duration, Struct, UInt32Value, UInt64Value, Value, value,
 };
 pub(crate) use envoy_types::pb::google::rpc::Status;
 

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ripstop_model::cluster::{CircuitLimits, LbPolicy, OutlierDetection, RetryBudget, UpstreamProtocol};
+use ripstop_model::LbPolicy;
+use ripstop_model::cluster::{CircuitLimits, OutlierDetection, RetryBudget, UpstreamProtocol};
 use ripstop_model::tls::TransportSocket;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Percent};
 use ripstop_yaml::Problem;
@@ -25,9 +26,6 @@ pub(super) const NO_LIMITS: CircuitLimits = CircuitLimits {
     max_retries: u32::MAX,
     retry_budget: None,
 };
-
-/// How many endpoints least request draws.
-const LEAST_REQUEST_CHOICES: u32 = 2;
 
 /// The clusters for callers in `client_namespace`, and what could not be said as it was meant.
 pub(super) fn of_all_services(
@@ -78,7 +76,10 @@ impl Scope<'_> {
         let assignment = endpoints::assignment(&name, &reach.endpoints);
         let pool = policy.connection_pool.unwrap_or_default();
         let cluster = Cluster {
-            lb: balancer(policy.load_balancer),
+            lb: ripstop_model::LoadBalancing {
+                panic_threshold: panic_threshold(policy.outlier.as_ref()),
+                ..ripstop_model::LoadBalancing::new(balancer(policy.load_balancer))
+            },
             connect_timeout: pool.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             transport: match reach.mtls {
                 true => {
@@ -93,7 +94,6 @@ impl Scope<'_> {
             outlier: policy.outlier.as_ref().map(outlier),
             max_requests_per_connection: pool.max_requests_per_connection.and_then(NonZeroU32::new),
             idle_timeout: pool.idle_timeout,
-            healthy_panic_threshold: panic_threshold(policy.outlier.as_ref()),
             ..Cluster::new(name, Discovery::Eds { service_name: None })
         };
         (cluster, assignment, reach.warning)
@@ -104,7 +104,7 @@ fn balancer(load_balancer: Option<LoadBalancer>) -> LbPolicy {
     match load_balancer {
         Some(LoadBalancer::RoundRobin) => LbPolicy::RoundRobin,
         Some(LoadBalancer::Random) => LbPolicy::Random,
-        Some(LoadBalancer::LeastRequest) | None => LbPolicy::LeastRequest { choices: LEAST_REQUEST_CHOICES },
+        Some(LoadBalancer::LeastRequest) | None => LbPolicy::LEAST_REQUEST,
     }
 }
 

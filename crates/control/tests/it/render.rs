@@ -142,10 +142,10 @@ fn cluster(out: &mut String, one: &Cluster) {
     writeln!(
         out,
         "  {:?}, {protocol}, connect {:?}, idle {}, panic {}",
-        one.lb,
+        one.lb.policy,
         one.connect_timeout,
         debug_or(one.idle_timeout, "default"),
-        one.healthy_panic_threshold
+        one.lb.panic_threshold
     )
     .unwrap();
     match &one.transport.tls {

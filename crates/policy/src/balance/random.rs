@@ -1,8 +1,9 @@
 //! By dice, in proportion to weights. Remembers nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::unequal_weights;
+use super::weights::Weights;
 use crate::host::HostEntry;
 
 /// The choice among a fixed list of hosts.
@@ -15,16 +16,16 @@ pub struct Random {
 
 impl Random {
     /// Prepares the dice.
-    pub fn new(entries: &[Arc<HostEntry>]) -> Random {
-        let running_sums = |weights: Vec<f64>| {
+    pub fn new(entries: &[Arc<HostEntry>], weights: Option<Weights>, now: Instant) -> Random {
+        let running_sums = |weights: Weights| {
             let mut sum = 0.0;
             let add = |weight| {
                 sum += weight;
                 sum
             };
-            weights.into_iter().map(add).collect()
+            weights.all(entries, now).map(add).collect()
         };
-        Random { len: entries.len(), bounds: unequal_weights(entries).map(running_sums) }
+        Random { len: entries.len(), bounds: weights.map(running_sums) }
     }
 
     /// A position in the list given to [`Random::new`]; 0 when it was empty.

@@ -2,11 +2,10 @@
 
 use super::*;
 use ripstop_model::endpoint::LocalityEndpoints;
-use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus};
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, LbPolicy, Percent};
 use std::num::NonZeroU32;
 
-const POLICIES: [LbPolicy; 3] =
-    [LbPolicy::RoundRobin, LbPolicy::LeastRequest { choices: 2 }, LbPolicy::Random];
+const POLICIES: [LbPolicy; 3] = [LbPolicy::RoundRobin, LbPolicy::LEAST_REQUEST, LbPolicy::Random];
 
 /// Hosts by priority, each with health and weight; ports count from 1 through all of them.
 fn hosts(levels: &[&[(HealthStatus, u32)]]) -> Arc<HostSet> {
@@ -26,7 +25,7 @@ fn hosts(levels: &[&[(HealthStatus, u32)]]) -> Arc<HostSet> {
             endpoints: endpoints.collect(),
         });
     }
-    Arc::new(HostSet::update(None, &assignment))
+    Arc::new(HostSet::update(None, &assignment, Instant::now()))
 }
 
 /// How often each host is picked in `n` picks.
@@ -34,7 +33,7 @@ fn picks(balancer: &mut Balancer, n: usize) -> Vec<usize> {
     let mut rng = fastrand::Rng::with_seed(11);
     let mut counts = vec![0; balancer.hosts().len()];
     for _ in 0..n {
-        match balancer.pick(&[], &mut rng) {
+        match balancer.pick(&PickContext::any(Instant::now()), &mut rng) {
             Pick::Host { entry, .. } => counts[entry.index] += 1,
             Pick::None(why) => panic!("{why}"),
         }
@@ -43,7 +42,13 @@ fn picks(balancer: &mut Balancer, n: usize) -> Vec<usize> {
 }
 
 fn balancer(policy: LbPolicy, hosts: &Arc<HostSet>) -> Balancer {
-    Balancer::new(policy, Arc::clone(hosts), Percent::whole(50), 3)
+    Balancer::new(
+        LoadBalancing { panic_threshold: Percent::whole(50), ..LoadBalancing::new(policy) },
+        Arc::clone(hosts),
+        None,
+        3,
+        Instant::now(),
+    )
 }
 
 const UP: (HealthStatus, u32) = (HealthStatus::Healthy, 1);
@@ -69,9 +74,18 @@ fn panic_is_declared() {
     let mut rng = fastrand::Rng::with_seed(1);
     for policy in POLICIES {
         let mut panicking = balancer(policy, &set);
-        assert!(matches!(panicking.pick(&[], &mut rng), Pick::Host { panic: true, .. }));
+        assert!(matches!(
+            panicking.pick(&PickContext::any(Instant::now()), &mut rng),
+            Pick::Host { panic: true, .. }
+        ));
         assert!(picks(&mut panicking, 300).iter().all(|&count| count > 50));
-        let mut calm = Balancer::new(policy, Arc::clone(&set), Percent::ZERO, 3);
+        let mut calm = Balancer::new(
+            LoadBalancing { panic_threshold: Percent::ZERO, ..LoadBalancing::new(policy) },
+            Arc::clone(&set),
+            None,
+            3,
+            Instant::now(),
+        );
         assert_eq!(picks(&mut calm, 300), [300, 0, 0]);
     }
 }
@@ -80,10 +94,19 @@ fn panic_is_declared() {
 fn there_may_be_none() {
     let mut rng = fastrand::Rng::with_seed(1);
     let set = hosts(&[&[(HealthStatus::Unhealthy, 1)]]);
-    let mut none = Balancer::new(LbPolicy::Random, Arc::clone(&set), Percent::ZERO, 3);
-    assert!(matches!(none.pick(&[], &mut rng), Pick::None(NoHost::NoneAvailable)));
-    none.replace_hosts(hosts(&[]));
-    assert!(matches!(none.pick(&[], &mut rng), Pick::None(NoHost::Empty)));
+    let mut none = Balancer::new(
+        LoadBalancing { panic_threshold: Percent::ZERO, ..LoadBalancing::new(LbPolicy::Random) },
+        Arc::clone(&set),
+        None,
+        3,
+        Instant::now(),
+    );
+    assert!(matches!(
+        none.pick(&PickContext::any(Instant::now()), &mut rng),
+        Pick::None(NoHost::NoneAvailable)
+    ));
+    none.replace_hosts(hosts(&[]), Instant::now());
+    assert!(matches!(none.pick(&PickContext::any(Instant::now()), &mut rng), Pick::None(NoHost::Empty)));
 }
 
 #[test]
@@ -93,15 +116,20 @@ fn a_host_that_was_not_tried_is_always_found() {
     for policy in POLICIES {
         let mut balancer = balancer(policy, &set);
         let mut tried = Vec::new();
-        while let Pick::Host { entry, .. } = balancer.pick(&tried, &mut rng) {
+        while let Pick::Host { entry, .. } =
+            balancer.pick(&PickContext::avoiding(&tried, Instant::now()), &mut rng)
+        {
             assert!(!tried.iter().any(|host| Arc::ptr_eq(host, &entry.host)));
             // The lower priority comes last.
             assert_eq!(entry.priority == 1, tried.len() == 9);
             tried.push(Arc::clone(&entry.host));
         }
         assert_eq!(tried.len(), 10);
-        assert!(matches!(balancer.pick(&tried, &mut rng), Pick::None(NoHost::AllTried)));
-        assert!(matches!(balancer.pick(&[], &mut rng), Pick::Host { .. }));
+        assert!(matches!(
+            balancer.pick(&PickContext::avoiding(&tried, Instant::now()), &mut rng),
+            Pick::None(NoHost::AllTried)
+        ));
+        assert!(matches!(balancer.pick(&PickContext::any(Instant::now()), &mut rng), Pick::Host { .. }));
     }
 }
 
@@ -112,7 +140,7 @@ fn weights_are_kept_by_every_policy() {
     let counts = picks(&mut balancer(LbPolicy::RoundRobin, &set), 8_000);
     assert!(counts.iter().zip([1_000, 2_000, 5_000]).all(|(n, expected)| n.abs_diff(expected) <= 1));
     // No requests stay active here, so least request is a plain weighted turn.
-    let counts = picks(&mut balancer(LbPolicy::LeastRequest { choices: 2 }, &set), 8_000);
+    let counts = picks(&mut balancer(LbPolicy::LEAST_REQUEST, &set), 8_000);
     assert!(counts.iter().zip([1_000, 2_000, 5_000]).all(|(n, expected)| n.abs_diff(expected) <= 1));
     let counts = picks(&mut balancer(LbPolicy::Random, &set), 80_000);
     let near = |(n, expected): (&usize, usize)| n.abs_diff(expected) < 600;
@@ -124,15 +152,18 @@ fn least_request_prefers_the_idle() {
     let mut rng = fastrand::Rng::with_seed(1);
     let set = hosts(&[&[UP; 3]]);
     let _busy = [set.entries()[0].host.begin_request(), set.entries()[2].host.begin_request()];
-    let mut full_scan = balancer(LbPolicy::LeastRequest { choices: 3 }, &set);
+    let mut full_scan =
+        balancer(LbPolicy::LeastRequest { choices: 3, active_request_bias_milli: 1000 }, &set);
     for _ in 0..50 {
-        let Pick::Host { entry, .. } = full_scan.pick(&[], &mut rng) else { panic!("no host") };
+        let Pick::Host { entry, .. } = full_scan.pick(&PickContext::any(Instant::now()), &mut rng) else {
+            panic!("no host")
+        };
         assert_eq!(entry.index, 1);
     }
     // The busy host has weight 10 / (9 + 1) and takes turns with an idle one of weight 1.
     let set = hosts(&[&[(HealthStatus::Healthy, 10), UP]]);
     let _busy: Vec<_> = (0..9).map(|_| set.entries()[0].host.begin_request()).collect();
-    let counts = picks(&mut balancer(LbPolicy::LeastRequest { choices: 2 }, &set), 1_000);
+    let counts = picks(&mut balancer(LbPolicy::LEAST_REQUEST, &set), 1_000);
     assert!(counts[0].abs_diff(500) <= 10, "{counts:?}");
 }
 
@@ -140,7 +171,13 @@ fn least_request_prefers_the_idle() {
 fn turns_begin_at_different_places() {
     let set = hosts(&[&[UP; 8]]);
     let first = |seed| {
-        let mut balancer = Balancer::new(LbPolicy::RoundRobin, Arc::clone(&set), Percent::whole(50), seed);
+        let mut balancer = Balancer::new(
+            LoadBalancing { panic_threshold: Percent::whole(50), ..LoadBalancing::new(LbPolicy::RoundRobin) },
+            Arc::clone(&set),
+            None,
+            seed,
+            Instant::now(),
+        );
         picks(&mut balancer, 1).iter().position(|&n| n == 1)
     };
     let places: std::collections::BTreeSet<_> = (0..32).map(first).collect();

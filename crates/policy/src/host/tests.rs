@@ -13,13 +13,17 @@ fn address(port: u16) -> Address {
 
 #[test]
 fn a_host_survives_a_change_of_its_weight_and_health() {
-    let first = HostSet::update(None, &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(2)]));
+    let first = HostSet::update(
+        None,
+        &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(2)]),
+        Instant::now(),
+    );
     let request = first.get(&address(2)).unwrap().host.begin_request();
 
     let heavy =
         Endpoint { weight: NonZeroU32::new(9).unwrap(), health: HealthStatus::Draining, ..endpoint(2) };
     let assignment = ClusterLoadAssignment::flat("c", vec![heavy, endpoint(3)]);
-    let second = HostSet::update(Some(&first), &assignment);
+    let second = HostSet::update(Some(&first), &assignment, Instant::now());
 
     let (before, after) = (first.get(&address(2)).unwrap(), second.get(&address(2)).unwrap());
     assert!(Arc::ptr_eq(&before.host, &after.host));
@@ -36,7 +40,11 @@ fn a_host_survives_a_change_of_its_weight_and_health() {
 
 #[test]
 fn an_address_that_stands_twice_counts_once() {
-    let set = HostSet::update(None, &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(1)]));
+    let set = HostSet::update(
+        None,
+        &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(1)]),
+        Instant::now(),
+    );
     assert_eq!(set.len(), 1);
     let connection = set.entries()[0].host.begin_connection();
     assert_eq!(set.entries()[0].host.active_connections(), 1);
@@ -46,7 +54,7 @@ fn an_address_that_stands_twice_counts_once() {
 
 #[test]
 fn outcomes_are_counted_by_kind() {
-    let host = Host::new(address(1));
+    let host = Host::new(address(1), Instant::now());
     for outcome in [Outcome::Status(404), Outcome::Status(500), Outcome::Timeout, Outcome::ConnectFailure] {
         host.count_outcome(outcome);
     }
@@ -59,7 +67,7 @@ fn outcomes_are_counted_by_kind() {
 #[test]
 fn hosts_are_found_by_address_in_any_order() {
     let endpoints = [5, 1, 4, 2].map(endpoint).to_vec();
-    let set = HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints));
+    let set = HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now());
     for port in 0..7 {
         let found = set.get(&address(port)).map(|entry| entry.index);
         assert_eq!(found, [5, 1, 4, 2].iter().position(|&p| p == port), "{port}");

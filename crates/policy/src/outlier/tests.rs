@@ -8,7 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn hosts(n: u16) -> HostSet {
     let endpoints = (1..=n).map(|port| Endpoint::new(Address::socket([10, 0, 0, 1], port))).collect();
-    HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints))
+    HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now())
 }
 
 fn config() -> OutlierDetection {

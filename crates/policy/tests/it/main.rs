@@ -1,6 +1,7 @@
 //! Simulations and properties of the policies: seeded dice, virtual time, no threads, no sleeps.
 
 mod chain;
+mod places;
 mod properties;
 mod scale;
 mod sim;

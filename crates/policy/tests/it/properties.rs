@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use ripstop_model::cluster::{LbPolicy, OutlierDetection};
-use ripstop_model::endpoint::LocalityEndpoints;
+use ripstop_model::cluster::OutlierDetection;
+use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::load_balancing::{ConsistentHashing, HashFunction, LocalityBalancing, SlowStart};
 use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch};
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction, RouteConfiguration, RouteMatch};
-use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name, Percent, VirtualHost};
-use ripstop_policy::balance::{Balancer, Pick};
+use ripstop_model::{
+    Address, ClusterLoadAssignment, Endpoint, HealthStatus, LbPolicy, LoadBalancing, Name, Percent,
+    VirtualHost,
+};
+use ripstop_policy::balance::zone::Home;
+use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::outlier::{Outcome, OutlierDetector};
 use ripstop_policy::route::{NoRoute, RequestHead, RouteRef, RouteTable};
@@ -188,10 +193,10 @@ fn the_route_table_agrees_with_a_naive_search() {
 fn random_assignment(rng: &mut fastrand::Rng) -> ClusterLoadAssignment {
     let mut assignment = ClusterLoadAssignment::flat("c", Vec::new());
     let mut port = 0;
-    let localities = (0..rng.u32(1..4)).map(|priority| LocalityEndpoints {
-        locality: Default::default(),
-        priority,
-        weight: None,
+    let localities = (0..rng.u32(1..5)).map(|number| LocalityEndpoints {
+        locality: Locality { zone: number.to_string().into(), ..Locality::default() },
+        priority: number / 2,
+        weight: NonZeroU32::new(rng.u32(1..4)),
         endpoints: (0..rng.u32(0..6))
             .map(|_| {
                 port += 1;
@@ -213,10 +218,40 @@ fn random_assignment(rng: &mut fastrand::Rng) -> ClusterLoadAssignment {
 }
 
 fn random_policy(rng: &mut fastrand::Rng) -> LbPolicy {
-    match rng.u8(0..3) {
+    let hashing =
+        ConsistentHashing { use_hostname: rng.bool(), balance_factor: rng.bool().then(|| rng.u32(100..200)) };
+    match rng.u8(0..6) {
         0 => LbPolicy::RoundRobin,
-        1 => LbPolicy::LeastRequest { choices: rng.u32(2..5) },
+        1 => LbPolicy::LeastRequest { choices: rng.u32(2..5), active_request_bias_milli: rng.u32(0..3000) },
+        2 => LbPolicy::RingHash {
+            min_ring_size: rng.u32(1..200),
+            max_ring_size: 500,
+            function: HashFunction::Xx,
+            hashing,
+        },
+        3 => LbPolicy::Maglev { table_size: 251, hashing },
+        4 => LbPolicy::LeastResponseTime { decay: LbPolicy::DEFAULT_DECAY },
         _ => LbPolicy::Random,
+    }
+}
+
+fn random_balancing(rng: &mut fastrand::Rng) -> LoadBalancing {
+    LoadBalancing {
+        panic_threshold: Percent::whole(rng.u32(0..=60)),
+        locality: match rng.bool() {
+            true => LocalityBalancing::Weighted,
+            false => LocalityBalancing::ZoneAware {
+                enabled: Percent::whole(rng.u32(0..=100)),
+                min_cluster_size: rng.u64(0..6),
+                fail_traffic_on_panic: false,
+            },
+        },
+        slow_start: rng.bool().then(|| SlowStart {
+            window: Duration::from_secs(60),
+            aggression_milli: rng.u32(1..3000),
+            min_weight: Percent::whole(rng.u32(0..=100)),
+        }),
+        ..LoadBalancing::new(random_policy(rng))
     }
 }
 
@@ -242,10 +277,14 @@ fn an_excluded_host_is_picked_in_declared_panic_only() {
     let (mut calm, mut panics, mut none) = (0, 0, 0);
     for seed in 0..CLUSTERS {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let set = Arc::new(HostSet::update(None, &random_assignment(&mut rng)));
-        let threshold = Percent::whole(rng.u32(0..=60));
-        let policy = random_policy(&mut rng);
-        let mut balancer = Balancer::new(policy, Arc::clone(&set), threshold, seed);
+        let set = Arc::new(HostSet::update(None, &random_assignment(&mut rng), Instant::now()));
+        let balancing = random_balancing(&mut rng);
+        let threshold = balancing.panic_threshold;
+        let home = Home {
+            locality: set.entries().first().map(|e| (*e.locality).clone()).unwrap_or_default(),
+            peers: Arc::clone(&set),
+        };
+        let mut balancer = Balancer::new(balancing, Arc::clone(&set), Some(home), seed, Instant::now());
         for round in 0..20 {
             if round % 5 == 0 {
                 eject_some(&set, &mut rng, Instant::now());
@@ -256,7 +295,9 @@ fn an_excluded_host_is_picked_in_declared_panic_only() {
                     tried.push(Arc::clone(&entry.host));
                 }
             }
-            match balancer.pick(&tried, &mut rng) {
+            let hash = rng.bool().then(|| rng.u64(..));
+            let context = PickContext { hash, ..PickContext::avoiding(&tried, Instant::now()) };
+            match balancer.pick(&context, &mut rng) {
                 Pick::Host { entry, panic } => {
                     let usable = entry.is_available() || entry.is_degraded();
                     assert!(panic || usable, "seed {seed}: {entry:?} was picked without panic");

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
-use ripstop_model::cluster::LbPolicy;
+
 use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, RouteMatch};
-use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Percent, VirtualHost};
-use ripstop_policy::balance::{Balancer, Pick};
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LbPolicy, LoadBalancing, VirtualHost};
+use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::route::{RequestHead, RouteTable};
 
@@ -53,12 +54,15 @@ fn ten_thousand_virtual_hosts_are_told_apart() {
 fn a_hundred_thousand_endpoints_all_get_their_turn() {
     let endpoint = |n: u32| Endpoint::new(Address::socket(std::net::Ipv4Addr::from(0x0a00_0000 + n), 80));
     let endpoints = (0..100_000).map(endpoint).collect();
-    let set = Arc::new(HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints)));
-    let mut balancer = Balancer::new(LbPolicy::RoundRobin, Arc::clone(&set), Percent::whole(50), 1);
+    let set = Arc::new(HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now()));
+    let mut balancer =
+        Balancer::new(LoadBalancing::new(LbPolicy::RoundRobin), Arc::clone(&set), None, 1, Instant::now());
     let mut rng = fastrand::Rng::with_seed(1);
     let mut picked = BTreeSet::new();
     for _ in 0..100_000 {
-        let Pick::Host { entry, .. } = balancer.pick(&[], &mut rng) else { panic!("no host") };
+        let Pick::Host { entry, .. } = balancer.pick(&PickContext::any(Instant::now()), &mut rng) else {
+            panic!("no host")
+        };
         picked.insert(entry.index);
     }
     assert_eq!(picked.len(), 100_000);

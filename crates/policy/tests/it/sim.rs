@@ -5,22 +5,21 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::cluster::{LbPolicy, OutlierDetection};
-use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Percent};
-use ripstop_policy::balance::{Balancer, Pick};
+use ripstop_model::cluster::OutlierDetection;
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LbPolicy, LoadBalancing};
+use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::outlier::{Outcome, OutlierDetector};
 
-const POLICIES: [LbPolicy; 3] =
-    [LbPolicy::RoundRobin, LbPolicy::LeastRequest { choices: 2 }, LbPolicy::Random];
+const POLICIES: [LbPolicy; 3] = [LbPolicy::RoundRobin, LbPolicy::LEAST_REQUEST, LbPolicy::Random];
 
 fn hosts(n: u16) -> Arc<HostSet> {
     let endpoints = (1..=n).map(|port| Endpoint::new(Address::socket([10, 0, 0, 1], port))).collect();
-    Arc::new(HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints)))
+    Arc::new(HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now()))
 }
 
 fn balancer(policy: LbPolicy, set: &Arc<HostSet>) -> Balancer {
-    Balancer::new(policy, Arc::clone(set), Percent::whole(50), 1)
+    Balancer::new(LoadBalancing::new(policy), Arc::clone(set), None, 1, Instant::now())
 }
 
 /// What happened in an hour in which the first of five hosts fails for the first forty minutes.
@@ -48,7 +47,9 @@ fn an_hour(policy: LbPolicy) -> Hour {
         if tick % (10 * PER_SECOND) == 0 {
             hour.returns.extend(detector.sweep(&set, now).iter().map(|_| second));
         }
-        let Pick::Host { entry, panic } = balancer.pick(&[], &mut rng) else { panic!("no host") };
+        let Pick::Host { entry, panic } = balancer.pick(&PickContext::any(Instant::now()), &mut rng) else {
+            panic!("no host")
+        };
         hour.picked_while_ejected += u32::from(panic || entry.host.is_ejected());
         let failing = entry.index == 0 && second < 2400;
         hour.failures += u32::from(failing);
@@ -95,7 +96,9 @@ fn load_with_a_slow_host(policy: LbPolicy) -> Vec<u32> {
             under_way.pop();
             guards[request] = None;
         }
-        let Pick::Host { entry, .. } = balancer.pick(&[], &mut rng) else { panic!("no host") };
+        let Pick::Host { entry, .. } = balancer.pick(&PickContext::any(Instant::now()), &mut rng) else {
+            panic!("no host")
+        };
         counts[entry.index] += 1;
         let latency = if entry.index == 0 { 200 } else { 20 };
         under_way.push(Reverse((tick + latency, guards.len())));
@@ -109,7 +112,7 @@ fn least_request_spares_a_slow_host_and_the_others_do_not() {
     let slow_share = |policy| f64::from(load_with_a_slow_host(policy)[0]) / 50_000.0;
     let round_robin = slow_share(LbPolicy::RoundRobin);
     let random = slow_share(LbPolicy::Random);
-    let least_request = slow_share(LbPolicy::LeastRequest { choices: 2 });
+    let least_request = slow_share(LbPolicy::LEAST_REQUEST);
     println!("share of a slow tenth: {round_robin:.3} {random:.3} {least_request:.3}");
     assert!((round_robin - 0.1).abs() < 0.001, "{round_robin}");
     assert!((random - 0.1).abs() < 0.01, "{random}");
@@ -124,7 +127,9 @@ fn equal_hosts_get_equal_shares() {
         let mut rng = fastrand::Rng::with_seed(8);
         let mut counts = [0_f64; 10];
         for _ in 0..100_000 {
-            let Pick::Host { entry, .. } = balancer.pick(&[], &mut rng) else { panic!("no host") };
+            let Pick::Host { entry, .. } = balancer.pick(&PickContext::any(Instant::now()), &mut rng) else {
+                panic!("no host")
+            };
             counts[entry.index] += 1.0;
         }
         let chi_square: f64 = counts.iter().map(|n| (n - 10_000.0).powi(2) / 10_000.0).sum();

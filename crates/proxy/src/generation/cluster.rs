@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ripstop_identity::tls::mesh_client_config;
 use ripstop_identity::verify::AllowedIdentities;
@@ -144,7 +144,7 @@ fn host_set(
         Discovery::Static(inline) => inline,
         Discovery::Eds { .. } | Discovery::Dns(_) => assignment.map_or(&none, |assignment| assignment),
     };
-    HostSet::update(previous.map(|previous| &*previous.hosts), assignment)
+    HostSet::update(previous.map(|previous| &*previous.hosts), assignment, Instant::now())
 }
 
 fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, registry: &Registry) -> Lasting {

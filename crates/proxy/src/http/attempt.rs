@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::{Body, Incoming};
+use ripstop_model::LbPolicy;
 use ripstop_policy::host::{ActiveRequest, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
@@ -118,6 +119,10 @@ pub async fn attempt(
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
             record(cluster, worker, entry, Outcome::Status(status));
+            if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
+                let now = Instant::now();
+                entry.host.record_response_time(now.duration_since(started), decay, now);
+            }
             let request = UpstreamRequest {
                 cluster: cluster.clone(),
                 worker,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::{Body, Incoming};
-use ripstop_policy::balance::{NoHost, Pick};
+use ripstop_policy::balance::{NoHost, Pick, PickContext};
 use ripstop_policy::host::{Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
@@ -127,7 +127,10 @@ impl Forwarding<'_> {
         let tried = if avoid { tried } else { &[] };
         let mut balancer = self.cluster.balancer.borrow_mut();
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
-        let mut pick = |tried: &[Arc<Host>]| self.worker.dice(|rng| balancer.pick(tried, rng));
+        let now = Instant::now();
+        let mut pick = |tried: &[Arc<Host>]| {
+            self.worker.dice(|rng| balancer.pick(&PickContext::avoiding(tried, now), rng))
+        };
         let picked = match pick(tried) {
             Pick::None(NoHost::AllTried) => pick(&[]),
             picked => picked,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ripstop_policy::balance::Balancer;
 
@@ -47,5 +48,5 @@ impl WorkerCluster {
 }
 
 fn balancer(active: &ActiveCluster, seed: u64) -> Balancer {
-    Balancer::new(active.config.lb, active.hosts.clone(), active.config.healthy_panic_threshold, seed)
+    Balancer::new(active.config.lb.clone(), active.hosts.clone(), None, seed, Instant::now())
 }

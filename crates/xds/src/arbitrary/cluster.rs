@@ -5,12 +5,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use ripstop_model::address::HostPort;
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, RetryBudget,
-    UpstreamProtocol,
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
+use super::balancing::load_balancing;
 use super::endpoint::{assignment, endpoint, load_assignment};
 use super::tls::{transport_match, transport_socket};
 use super::{count, duration, list, name, option, percent, positive};
@@ -29,11 +29,6 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
 
 /// A cluster.
 pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
-    let lb = match rng.u8(0..3) {
-        0 => LbPolicy::RoundRobin,
-        1 => LbPolicy::Random,
-        _ => LbPolicy::LeastRequest { choices: rng.u32(2..100) },
-    };
     let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
     Cluster {
         name: name(rng),
@@ -42,7 +37,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
             1 => Discovery::Dns(Box::new(dns(rng))),
             _ => Discovery::Static(load_assignment(rng)),
         },
-        lb,
+        lb: load_balancing(rng),
         connect_timeout: positive(rng),
         transport: transport_socket(rng),
         transport_matches: list(rng, 2, transport_match),
@@ -60,7 +55,6 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         outlier: option(rng, outlier),
         max_requests_per_connection: option(rng, count),
         idle_timeout: option(rng, duration),
-        healthy_panic_threshold: percent(rng),
     }
 }
 

@@ -4,24 +4,28 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, RetryBudget,
-    UpstreamProtocol,
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
 use ripstop_model::{Cluster, Discovery, Name, Percent};
 
+use super::balancing::load_balancing;
 use super::common::{
     Context, check_metadata_keys, duration, is, metadata_mark, metadata_value, percent, positive_duration,
     require_ads, type_name, unpack,
 };
 use super::{endpoint, tls};
-use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
 
 pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
-    check_metadata_keys(cx, wire.metadata.as_ref(), &[AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION]);
+    check_metadata_keys(
+        cx,
+        wire.metadata.as_ref(),
+        &[AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION],
+    );
     let discovery = discovery(cx, wire);
-    let lb = balancing(cx, wire);
+    let lb = load_balancing(cx, wire);
     let http = http_options(cx, wire);
     let connect_timeout = positive_duration(cx, "connect_timeout", wire.connect_timeout.as_ref());
     let transport = match &wire.transport_socket {
@@ -35,8 +39,6 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         let exact = max_ejection(cx, wire.metadata.as_ref());
         cx.at("outlier_detection", |cx| outlier_detection(cx, outlier, exact))
     });
-    let panic = wire.common_lb_config.as_ref().and_then(|config| config.healthy_panic_threshold.as_ref());
-    let panic = cx.at("common_lb_config", |cx| percent(cx, "healthy_panic_threshold", panic));
     Some(Cluster {
         name: wire.name.as_str().into(),
         discovery: discovery?,
@@ -49,7 +51,6 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         outlier,
         max_requests_per_connection: http.max_requests_per_connection,
         idle_timeout: http.idle_timeout,
-        healthy_panic_threshold: panic.unwrap_or(Percent::whole(50)),
     })
 }
 
@@ -137,30 +138,6 @@ fn dns(cx: &mut Context, wire: &pb::Cluster, kind: DnsKind) -> Option<Discovery>
         refresh: refresh.unwrap_or(DnsDiscovery::DEFAULT_REFRESH),
         respect_ttl: wire.respect_dns_ttl,
     })))
-}
-
-fn balancing(cx: &mut Context, wire: &pb::Cluster) -> Option<LbPolicy> {
-    use pb::cluster::{LbConfig, LbPolicy as Wire};
-    match Wire::try_from(wire.lb_policy) {
-        Ok(Wire::RoundRobin) => Some(LbPolicy::RoundRobin),
-        Ok(Wire::Random) => Some(LbPolicy::Random),
-        Ok(Wire::LeastRequest) => {
-            let choices = match &wire.lb_config {
-                Some(LbConfig::LeastRequestLbConfig(config)) => config.choice_count.as_ref().map(|n| n.value),
-                _ => None,
-            };
-            // Envoy draws two unless told; fewer are no choice.
-            Some(LbPolicy::LeastRequest { choices: choices.unwrap_or(2).max(2) })
-        }
-        Ok(consistent @ (Wire::RingHash | Wire::Maglev)) => {
-            cx.at("lb_policy", |cx| {
-                cx.warn(format!("{} is not supported; requests go round robin", consistent.as_str_name()));
-            });
-            Some(LbPolicy::RoundRobin)
-        }
-        Ok(other) => cx.at("lb_policy", |cx| cx.refuse(format!("{} is not supported", other.as_str_name()))),
-        Err(_) => cx.at("lb_policy", |cx| cx.refuse(format!("{} is not known", wire.lb_policy))),
-    }
 }
 
 fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> CircuitLimits {

@@ -8,8 +8,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use fastrand::Rng;
+use ripstop_model::LbPolicy;
 use ripstop_model::access_log::AccessLogFormat;
-use ripstop_model::cluster::{LbPolicy, UpstreamProtocol};
+use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::matcher::{HeaderValueMatch, StringPattern};
 use ripstop_model::{NetworkFilter, Percent};
 
@@ -100,7 +101,7 @@ fn a_cluster_gets_envoys_defaults() {
     let expected = Cluster::new("c", ripstop_model::Discovery::Eds { service_name: None });
     assert_eq!(decoded.value, expected);
     let decoded = cluster(&format!("{EDS}lb_policy: LEAST_REQUEST\noutlier_detection: {{}}")).unwrap();
-    assert_eq!(decoded.value.lb, LbPolicy::LeastRequest { choices: 2 });
+    assert_eq!(decoded.value.lb.policy, LbPolicy::LEAST_REQUEST);
     assert_eq!(decoded.value.outlier, Some(ripstop_model::cluster::OutlierDetection::default()));
 }
 
@@ -131,16 +132,16 @@ fn what_a_cluster_cannot_be_is_refused_or_reported() {
         "only ADS",
     );
     rejected(
-        cluster(&format!("{EDS}lb_subset_config: {{ fallback_policy: ANY_ENDPOINT }}")),
-        "lb_subset_config",
-        "",
+        cluster(&format!("{EDS}lb_subset_config: {{ list_as_any: true }}")),
+        "lb_subset_config.list_as_any",
+        "not supported",
     );
     let decoded = cluster(&format!(
         "{EDS}lb_policy: MAGLEV\nalt_stat_name: x\nmetadata: {{ filter_metadata: {{ ripstop: {{ zzz: 1 }}, other: {{ a: 1 }} }} }}"
     ));
     let decoded = decoded.unwrap();
-    assert_eq!(decoded.warnings.len(), 3, "{:?}", decoded.warnings);
-    warned(&decoded, "lb_policy", "MAGLEV");
+    assert_eq!(decoded.warnings.len(), 2, "{:?}", decoded.warnings);
+    assert_eq!(decoded.value.lb.policy, LbPolicy::MAGLEV);
     warned(&decoded, "alt_stat_name", "has no effect");
     warned(&decoded, "metadata", "zzz");
 }

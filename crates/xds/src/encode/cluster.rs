@@ -2,17 +2,18 @@
 
 use prost::Message;
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, LbPolicy, OutlierDetection, UpstreamProtocol,
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, UpstreamProtocol,
 };
 use ripstop_model::tls::TransportSocketMatch;
-use ripstop_model::{Cluster, Discovery, Percent};
+use ripstop_model::{Cluster, Discovery, LbPolicy};
 
+use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
 use super::common::{
     OrderedMetadata, OrderedStruct, ads, any, duration, metadata, percent, text_struct, u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::tls;
-use crate::metadata::{AUTO_PROTOCOL, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
 
 /// Key of the HTTP options in `typed_extension_protocol_options`.
@@ -22,6 +23,8 @@ const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptio
 /// wire, so these are simply appended.
 #[derive(Clone, PartialEq, Message)]
 struct OrderedFields {
+    #[prost(message, optional, tag = "22")]
+    lb_subset_config: Option<OrderedSubsets>,
     #[prost(message, optional, tag = "25")]
     metadata: Option<OrderedMetadata>,
     #[prost(message, optional, tag = "33")]
@@ -53,9 +56,10 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
         transport_socket: Some(tls::any_upstream_socket(&of.socket)),
     };
     let ordered = OrderedFields {
+        transport_socket_matches: cluster.transport_matches.iter().map(socket_match).collect(),
+        lb_subset_config: default_subset(&cluster.lb),
         metadata: metadata(RIPSTOP, unsayable(cluster)),
         load_assignment: assignment,
-        transport_socket_matches: cluster.transport_matches.iter().map(socket_match).collect(),
     };
     let mut message = message(cluster);
     if let Discovery::Dns(dns) = &cluster.discovery {
@@ -81,15 +85,11 @@ fn message(cluster: &Cluster) -> pb::Cluster {
             DnsKind::Logical => (pb::cluster::DiscoveryType::LogicalDns, None),
         },
     };
-    let (lb_policy, lb_config) = balancing(cluster.lb);
-    let panic = cluster.healthy_panic_threshold;
-    pb::Cluster {
+    let mut message = pb::Cluster {
         name: cluster.name.to_string(),
         cluster_discovery_type: Some(pb::cluster::ClusterDiscoveryType::Type(kind.into())),
         eds_cluster_config,
         connect_timeout: Some(duration(cluster.connect_timeout)),
-        lb_policy: lb_policy.into(),
-        lb_config,
         circuit_breakers: Some(circuit_breakers(&cluster.limits)),
         outlier_detection: cluster.outlier.as_ref().map(outlier_detection),
         transport_socket: tls::upstream_socket(&cluster.transport),
@@ -97,12 +97,10 @@ fn message(cluster: &Cluster) -> pb::Cluster {
             .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
             .into_iter()
             .collect(),
-        common_lb_config: (panic != Percent::whole(50)).then(|| pb::cluster::CommonLbConfig {
-            healthy_panic_threshold: Some(percent(panic)),
-            ..Default::default()
-        }),
         ..Default::default()
-    }
+    };
+    put_load_balancing(&mut message, &cluster.lb);
+    message
 }
 
 #[allow(deprecated, reason = "every version of Envoy reads it here")]
@@ -118,20 +116,6 @@ fn put_dns(message: &mut pb::Cluster, dns: &DnsDiscovery) {
     message.dns_lookup_family = family.into();
     message.dns_refresh_rate = Some(duration(dns.refresh));
     message.respect_dns_ttl = dns.respect_ttl;
-}
-
-fn balancing(lb: LbPolicy) -> (pb::cluster::LbPolicy, Option<pb::cluster::LbConfig>) {
-    match lb {
-        LbPolicy::RoundRobin => (pb::cluster::LbPolicy::RoundRobin, None),
-        LbPolicy::Random => (pb::cluster::LbPolicy::Random, None),
-        LbPolicy::LeastRequest { choices } => {
-            let config = pb::cluster::LeastRequestLbConfig {
-                choice_count: Some(u32_value(choices)),
-                ..Default::default()
-            };
-            (pb::cluster::LbPolicy::LeastRequest, Some(pb::cluster::LbConfig::LeastRequestLbConfig(config)))
-        }
-    }
 }
 
 fn circuit_breakers(limits: &CircuitLimits) -> pb::CircuitBreakers {
@@ -205,6 +189,10 @@ fn unsayable(cluster: &Cluster) -> Vec<(String, pb::value::Kind)> {
     let mut values = Vec::new();
     if cluster.protocol == UpstreamProtocol::Auto && cluster.transport.tls.is_none() {
         values.push((AUTO_PROTOCOL.to_owned(), pb::value::Kind::BoolValue(true)));
+    }
+    if let LbPolicy::LeastResponseTime { decay } = cluster.lb.policy {
+        let seconds = pb::value::Kind::NumberValue(decay.as_secs_f64());
+        values.push((LEAST_RESPONSE_TIME.to_owned(), seconds));
     }
     if let Some(outlier) = &cluster.outlier {
         let exact = outlier.max_ejection_percent.as_per_million();

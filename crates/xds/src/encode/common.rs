@@ -113,19 +113,23 @@ pub(super) struct OrderedStruct {
     fields: BTreeMap<String, pb::Value>,
 }
 
+impl OrderedStruct {
+    pub(super) fn new(values: impl IntoIterator<Item = (String, pb::value::Kind)>) -> OrderedStruct {
+        let value = |(key, kind)| (key, pb::Value { kind: Some(kind) });
+        OrderedStruct { fields: values.into_iter().map(value).collect() }
+    }
+}
+
 /// `None` without values, so that nothing is sent for nothing.
 pub(super) fn metadata(
     namespace: &str,
     values: impl IntoIterator<Item = (String, pb::value::Kind)>,
 ) -> Option<OrderedMetadata> {
-    let fields: BTreeMap<String, pb::Value> =
-        values.into_iter().map(|(key, kind)| (key, pb::Value { kind: Some(kind) })).collect();
-    if fields.is_empty() {
+    let values = OrderedStruct::new(values);
+    if values.fields.is_empty() {
         return None;
     }
-    Some(OrderedMetadata {
-        filter_metadata: BTreeMap::from([(namespace.to_owned(), OrderedStruct { fields })]),
-    })
+    Some(OrderedMetadata { filter_metadata: BTreeMap::from([(namespace.to_owned(), values)]) })
 }
 
 /// Two pieces of metadata in one. Their namespaces differ.

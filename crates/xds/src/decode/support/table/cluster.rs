@@ -6,7 +6,8 @@ pub(super) const CLUSTER: &[Support] = &[
     Support {
         message: "envoy.config.cluster.v3.Cluster",
         read: "name type cluster_type eds_cluster_config load_assignment connect_timeout lb_policy \
-            least_request_lb_config circuit_breakers outlier_detection transport_socket transport_socket_matches \
+            transport_socket_matches least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config \
+            lb_subset_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
             max_requests_per_connection common_http_protocol_options dns_refresh_rate \
             respect_dns_ttl dns_lookup_family",
@@ -18,7 +19,7 @@ pub(super) const CLUSTER: &[Support] = &[
             upstream_connection_options close_connections_on_host_health_failure \
             ignore_health_on_host_removal lrs_server lrs_report_endpoint_metrics \
             track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
-            round_robin_lb_config ring_hash_lb_config maglev_lb_config queuing_policies",
+            queuing_policies",
     },
     Support {
         message: "envoy.config.cluster.v3.Cluster.EdsClusterConfig",
@@ -27,14 +28,52 @@ pub(super) const CLUSTER: &[Support] = &[
     },
     Support {
         message: "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig",
-        read: "choice_count",
-        harmless: "active_request_bias slow_start_config",
+        read: "choice_count active_request_bias slow_start_config",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig",
+        read: "slow_start_config",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.SlowStartConfig",
+        read: "slow_start_window aggression min_weight_percent",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.RingHashLbConfig",
+        read: "minimum_ring_size hash_function maximum_ring_size",
+        harmless: "",
+    },
+    Support { message: "envoy.config.cluster.v3.Cluster.MaglevLbConfig", read: "table_size", harmless: "" },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.LbSubsetConfig",
+        read: "fallback_policy default_subset subset_selectors scale_locality_weight panic_mode_any \
+            list_as_any metadata_fallback_policy",
+        harmless: "locality_weight_aware",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector",
+        read: "keys fallback_policy fallback_keys_subset single_host_per_subset",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig",
+        read: "routing_enabled min_cluster_size fail_traffic_on_panic",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig",
+        read: "use_hostname_for_hashing hash_balance_factor",
+        harmless: "",
     },
     Support {
         message: "envoy.config.cluster.v3.Cluster.CommonLbConfig",
-        read: "healthy_panic_threshold locality_weighted_lb_config",
-        harmless: "zone_aware_lb_config update_merge_window ignore_new_hosts_until_first_hc \
-            close_connections_on_host_set_change consistent_hashing_lb_config override_host_status",
+        read: "healthy_panic_threshold locality_weighted_lb_config zone_aware_lb_config \
+            consistent_hashing_lb_config",
+        harmless: "update_merge_window ignore_new_hosts_until_first_hc \
+            close_connections_on_host_set_change override_host_status",
     },
     Support {
         message: "envoy.config.cluster.v3.CircuitBreakers",

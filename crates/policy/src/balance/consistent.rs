@@ -1,0 +1,78 @@
+//! Consistent hashing over hosts: ring or table, and the bound on the load of one host. The ring and the table themselves are
+//! in [`super::ring`] and [`super::maglev`].
+
+use std::sync::Arc;
+
+use ripstop_model::load_balancing::{ConsistentHashing, LbPolicy};
+
+use super::maglev::Maglev;
+use super::ring::{Ring, RingSize};
+use crate::host::HostEntry;
+
+/// How many other hosts are looked at when the one that the hash belongs to has enough to do.
+const MOST_DETOURS: usize = 32;
+
+/// A prepared ring or table over a fixed list of hosts. The same for all workers.
+#[derive(Debug)]
+pub struct Consistent {
+    kind: Kind,
+    balance_factor: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Ring(Ring),
+    Maglev(Maglev),
+}
+
+impl Consistent {
+    /// What `policy` asks for; `None` when it does not hash.
+    pub fn new(policy: &LbPolicy, entries: &[Arc<HostEntry>], weights: &[f64]) -> Option<Consistent> {
+        let (kind, hashing) = match *policy {
+            LbPolicy::RingHash { min_ring_size, max_ring_size, function, hashing } => {
+                let size = RingSize { min: min_ring_size, max: max_ring_size, function };
+                let keys = keys(entries, hashing);
+                (Kind::Ring(Ring::new(&with_weights(&keys, weights), size)), hashing)
+            }
+            LbPolicy::Maglev { table_size, hashing } => {
+                let keys = keys(entries, hashing);
+                (Kind::Maglev(Maglev::new(&with_weights(&keys, weights), table_size)), hashing)
+            }
+            _ => return None,
+        };
+        Some(Consistent { kind, balance_factor: hashing.balance_factor })
+    }
+
+    /// The position of the host that a hash belongs to. `attempt` counts the hosts that were refused before.
+    pub fn pick(&self, entries: &[Arc<HostEntry>], hash: u64, attempt: usize) -> usize {
+        let at = |attempt| match &self.kind {
+            Kind::Ring(ring) => ring.at(hash, attempt),
+            Kind::Maglev(table) => table.at(hash, attempt),
+        };
+        let first = at(attempt);
+        let Some(factor) = self.balance_factor else { return first };
+        let bound = bound(entries, factor);
+        let free = |position: &usize| entries[*position].host.active_requests() < bound;
+        (attempt..).take(MOST_DETOURS).map(at).find(free).unwrap_or(first)
+    }
+}
+
+/// How many requests one host may have under way: `factor` percent of what it would have if all had the same, this request
+/// included.
+fn bound(entries: &[Arc<HostEntry>], factor: u32) -> u32 {
+    let active: u64 = entries.iter().map(|entry| u64::from(entry.host.active_requests())).sum();
+    let bound = ((active + 1) * u64::from(factor)).div_ceil(100 * entries.len().max(1) as u64);
+    u32::try_from(bound).unwrap_or(u32::MAX)
+}
+
+fn keys(entries: &[Arc<HostEntry>], hashing: ConsistentHashing) -> Vec<String> {
+    let key = |entry: &Arc<HostEntry>| match &*entry.endpoint.hostname {
+        hostname if hashing.use_hostname && !hostname.is_empty() => hostname.to_owned(),
+        _ => entry.host.address().to_string(),
+    };
+    entries.iter().map(key).collect()
+}
+
+fn with_weights<'a>(keys: &'a [String], weights: &[f64]) -> Vec<(&'a str, f64)> {
+    keys.iter().map(String::as_str).zip(weights.iter().copied()).collect()
+}

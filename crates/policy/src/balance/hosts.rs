@@ -1,0 +1,119 @@
+//! A fixed list of hosts and the choice among them. Which hosts are in the list was decided before.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ripstop_model::load_balancing::{LbPolicy, SlowStart};
+
+use super::consistent::Consistent;
+use super::least_request::LeastRequest;
+use super::random::Random;
+use super::response_time;
+use super::round_robin::RoundRobin;
+use super::weights::Weights;
+use crate::host::{Host, HostEntry};
+
+/// What a list is prepared with.
+#[derive(Debug)]
+pub(super) struct Preparing<'a> {
+    pub(super) policy: LbPolicy,
+    pub(super) slow_start: Option<SlowStart>,
+    pub(super) now: Instant,
+    pub(super) dice: &'a mut fastrand::Rng,
+}
+
+/// What a choice depends on.
+#[derive(Debug)]
+pub(super) struct Draw<'a> {
+    pub(super) hash: Option<u64>,
+    pub(super) attempt: usize,
+    pub(super) now: Instant,
+    pub(super) rng: &'a mut fastrand::Rng,
+}
+
+/// Hosts that one choice is made among.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    entries: Vec<Arc<HostEntry>>,
+    chooser: Chooser,
+}
+
+#[derive(Debug, Default)]
+enum Chooser {
+    #[default]
+    Nobody,
+    RoundRobin(RoundRobin),
+    LeastRequest(LeastRequest),
+    Random(Random),
+    Consistent(Consistent),
+    ResponseTime(Duration),
+}
+
+impl Hosts {
+    pub(super) fn new(entries: Vec<Arc<HostEntry>>, preparing: &mut Preparing<'_>) -> Hosts {
+        if entries.is_empty() {
+            return Hosts::default();
+        }
+        let (now, dice) = (preparing.now, &mut *preparing.dice);
+        let weights = Weights::of(&entries, preparing.slow_start, now);
+        let chooser = match preparing.policy {
+            LbPolicy::RoundRobin => Chooser::RoundRobin(RoundRobin::new(&entries, weights, now, dice)),
+            LbPolicy::LeastRequest { choices, active_request_bias_milli } => {
+                let how = (choices, active_request_bias_milli);
+                Chooser::LeastRequest(LeastRequest::new(&entries, weights, how, now, dice))
+            }
+            LbPolicy::Random => Chooser::Random(Random::new(&entries, weights, now)),
+            LbPolicy::LeastResponseTime { decay } => Chooser::ResponseTime(decay),
+            LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. } => {
+                let weights = match &weights {
+                    Some(weights) => weights.all(&entries, now).collect(),
+                    None => vec![1.0; entries.len()],
+                };
+                return Hosts::consistent(entries, weights, preparing);
+            }
+        };
+        Hosts { entries, chooser }
+    }
+
+    /// For policies that go by a hash: with weights that somebody has computed.
+    pub(super) fn consistent(
+        entries: Vec<Arc<HostEntry>>,
+        weights: Vec<f64>,
+        preparing: &Preparing<'_>,
+    ) -> Hosts {
+        let consistent = Consistent::new(&preparing.policy, &entries, &weights);
+        Hosts { entries, chooser: consistent.map_or(Chooser::Nobody, Chooser::Consistent) }
+    }
+
+    pub(super) fn choose(&mut self, draw: &mut Draw<'_>) -> Option<&Arc<HostEntry>> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let (entries, now) = (&self.entries, draw.now);
+        let index = match &mut self.chooser {
+            Chooser::Nobody => return None,
+            Chooser::RoundRobin(turn) => turn.pick(entries, now),
+            Chooser::LeastRequest(least) => least.pick(entries, now, draw.rng),
+            Chooser::Random(random) => random.pick(draw.rng),
+            Chooser::ResponseTime(decay) => response_time::pick(entries, *decay, now, draw.rng),
+            Chooser::Consistent(consistent) => {
+                let hash = draw.hash.unwrap_or_else(|| draw.rng.u64(..));
+                consistent.pick(entries, hash, draw.attempt)
+            }
+        };
+        self.entries.get(index)
+    }
+
+    /// A host that was not tried, from a random place on.
+    pub(super) fn search(&self, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Option<&Arc<HostEntry>> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let (before, after) = self.entries.split_at(rng.usize(0..self.entries.len()));
+        after.iter().chain(before).find(|entry| !was_tried(entry, tried))
+    }
+}
+
+pub(super) fn was_tried(entry: &HostEntry, tried: &[Arc<Host>]) -> bool {
+    tried.iter().any(|host| Arc::ptr_eq(host, &entry.host))
+}
