@@ -16,7 +16,8 @@
 //! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
 //! | whether one more may be under way | [`limits::ClusterLimits`] |
 //! | whether and when a request is tried again | [`retry::RetryState`] |
-//! | how long anything may take | [`timeout`] |
+//! | how long anything may take | [`timeout`], [`request_times`] |
+//! | what HTTP means in gRPC | [`grpc`] |
 //! | what all this is called in an access log | [`flags::ResponseFlag`] |
 //!
 //! State that workers share is atomic ([`host::Host`], [`limits::ClusterLimits`]); a lock is taken only where an
@@ -26,9 +27,11 @@
 pub mod balance;
 pub mod filter_chain;
 pub mod flags;
+pub mod grpc;
 pub mod host;
 pub mod limits;
 pub mod outlier;
+pub mod request_times;
 pub mod retry;
 pub mod rewrite;
 pub mod route;

@@ -47,8 +47,16 @@ pub enum ProxyError {
     PerTryTimeout,
     /// The body of the request breaks the protocol.
     BadBody,
-    /// Neither side sent anything for too long.
+    /// Neither side sent anything for too long, and the request is not whole.
     StreamIdle,
+    /// The same after the request was whole.
+    AnswerIdle,
+    /// In one try, nothing moved for too long.
+    PerTryIdle,
+    /// The stream lasted longer than it may, and the request is not whole.
+    MaxDuration,
+    /// The same after the request was whole.
+    MaxDurationAnswer,
     /// The client went away.
     ClientGone,
 }
@@ -60,8 +68,8 @@ pub struct Consequence {
     pub at: At,
     /// What the client gets.
     pub status: StatusCode,
-    /// What the access log shows.
-    pub flag: ResponseFlag,
+    /// What the access log shows, if anything.
+    pub flag: Option<ResponseFlag>,
     /// The words of `%RESPONSE_CODE_DETAILS%`; also the metric label.
     pub details: &'static str,
     /// Body of the answer. Says no more than Envoy's: no addresses, no certificates.
@@ -79,6 +87,17 @@ impl ProxyError {
     /// Whether the upstream has nothing to do with it.
     pub fn is_clients(self) -> bool {
         self.consequence().at == At::Downstream
+    }
+
+    /// What a caller of gRPC learns where that is not what the status of HTTP says.
+    pub fn grpc_status(self) -> Option<u32> {
+        let over = matches!(self, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer);
+        over.then_some(ripstop_policy::grpc::DEADLINE_EXCEEDED)
+    }
+
+    /// Envoy shows nothing of a stream that was ended for its age.
+    fn flagged(self) -> bool {
+        !matches!(self, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer)
     }
 
     /// The table.
@@ -143,13 +162,9 @@ impl ProxyError {
                 "upstream_reset_before_response_started{protocol_error}",
                 reset!("protocol error"),
             ),
-            ProxyError::RequestTimeout => (
-                Upstream,
-                504,
-                Flag::UpstreamRequestTimeout,
-                "upstream_response_timeout",
-                "upstream request timeout",
-            ),
+            ProxyError::RequestTimeout => {
+                (Upstream, 504, Flag::UpstreamRequestTimeout, "response_timeout", "upstream request timeout")
+            }
             ProxyError::PerTryTimeout => (
                 Upstream,
                 504,
@@ -161,12 +176,37 @@ impl ProxyError {
             ProxyError::StreamIdle => {
                 (Downstream, 408, Flag::StreamIdleTimeout, "stream_idle_timeout", "stream timeout")
             }
+            ProxyError::AnswerIdle => {
+                (Downstream, 504, Flag::StreamIdleTimeout, "stream_idle_timeout", "stream timeout")
+            }
+            ProxyError::PerTryIdle => (
+                Upstream,
+                504,
+                Flag::UpstreamRequestTimeout,
+                "upstream_per_try_idle_timeout",
+                "upstream request timeout",
+            ),
+            ProxyError::MaxDuration => (
+                Downstream,
+                408,
+                Flag::DurationTimeout,
+                "max_duration_timeout",
+                "downstream duration timeout",
+            ),
+            ProxyError::MaxDurationAnswer => (
+                Downstream,
+                504,
+                Flag::DurationTimeout,
+                "max_duration_timeout",
+                "downstream duration timeout",
+            ),
             ProxyError::ClientGone => {
                 (Downstream, 503, Flag::DownstreamConnectionTermination, "downstream_remote_disconnect", "")
             }
         };
         // Every status of the table is a valid one.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let flag = self.flagged().then_some(flag);
         Consequence { at, status, flag, details, body }
     }
 }
@@ -179,7 +219,8 @@ mod tests {
     fn the_client_learns_what_envoy_tells_it() {
         let check = |error: ProxyError, status: u16, flag: &str| {
             let consequence = error.consequence();
-            assert_eq!((consequence.status.as_u16(), consequence.flag.as_str()), (status, flag), "{error:?}");
+            let shown = consequence.flag.map_or("-", |flag| flag.as_str());
+            assert_eq!((consequence.status.as_u16(), shown), (status, flag), "{error:?}");
         };
         check(ProxyError::NoRoute, 404, "NR");
         check(ProxyError::NoCluster, 503, "NC");
@@ -190,6 +231,8 @@ mod tests {
         check(ProxyError::RequestTimeout, 504, "UT");
         check(ProxyError::BadBody, 400, "DPE");
         check(ProxyError::StreamIdle, 408, "SI");
+        check(ProxyError::AnswerIdle, 504, "SI");
+        check(ProxyError::MaxDuration, 408, "-");
         check(ProxyError::ClientGone, 503, "DC");
     }
 }

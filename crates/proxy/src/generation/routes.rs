@@ -9,6 +9,7 @@ use ripstop_model::Name;
 use ripstop_model::route::{
     ClusterChoice, Forward, PathMatch, PathRewrite, RetryPolicy, RouteAction, RouteConfiguration,
 };
+use ripstop_model::route_times::RouteTimes;
 use ripstop_model::upgrade::Upgrade;
 use ripstop_policy::route::{CompileError, NoRoute, RequestHead, RouteTable};
 use ripstop_policy::split::WeightedChoice;
@@ -59,6 +60,8 @@ pub struct CompiledForward {
     pub timeout: Option<Duration>,
     /// When and how it is tried again.
     pub retry: Option<RetryPolicy>,
+    /// Its other time limits.
+    pub times: RouteTimes,
     /// Upgrades that are allowed or forbidden here.
     pub upgrades: Vec<Upgrade>,
 }
@@ -122,6 +125,7 @@ fn compile_forward(forward: &Forward, path: &PathMatch, slots: &mut ClusterSlots
         host_rewrite: forward.host_rewrite.as_deref().and_then(|host| HeaderValue::from_str(host).ok()),
         timeout: route_timeout(forward.timeout),
         retry: forward.retry.clone(),
+        times: forward.times,
         upgrades: forward.upgrades.clone(),
     }
 }

@@ -264,7 +264,15 @@ impl UpstreamRequest {
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
         match error {
-            ProxyError::ClientGone | ProxyError::StreamIdle => stats.rq_cancelled.inc(),
+            ProxyError::ClientGone
+            | ProxyError::StreamIdle
+            | ProxyError::AnswerIdle
+            | ProxyError::MaxDuration
+            | ProxyError::MaxDurationAnswer => stats.rq_cancelled.inc(),
+            ProxyError::PerTryIdle => {
+                stats.rq_per_try_idle_timeout.inc();
+                record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);
+            }
             ProxyError::RequestTimeout => {
                 stats.rq_timeout.inc();
                 record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);

@@ -184,7 +184,7 @@ fn head_bytes(config: &HttpConnectionManager) -> u32 {
 /// How long a request head may take from its first byte: what is said of heads, else what is said of streams.
 fn head_timeout(config: &HttpConnectionManager) -> Option<Duration> {
     let heads = config.request_headers_timeout.filter(|limit| !limit.is_zero());
-    heads.or_else(|| stream_idle_timeout(config))
+    heads.or_else(|| stream_idle_timeout(config, None))
 }
 
 /// How long a connection may be without a request.

@@ -124,9 +124,10 @@ impl Deadline {
     }
 }
 
-/// How long nothing may move on a stream of `config`.
-pub fn stream_idle_timeout(config: &HttpConnectionManager) -> Option<Duration> {
-    let idle = config.stream_idle_timeout.unwrap_or(HttpConnectionManager::DEFAULT_STREAM_IDLE_TIMEOUT);
+/// How long nothing may move on a stream of `config`, whose route may say otherwise.
+pub fn stream_idle_timeout(config: &HttpConnectionManager, route: Option<Duration>) -> Option<Duration> {
+    let default = HttpConnectionManager::DEFAULT_STREAM_IDLE_TIMEOUT;
+    let idle = route.or(config.stream_idle_timeout).unwrap_or(default);
     Some(idle).filter(|limit| !limit.is_zero())
 }
 
@@ -154,17 +155,37 @@ impl Idle {
     }
 }
 
-/// Both limits of a request: the time that its route gives, and the time in which something has to move.
+/// What limits a request; `None`: nothing.
+#[derive(Clone, Copy, Default)]
+pub struct ClockLimits {
+    /// From the end of the request to the end of its answer.
+    pub timeout: Option<Duration>,
+    /// How long nothing may move.
+    pub idle: Option<Duration>,
+    /// How long nothing may move in one try.
+    pub try_idle: Option<Duration>,
+    /// When the stream has to be over.
+    pub end: Option<Instant>,
+}
+
+/// The limits of a request: the time that its route gives, the time in which something has to move, and the time at which
+/// its stream has to be over.
 pub struct Clock {
     deadline: Deadline,
     idle: Idle,
+    try_idle: Idle,
+    end: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
 }
 
 impl Clock {
-    /// `None`: no such limit.
-    pub fn new(timeout: Option<Duration>, idle: Option<Duration>, progress: &Rc<Progress>) -> Clock {
-        let idle = Idle { limit: idle, sleep: None };
-        Clock { deadline: Deadline::new(timeout, progress), idle }
+    /// Begins to look at the time.
+    pub fn new(limits: ClockLimits, progress: &Rc<Progress>) -> Clock {
+        Clock {
+            deadline: Deadline::new(limits.timeout, progress),
+            idle: Idle { limit: limits.idle, sleep: None },
+            try_idle: Idle { limit: limits.try_idle, sleep: None },
+            end: limits.end.map(|end| (end, None)),
+        }
     }
 
     /// What is left of the time that the route gives; `None` where there is no limit, or it does not count yet.
@@ -177,8 +198,14 @@ impl Clock {
         if self.deadline.left(now).is_some_and(|left| left.is_zero()) {
             return Some(ProxyError::RequestTimeout);
         }
-        let due = self.idle.due(&self.deadline.progress);
-        due.filter(|due| *due <= now).map(|_| ProxyError::StreamIdle)
+        if self.end.as_ref().is_some_and(|(end, _)| *end <= now) {
+            return Some(self.too_old());
+        }
+        let due = |idle: &Idle| idle.due(&self.deadline.progress).is_some_and(|due| due <= now);
+        if due(&self.try_idle) {
+            return Some(ProxyError::PerTryIdle);
+        }
+        due(&self.idle).then(|| self.silent())
     }
 
     /// Ready when a limit is exceeded.
@@ -186,13 +213,36 @@ impl Clock {
         if self.deadline.poll_over(cx).is_ready() {
             return Poll::Ready(ProxyError::RequestTimeout);
         }
+        if let Some((end, sleep)) = &mut self.end {
+            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(self.too_old());
+            }
+        }
+        if self.try_idle.poll_over(&self.deadline.progress, cx).is_ready() {
+            return Poll::Ready(ProxyError::PerTryIdle);
+        }
         ready!(self.idle.poll_over(&self.deadline.progress, cx));
-        Poll::Ready(ProxyError::StreamIdle)
+        Poll::Ready(self.silent())
     }
 
     /// Waits until a limit is exceeded.
     pub async fn over(&mut self) -> ProxyError {
         std::future::poll_fn(|cx| self.poll_over(cx)).await
+    }
+
+    fn silent(&self) -> ProxyError {
+        match self.deadline.progress.ended_at() {
+            Some(_) => ProxyError::AnswerIdle,
+            None => ProxyError::StreamIdle,
+        }
+    }
+
+    fn too_old(&self) -> ProxyError {
+        match self.deadline.progress.ended_at() {
+            Some(_) => ProxyError::MaxDurationAnswer,
+            None => ProxyError::MaxDuration,
+        }
     }
 }
 
@@ -216,7 +266,8 @@ mod tests {
     async fn whatever_moves_begins_the_idle_time_anew() {
         let progress = Rc::new(Progress::default());
         let limit = Duration::from_millis(40);
-        let mut clock = Clock::new(None, Some(limit), &progress);
+        let limits = ClockLimits { idle: Some(limit), ..ClockLimits::default() };
+        let mut clock = Clock::new(limits, &progress);
         let begun = Instant::now();
         assert_eq!(clock.exceeded(begun), None);
         let move_on = async {

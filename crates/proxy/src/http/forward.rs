@@ -12,10 +12,12 @@ use ripstop_policy::balance::{NoHost, Pick, PickContext};
 use ripstop_policy::host::{Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
+use ripstop_policy::request_times::RequestTimes;
 use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, RetryDecision, RetryState};
+use ripstop_policy::timeout::deadline;
 
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
-use super::deadline::{Clock, Deadline, stream_idle_timeout};
+use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
 use super::reply;
 use super::request_body::{Counted, Replayable, RequestBody};
@@ -50,6 +52,8 @@ pub struct Forwarding<'a> {
     pub headers: HeaderMap,
     /// The tunnel that it may become.
     pub tunnel: Option<TunnelRequest>,
+    /// Its time limits.
+    pub times: RequestTimes,
     /// The request for log and counters.
     pub stream: ActiveStream,
 }
@@ -67,8 +71,7 @@ impl Forwarding<'_> {
             true => BodySource::Empty,
             false => BodySource::new(body, &self.stream, &retry),
         };
-        let idle = stream_idle_timeout(&self.manager.config);
-        let mut clock = Clock::new(self.route.timeout, idle, &self.stream.progress);
+        let mut clock = Clock::new(self.limits(), &self.stream.progress);
         let mut tried = Vec::new();
         let mut permit: Option<Permit> = None;
         loop {
@@ -121,6 +124,15 @@ impl Forwarding<'_> {
         }
     }
 
+    fn limits(&self) -> ClockLimits {
+        ClockLimits {
+            timeout: self.times.timeout,
+            idle: stream_idle_timeout(&self.manager.config, self.route.times.idle_timeout),
+            try_idle: self.route.retry.as_ref().and_then(|retry| retry.per_try_idle_timeout),
+            end: deadline(self.stream.started(), self.times.max_stream),
+        }
+    }
+
     /// An endpoint, if possible one that was not tried.
     fn pick(&self, tried: &[Arc<Host>]) -> Option<Arc<HostEntry>> {
         let avoid = self.route.retry.as_ref().is_some_and(|retry| retry.avoid_previous_hosts);
@@ -159,6 +171,13 @@ impl Forwarding<'_> {
         clock: &mut Clock,
     ) -> Result<Tried, RequestOver> {
         let mut headers = self.headers.clone();
+        // The first try has all the time there is; the others what is left, in whole milliseconds.
+        let whole = self.stream.progress.ended_at().filter(|_| retry.attempt_number() > 1);
+        let elapsed = whole.map_or(0, |whole| whole.elapsed().as_millis());
+        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        let expected = !self.manager.config.router.suppress_envoy_headers;
+        self.times.announce(&mut headers, elapsed, expected);
+        self.stream.progress.touch();
         if let Some(number) = retry.attempt_header() {
             headers.insert(X_RIPSTOP_ATTEMPT, HeaderValue::from(number));
         }
@@ -166,9 +185,8 @@ impl Forwarding<'_> {
         let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
         let worker = self.worker.id;
         let sending = attempt(&self.cluster, self.worker, entry, &self.target, outgoing, permit);
-        let per_try = self.route.retry.as_ref().and_then(|retry| retry.per_try_timeout);
         let stats = self.cluster.active.lasting.stats.of(worker);
-        let mut try_limit = Deadline::new(per_try.filter(|limit| !limit.is_zero()), &self.stream.progress);
+        let mut try_limit = Deadline::new(self.times.per_try, &self.stream.progress);
         // A try that begins after the request was whole has its time from its own beginning.
         try_limit.restart();
         let timed_out = |counter: &Cell| {
@@ -179,6 +197,11 @@ impl Forwarding<'_> {
             biased;
             tried = sending => Ok(tried),
             error = clock.over() => {
+                if error == ProxyError::PerTryIdle {
+                    timed_out(&stats.rq_per_try_idle_timeout);
+                    let attempt = Attempt::new(AttemptOutcome::PerTryTimeout);
+                    return Ok(Err(Failed { attempt, error, body: None }));
+                }
                 // A client that stopped sending is no fault of the endpoint.
                 if error == ProxyError::RequestTimeout {
                     timed_out(&stats.rq_timeout);
@@ -248,8 +271,9 @@ impl Forwarding<'_> {
             self.stream.facts.response_headers = Some(Rc::new(head.headers.clone()));
         }
         self.stream.progress.touch();
-        // Nothing but silence ends a tunnel.
-        let clock = Clock::new(None, stream_idle_timeout(&self.manager.config), &self.stream.progress);
+        // Its route's timeout means answers, not tunnels.
+        let limits = ClockLimits { timeout: None, try_idle: None, ..self.limits() };
+        let clock = Clock::new(limits, &self.stream.progress);
         let TunnelRequest { client, http2, .. } = tunnel;
         Tunnel { client, half_close: http2, upstream, stream: self.stream, clock }.open();
         Response::from_parts(head, ResponseBody::empty())
@@ -282,7 +306,9 @@ impl Forwarding<'_> {
         headers::remove_hop_by_hop(&mut parts.headers);
         parts.headers.insert(http::header::SERVER, self.manager.server.clone());
         // Of an answer that came before the request was whole, nobody can say how long it took.
-        if let Some(whole) = self.stream.progress.ended_at() {
+        if let Some(whole) = self.stream.progress.ended_at()
+            && !self.manager.config.router.suppress_envoy_headers
+        {
             let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);
             parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
         }

@@ -8,6 +8,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use ripstop_policy::grpc::is_grpc;
+use ripstop_policy::request_times::{Limits, RequestTimes};
 use ripstop_policy::rewrite::rewrite_path;
 use ripstop_policy::route::RequestHead;
 
@@ -51,6 +53,7 @@ async fn serve(
     tunnel: Option<TunnelRequest>,
 ) -> Response<ResponseBody> {
     let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
+    stream.is_grpc = is_grpc(&parts.headers);
     let Some(mut target) = Target::of(&parts.uri, &parts.headers) else {
         return reply::error(stream, &manager, ProxyError::MissingHost);
     };
@@ -104,6 +107,14 @@ async fn serve(
         stats.no_cluster.inc();
         return reply::error(stream, &manager, ProxyError::NoCluster);
     };
+    let limits = Limits {
+        timeout: forward.timeout,
+        times: &forward.times,
+        per_try: forward.retry.as_ref().and_then(|retry| retry.per_try_timeout),
+        manager_max_stream: None,
+        respect_expected: manager.config.router.respect_expected_rq_timeout,
+    };
+    let times = RequestTimes::of(&limits, &mut headers);
     let forwarding = Forwarding {
         worker: &worker,
         manager: &manager,
@@ -113,6 +124,7 @@ async fn serve(
         method: parts.method,
         headers,
         tunnel: None,
+        times,
         stream,
     };
     match tunnel {

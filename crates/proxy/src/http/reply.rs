@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
+use ripstop_policy::grpc;
 
 use super::response_body::ResponseBody;
 use super::stream::ActiveStream;
@@ -13,7 +14,11 @@ use crate::generation::listener::ActiveManager;
 pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyError) -> Response<ResponseBody> {
     stream.fail(error);
     let consequence = error.consequence();
-    answer(stream, manager, consequence.status, Bytes::from_static(consequence.body.as_bytes()))
+    let body = Bytes::from_static(consequence.body.as_bytes());
+    if stream.is_grpc {
+        return call_failed(stream, manager, consequence.status, error.grpc_status(), &body);
+    }
+    answer(stream, manager, consequence.status, body)
 }
 
 /// The answer to a request that is not allowed; nothing has failed.
@@ -38,12 +43,38 @@ pub fn direct(
     answer(stream, manager, status, body)
 }
 
+/// The answer to a call of gRPC: always 200, without a body, and with the status where its trailers would be.
+fn call_failed(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    grpc_status: Option<u32>,
+    body: &[u8],
+) -> Response<ResponseBody> {
+    let code = grpc_status.unwrap_or_else(|| grpc::status_of_http(status.as_u16()));
+    stream.facts.status = StatusCode::OK.as_u16();
+    stream.facts.grpc_status = Some(code);
+    let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(grpc::GRPC_STATUS, HeaderValue::from(code));
+    let message = Some(body).filter(|body| !body.is_empty()).and_then(grpc::message);
+    if let Some(message) = message {
+        headers.insert(grpc::GRPC_MESSAGE, message);
+    }
+    headers.insert(header::SERVER, manager.server.clone());
+    response
+}
+
 fn answer(
     mut stream: ActiveStream,
     manager: &ActiveManager,
     status: StatusCode,
     body: Bytes,
 ) -> Response<ResponseBody> {
+    if stream.is_grpc {
+        return call_failed(stream, manager, status, None, &body);
+    }
     stream.facts.status = status.as_u16();
     let has_body = !body.is_empty();
     let body = if stream.is_head() { Bytes::new() } else { body };

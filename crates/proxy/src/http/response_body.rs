@@ -10,7 +10,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use ripstop_policy::flags::ResponseFlag;
 
 use super::attempt::UpstreamRequest;
 use super::deadline::Clock;
@@ -115,7 +114,10 @@ impl Passing {
             upstream.request.fail(error);
         }
         if let Some(mut stream) = self.stream.take() {
-            stream.facts.flag = Some(error.consequence().flag);
+            stream.fail(error);
+            if error == ProxyError::UpstreamClosed {
+                stream.facts.details = "upstream_reset_after_response_started{connection_termination}";
+            }
         }
     }
 
@@ -180,8 +182,8 @@ impl Passing {
 }
 
 fn late(error: ProxyError) -> ResponseBodyError {
-    match error.consequence().flag {
-        ResponseFlag::StreamIdleTimeout => ResponseBodyError::Idle,
+    match error {
+        ProxyError::StreamIdle | ProxyError::AnswerIdle | ProxyError::PerTryIdle => ResponseBodyError::Idle,
         _ => ResponseBodyError::Deadline,
     }
 }

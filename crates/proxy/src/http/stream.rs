@@ -34,6 +34,10 @@ pub struct ActiveStream {
     complete: bool,
     /// It was allowed to become a tunnel.
     upgraded: bool,
+    /// Something of the table of errors happened to it.
+    failed: bool,
+    /// It is a call of gRPC.
+    pub is_grpc: bool,
 }
 
 /// Keeps the connection of a client as long as a tunnel on it.
@@ -60,6 +64,8 @@ pub struct Facts {
     pub response_headers: Option<Rc<HeaderMap>>,
     /// Status sent; 0: none yet.
     pub status: u16,
+    /// How a call of gRPC ended, as far as is known.
+    pub grpc_status: Option<u32>,
     /// What went wrong.
     pub flag: Option<ResponseFlag>,
     /// The same in words.
@@ -101,7 +107,14 @@ impl ActiveStream {
             bytes_sent: 0,
             complete: false,
             upgraded: false,
+            failed: false,
+            is_grpc: false,
         }
+    }
+
+    /// When its head had been read.
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// Whether some log shows response headers or anything else of the request.
@@ -122,7 +135,11 @@ impl ActiveStream {
     /// Its answer is an error of ours, or was broken off for one.
     pub fn fail(&mut self, error: ProxyError) {
         let consequence = error.consequence();
-        self.facts.flag = Some(consequence.flag);
+        self.facts.flag = consequence.flag;
+        self.failed = true;
+        if matches!(error, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer) {
+            self.manager.stats.of(self.worker).rq_max_duration_reached.inc();
+        }
         self.facts.details = consequence.details;
     }
 
@@ -148,7 +165,7 @@ impl ActiveStream {
 
 impl Drop for ActiveStream {
     fn drop(&mut self) {
-        if !self.complete && self.facts.flag.is_none() {
+        if !self.complete && !self.failed && self.facts.flag.is_none() {
             self.fail(ProxyError::ClientGone);
         }
         let stats = self.manager.stats.of(self.worker);

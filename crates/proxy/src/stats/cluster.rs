@@ -30,6 +30,8 @@ pub struct ClusterStats {
     pub rq_timeout: Cell,
     /// Tries that took longer than one try may.
     pub rq_per_try_timeout: Cell,
+    /// Tries in which nothing moved for longer than one may be silent.
+    pub rq_per_try_idle_timeout: Cell,
     /// Streams that the upstream reset or closed early.
     pub rq_rx_reset: Cell,
     /// Streams given up before their answer was whole: the client left, or a time limit was over.

@@ -28,6 +28,8 @@ pub struct HttpStats {
     pub rq_rx_reset: Cell,
     /// Requests ended because neither side sent anything for too long.
     pub rq_idle_timeout: Cell,
+    /// Requests ended because they lasted longer than they may.
+    pub rq_max_duration_reached: Cell,
     /// Requests that were allowed to become tunnels.
     pub cx_upgrades_total: Cell,
     /// Of these, the ones under way.

@@ -25,7 +25,7 @@ enum Kind {
 
 type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
-const CLUSTER: [Field<ClusterStats>; 21] = [
+const CLUSTER: [Field<ClusterStats>; 22] = [
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
@@ -38,6 +38,7 @@ const CLUSTER: [Field<ClusterStats>; 21] = [
     ("upstream_rq_active", Kind::Gauge, |s| &s.rq_active),
     ("upstream_rq_pending_overflow", Kind::Counter, |s| &s.rq_pending_overflow),
     ("upstream_rq_timeout", Kind::Counter, |s| &s.rq_timeout),
+    ("upstream_rq_per_try_idle_timeout", Kind::Counter, |s| &s.rq_per_try_idle_timeout),
     ("upstream_rq_per_try_timeout", Kind::Counter, |s| &s.rq_per_try_timeout),
     ("upstream_rq_rx_reset", Kind::Counter, |s| &s.rq_rx_reset),
     ("upstream_rq_cancelled", Kind::Counter, |s| &s.rq_cancelled),
@@ -49,7 +50,7 @@ const CLUSTER: [Field<ClusterStats>; 21] = [
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
 
-const HTTP: [Field<HttpStats>; 16] = [
+const HTTP: [Field<HttpStats>; 17] = [
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
@@ -61,6 +62,7 @@ const HTTP: [Field<HttpStats>; 16] = [
     ("downstream_rq_http2_total", Kind::Counter, |s| &s.rq_http2_total),
     ("downstream_rq_rx_reset", Kind::Counter, |s| &s.rq_rx_reset),
     ("downstream_rq_idle_timeout", Kind::Counter, |s| &s.rq_idle_timeout),
+    ("downstream_rq_max_duration_reached", Kind::Counter, |s| &s.rq_max_duration_reached),
     ("downstream_cx_upgrades_total", Kind::Counter, |s| &s.cx_upgrades_total),
     ("downstream_cx_upgrades_active", Kind::Gauge, |s| &s.cx_upgrades_active),
     ("downstream_rq_ws_on_non_ws_route", Kind::Counter, |s| &s.rq_ws_on_non_ws_route),

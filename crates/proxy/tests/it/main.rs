@@ -9,4 +9,5 @@ mod identity;
 mod requests;
 mod resilience;
 mod silence;
+mod times;
 mod tunnels;
