@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::address::HostPort;
 use crate::tls::{TransportSocket, TransportSocketMatch};
-use crate::{ClusterLoadAssignment, LbPolicy, LoadBalancing, Name, Percent};
+use crate::{ClusterLoadAssignment, ConfigFile, LbPolicy, LoadBalancing, Name, Percent};
 
 /// Envoy's `Cluster`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,9 @@ impl Cluster {
     /// The EDS resource that holds its endpoints, when they come from EDS.
     pub fn eds_name(&self) -> Option<&Name> {
         match &self.discovery {
-            Discovery::Eds { service_name } => Some(service_name.as_ref().unwrap_or(&self.name)),
+            Discovery::Eds { service_name } | Discovery::EdsFile { service_name, .. } => {
+                Some(service_name.as_ref().unwrap_or(&self.name))
+            }
             Discovery::Static(_) | Discovery::Dns(_) => None,
         }
     }
@@ -75,7 +77,7 @@ impl Cluster {
     pub fn assignment_name(&self) -> Option<&Name> {
         match &self.discovery {
             Discovery::Dns(_) => Some(&self.name),
-            Discovery::Static(_) | Discovery::Eds { .. } => self.eds_name(),
+            Discovery::Static(_) | Discovery::Eds { .. } | Discovery::EdsFile { .. } => self.eds_name(),
         }
     }
 }
@@ -89,6 +91,13 @@ pub enum Discovery {
     Eds {
         /// Name of the EDS resource; `None`: the cluster's own name.
         service_name: Option<Name>,
+    },
+    /// EDS from a file.
+    EdsFile {
+        /// Name of the EDS resource in it; `None`: the cluster's own name.
+        service_name: Option<Name>,
+        /// The file.
+        file: ConfigFile,
     },
     /// Names that are resolved again and again.
     Dns(Box<DnsDiscovery>),

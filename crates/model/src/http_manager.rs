@@ -6,7 +6,7 @@ use crate::grpc::GrpcStats;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
 use crate::upgrade::Upgrade;
-use crate::{AccessLog, Name, RouteConfiguration};
+use crate::{AccessLog, ConfigFile, Name, RouteConfiguration};
 
 /// Envoy's `HttpConnectionManager`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,23 @@ pub enum RouteSource {
     Inline(RouteConfiguration),
     /// By name from RDS over ADS.
     Rds(Name),
+    /// By name from a file.
+    File {
+        /// Which of those in the file.
+        name: Name,
+        /// The file.
+        file: ConfigFile,
+    },
+}
+
+impl RouteSource {
+    /// The name of a route configuration that stands elsewhere.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            RouteSource::Inline(_) => None,
+            RouteSource::Rds(name) | RouteSource::File { name, .. } => Some(name),
+        }
+    }
 }
 
 /// What is done with the header `x-forwarded-client-cert`.

@@ -1,12 +1,15 @@
 //! One whole configuration of one proxy. It changes by being replaced, never by being edited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::http_manager::RouteSource;
 use crate::route::RouteAction;
 use crate::tls::{SecretRef, SecretSource};
-use crate::{Cluster, ClusterLoadAssignment, Listener, Name, NetworkFilter, RouteConfiguration, Secret};
+use crate::{
+    Cluster, ClusterLoadAssignment, ConfigFile, Discovery, Listener, Name, NetworkFilter, RouteConfiguration,
+    Secret,
+};
 
 /// Every resource that a proxy runs on. Resources are shared, so that two snapshots which differ in
 /// one endpoint share all the rest, and that equality is quick where nothing changed.
@@ -27,15 +30,28 @@ pub struct Snapshot {
 impl Snapshot {
     /// The route configurations that the listeners ask RDS for.
     pub fn wanted_routes(&self) -> impl Iterator<Item = &Name> {
-        self.managers().filter_map(|manager| match &manager.routes {
-            RouteSource::Rds(name) => Some(name),
-            RouteSource::Inline(_) => None,
-        })
+        self.managers().filter_map(|manager| manager.routes.name())
     }
 
     /// The assignments that the clusters ask EDS for.
     pub fn wanted_endpoints(&self) -> impl Iterator<Item = &Name> {
         self.clusters.values().filter_map(|cluster| cluster.eds_name())
+    }
+
+    /// The route configurations that are asked of files.
+    pub fn route_files(&self) -> impl Iterator<Item = (&Name, &ConfigFile)> {
+        self.managers().filter_map(|manager| match &manager.routes {
+            RouteSource::File { name, file } => Some((name, file)),
+            RouteSource::Rds(_) | RouteSource::Inline(_) => None,
+        })
+    }
+
+    /// The assignments that are asked of files.
+    pub fn endpoint_files(&self) -> impl Iterator<Item = (&Name, &ConfigFile)> {
+        self.clusters.values().filter_map(|cluster| match &cluster.discovery {
+            Discovery::EdsFile { file, .. } => Some((cluster.eds_name()?, file)),
+            Discovery::Static(_) | Discovery::Eds { .. } | Discovery::Dns(_) => None,
+        })
     }
 
     /// What is referred to and not there, as `kind name` for a message. Empty: the snapshot is whole.
@@ -47,25 +63,35 @@ impl Snapshot {
         for name in self.wanted_endpoints().filter(|n| !self.endpoints.contains_key(*n)) {
             missing.push(format!("endpoints {name}"));
         }
-        for name in self.referenced_clusters().filter(|n| !self.clusters.contains_key(*n)) {
-            missing.push(format!("cluster {name}"));
-        }
-        let known = |secret: &SecretRef| {
-            secret.source != SecretSource::Static || self.secrets.contains_key(&secret.name)
-        };
-        for secret in self.referenced_secrets().filter(|secret| !known(secret)) {
-            missing.push(format!("secret {}", secret.name));
-        }
+        missing.extend(self.missing_clusters().map(|name| format!("cluster {name}")));
+        missing.extend(self.missing_secrets().map(|name| format!("secret {name}")));
         missing.sort();
         missing.dedup();
         missing
+    }
+
+    /// The secrets that have to stand beside the listeners and clusters, and do not.
+    pub fn missing_secrets(&self) -> impl Iterator<Item = &Name> {
+        let known = |secret: &SecretRef| {
+            secret.source != SecretSource::Static || self.secrets.contains_key(&secret.name)
+        };
+        let missing: BTreeSet<&Name> =
+            self.referenced_secrets().filter(|secret| !known(secret)).map(|secret| &secret.name).collect();
+        missing.into_iter()
+    }
+
+    /// The clusters that are named and not there.
+    pub fn missing_clusters(&self) -> impl Iterator<Item = &Name> {
+        let missing: BTreeSet<&Name> =
+            self.referenced_clusters().filter(|name| !self.clusters.contains_key(*name)).collect();
+        missing.into_iter()
     }
 
     /// Every cluster that a route or a TCP proxy names.
     pub fn referenced_clusters(&self) -> impl Iterator<Item = &Name> {
         let inline = self.managers().filter_map(|manager| match &manager.routes {
             RouteSource::Inline(routes) => Some(routes),
-            RouteSource::Rds(_) => None,
+            RouteSource::Rds(_) | RouteSource::File { .. } => None,
         });
         let routed = self
             .routes
@@ -109,7 +135,7 @@ impl Snapshot {
 mod tests {
     use super::*;
     use crate::route::{Forward, Route, RouteMatch, VirtualHost};
-    use crate::{Address, Discovery, FilterChain, HttpConnectionManager};
+    use crate::{Address, FilterChain, HttpConnectionManager};
 
     fn listener(routes: RouteSource) -> Arc<Listener> {
         Arc::new(Listener {

@@ -41,6 +41,8 @@ pub struct Inspector {
     pub ready: Readiness,
     /// Its part in a mesh; `None` when it is alone.
     pub mesh: Option<Mesh>,
+    /// How following a control plane goes; `None`: there is none.
+    pub xds: Option<Arc<ClientStatus>>,
     /// What is set by name.
     pub runtime: Arc<RuntimeLayers>,
     /// Access log lines that were lost.
@@ -55,14 +57,12 @@ pub struct Mesh {
     pub identity: IdentityHandle,
     /// How renewing the certificate goes.
     pub agent: watch::Receiver<AgentStatus>,
-    /// How following the control plane goes.
-    pub xds: Arc<ClientStatus>,
 }
 
 impl Inspector {
     /// How following the control plane goes; of a proxy that is alone, that it was never tried.
-    fn xds(&self) -> ClientReport {
-        self.mesh.as_ref().map(|mesh| mesh.xds.report()).unwrap_or_default()
+    fn client(&self) -> ClientReport {
+        self.xds.as_ref().map(|status| status.report()).unwrap_or_default()
     }
 }
 
@@ -108,7 +108,7 @@ fn ready(inspector: &Inspector, _: &Query) -> Answer {
 }
 
 fn server_info(inspector: &Inspector, _: &Query) -> Answer {
-    let xds = inspector.xds();
+    let xds = inspector.client();
     let applied = inspector.applied.borrow().clone();
     let state = if inspector.ready.missing().is_empty() { "LIVE" } else { "PRE_INITIALIZING" };
     let info = json!({
@@ -117,7 +117,7 @@ fn server_info(inspector: &Inspector, _: &Query) -> Answer {
         "uptime_all_epochs": format!("{}s", inspector.started.elapsed().as_secs()),
         "node": { "id": inspector.node.id, "cluster": inspector.node.cluster },
         "concurrency": inspector.registry.workers(),
-        "control_plane": inspector.mesh.as_ref().map(|_| json!({
+        "control_plane": inspector.xds.as_ref().map(|_| json!({
             "connected": xds.connected,
             "streams": xds.streams,
             "accepted": xds.accepted,

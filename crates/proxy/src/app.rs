@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,9 @@ use ripstop_runtime::listen;
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
-use ripstop_xds::client::{self, ClientStatus};
-use tokio::sync::{Notify, watch};
+use ripstop_runtime::watch::FileWatch;
+use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol, WantedFiles};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::admin::{Inspector, Mesh, pages};
 use crate::apply::Applier;
@@ -35,6 +37,8 @@ use crate::dns;
 use crate::generation::compile::Compiler;
 use crate::identity::Identity;
 use crate::runtime_layers::RuntimeLayers;
+use crate::sources::ads;
+use crate::sources::files::follow_files;
 use crate::stats::registry::Registry;
 use crate::sweep::sweep_for_ever;
 use crate::worker::thread::WorkerThread;
@@ -45,6 +49,9 @@ const CERTIFICATE: &str = "certificate";
 const CONFIGURATION: &str = "configuration";
 /// Set while the proxy is ending, so that nobody sends it anything new.
 const DRAINING: &str = "end of draining (no new traffic)";
+
+/// What files say, waiting to be taken.
+const FILE_UPDATES: usize = 16;
 
 /// How often draining looks whether the last connection is gone.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
@@ -74,6 +81,9 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("cannot start a worker thread: {0}")]
     Thread(std::io::Error),
+    /// The control plane that a file names cannot be followed.
+    #[error("dynamic_resources.ads_config: {0}")]
+    Ads(#[from] ads::AdsError),
     /// Signals cannot be followed.
     #[error("cannot follow signals: {0}")]
     Signals(std::io::Error),
@@ -88,13 +98,14 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
     let agent_status = agent.status();
     let channel = control_channel(&config.control, &identity)?;
     let xds_status = Arc::new(ClientStatus::default());
-    let mesh = Mesh { identity: identity.clone(), agent: agent_status.clone(), xds: xds_status.clone() };
+    let mesh = Mesh { identity: identity.clone(), agent: agent_status.clone() };
     let parts = Parts {
         node: config.node.clone(),
         admin: Some(config.admin),
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]),
         mesh: Some(mesh),
+        xds: Some(xds_status.clone()),
         runtime: Arc::new(RuntimeLayers::new(Vec::new(), "")),
     };
     let ready = parts.ready.clone();
@@ -117,25 +128,50 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
     Ok(())
 }
 
-/// Runs a proxy that follows nobody and has no identity: what it does was read from a file. Otherwise like [`run`].
+/// Runs a proxy that was started with a file and has no identity. Otherwise like [`run`].
 pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Result<(), StartError> {
     let runtime = Arc::new(RuntimeLayers::new(config.runtime, &config.node.cluster));
+    let introduction = config.introduction.named(&config.node);
+    let ads = config.dynamic.ads.as_ref();
+    let link = ads.map(|source| ads::link(source, introduction, &config.snapshot)).transpose()?;
+    let status = Arc::new(ClientStatus::default());
     let parts = Parts {
         node: config.node,
         admin: config.admin,
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CONFIGURATION]),
         mesh: None,
+        xds: link.as_ref().map(|_| status.clone()),
         runtime: runtime.clone(),
     };
     let ready = parts.ready.clone();
     let values = parts.runtime.watch();
     let applier = start(parts, Instant::now(), &shutdown)?;
+    tokio::spawn(follow_values(runtime));
+
+    let following = Following {
+        fixed: Arc::new(config.snapshot),
+        listeners: config.dynamic.listeners,
+        clusters: config.dynamic.clusters,
+    };
     let (snapshots, incoming) = watch::channel(None);
-    // There is a receiver: the next line has it.
-    let _ = snapshots.send(Some(Arc::new(config.snapshot)));
+    let (files, wanted) = watch::channel(WantedFiles::new());
+    let (said, updates) = mpsc::channel(FILE_UPDATES);
+    let ends = Ends { snapshots, files, updates, status };
+    tokio::spawn(follow_files(wanted, said));
+    tokio::spawn(client::run(following, link, ends, stopped(shutdown.watch())));
     serve(applier, resolved(incoming), values, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
+}
+
+/// Reads the values in files again whenever their directories are replaced.
+async fn follow_values(runtime: Arc<RuntimeLayers>) {
+    let mut watch = FileWatch::default();
+    watch.set(runtime.directories().map(Path::to_owned));
+    loop {
+        watch.changed().await;
+        runtime.reload();
+    }
 }
 
 /// What every proxy is made of, however it is configured.
@@ -145,6 +181,7 @@ struct Parts {
     concurrency: usize,
     ready: Readiness,
     mesh: Option<Mesh>,
+    xds: Option<Arc<ClientStatus>>,
     runtime: Arc<RuntimeLayers>,
 }
 
@@ -166,6 +203,7 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
             registry,
             ready: parts.ready,
             mesh: parts.mesh,
+            xds: parts.xds,
             runtime: parts.runtime,
             lost_log_lines,
             shutdown: shutdown.clone(),
@@ -234,7 +272,9 @@ async fn follow_control(
 ) {
     identity.ready().await;
     ready.done(CERTIFICATE);
-    client::run(channel, node, snapshots, status, stopped(shutdown)).await;
+    let link = Link::new(channel, Protocol::Delta, Introduction::from(&node));
+    let ends = Ends::without_files(snapshots, status);
+    client::run(Following::ads_alone(), Some(link), ends, stopped(shutdown)).await;
 }
 
 /// Applies snapshots as they come; when the end is announced, drains.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ripstop_model::runtime::RuntimeLayer;
 use ripstop_model::{Node, Snapshot, SpiffeId};
+use ripstop_xds::bootstrap::Dynamic;
+use ripstop_xds::client::Introduction;
 
 /// How a proxy is started.
 #[derive(Clone, Debug)]
@@ -22,13 +24,17 @@ pub struct ProxyConfig {
     pub drain_time: Duration,
 }
 
-/// How a proxy is started that follows nobody and has no identity.
+/// How a proxy is started with a file, without an identity.
 #[derive(Clone, Debug)]
 pub struct StandaloneConfig {
     /// How it names itself on its admin pages.
     pub node: Node,
-    /// Everything it does.
+    /// What the file says that it does.
     pub snapshot: Snapshot,
+    /// What it follows besides.
+    pub dynamic: Dynamic,
+    /// How it introduces itself to a control plane, apart from what `node` says.
+    pub introduction: Introduction,
     /// What is set by name; later layers win.
     pub runtime: Vec<RuntimeLayer>,
     /// Where its admin pages are; `None`: nowhere.

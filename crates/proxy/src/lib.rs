@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod listener;
 pub mod runtime_layers;
+pub mod sources;
 pub mod stats;
 pub mod sweep;
 pub mod tcp_proxy;

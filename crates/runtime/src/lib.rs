@@ -12,3 +12,4 @@ pub mod shutdown;
 pub mod socket;
 pub mod stream;
 pub mod telemetry;
+pub mod watch;

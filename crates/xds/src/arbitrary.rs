@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use ripstop_model::{Address, Name, Percent, Snapshot};
+use ripstop_model::{Address, ConfigFile, Name, Percent, Snapshot};
 
 pub(crate) use self::cluster::cluster;
 pub(crate) use self::endpoint::load_assignment;
@@ -64,6 +64,10 @@ fn address(rng: &mut Rng) -> Address {
         1 => Address::socket(rng.u128(..).to_be_bytes(), rng.u16(..)),
         _ => Address::socket(rng.u32(..).to_be_bytes(), rng.u16(..)),
     }
+}
+
+fn config_file(rng: &mut Rng) -> ConfigFile {
+    ConfigFile { watched_directory: option(rng, name), ..ConfigFile::new(name(rng)) }
 }
 
 /// A snapshot of a few of each; what refers to what is left to chance.

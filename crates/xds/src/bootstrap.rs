@@ -1,10 +1,8 @@
-//! Files in the form of Envoy's bootstrap, with all resources written in place: text in, what a proxy runs on out. Every
-//! problem is told with its place in the text.
-//!
-//! Other sources of configuration (`dynamic_resources`) are not read: a file that needs them is refused.
+//! Files in the form of Envoy's bootstrap: text in, what a proxy runs on and what it follows out. Every problem is told with
+//! its place in the text.
 
+mod dynamic;
 mod fields;
-mod place;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -17,9 +15,11 @@ use ripstop_model::{Name, Node, Snapshot};
 use ripstop_yaml::{Problem, Problems, Source, parse};
 
 use crate::binder::bind;
+use crate::client::{Introduction, WantedFile, WantedFiles};
 use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener, decode_secret};
-use crate::pb;
+use crate::{ResourceType, pb, place};
 
+pub use dynamic::{AdsSource, AdsTarget, Dynamic};
 pub use runtime::runtime_value;
 
 /// The message that such a file holds.
@@ -32,10 +32,33 @@ pub struct Bootstrap {
     pub node: Node,
     /// Where its admin pages are; `None`: nowhere.
     pub admin: Option<SocketAddr>,
-    /// Listeners with their routes, and clusters.
+    /// Listeners and clusters that are written in it.
     pub snapshot: Snapshot,
+    /// What is followed besides.
+    pub dynamic: Dynamic,
+    /// How the proxy introduces itself to a control plane.
+    pub introduction: Introduction,
     /// What is set by name; later layers win.
     pub runtime: Vec<RuntimeLayer>,
+}
+
+impl Bootstrap {
+    /// The files that it names.
+    pub fn files(&self) -> WantedFiles {
+        let origins = [
+            (ResourceType::Listener, &self.dynamic.listeners),
+            (ResourceType::Cluster, &self.dynamic.clusters),
+        ];
+        let origins =
+            origins.into_iter().filter_map(|(kind, origin)| Some((kind, origin.as_ref()?.file.clone()?)));
+        origins.chain(named_files(&self.snapshot)).collect()
+    }
+}
+
+/// The files that listeners and clusters name.
+pub fn named_files(snapshot: &Snapshot) -> impl Iterator<Item = WantedFile> {
+    let routes = snapshot.route_files().map(|(_, file)| (ResourceType::Route, file.clone()));
+    routes.chain(snapshot.endpoint_files().map(|(_, file)| (ResourceType::Endpoint, file.clone())))
 }
 
 /// Whether a text looks like such a file rather than like the documents of a mesh: a mapping with one of the bootstrap's
@@ -98,16 +121,25 @@ fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
             unique(place, &path, "listener", &name, before);
         }
     }
+    let dynamic = wire.dynamic_resources.as_ref();
+    let dynamic = dynamic.map(|wire| dynamic::read(place, wire, &snapshot)).unwrap_or_default();
     // What could not be read is not there either: no need to say it twice.
     if !place.problems.has_errors() {
-        for missing in snapshot.dangling() {
-            place.error("static_resources", format!("{missing} is named and not in this file"));
+        dynamic::check(place, &dynamic, &snapshot);
+        for name in snapshot.missing_clusters() {
+            place.error("static_resources", format!("cluster {name} is named and not in this file"));
+        }
+        for name in snapshot.missing_secrets() {
+            place.error("static_resources", format!("secret {name} is named and not in this file"));
         }
     }
+    let node_wire = wire.node.clone().unwrap_or_default();
     Bootstrap {
         node: node(wire.node.as_ref()),
         admin: wire.admin.as_ref().and_then(|admin| admin_address(place, admin)),
         snapshot,
+        dynamic,
+        introduction: Introduction { node: node_wire },
         runtime: wire.layered_runtime.as_ref().map(|wire| runtime::layers(place, wire)).unwrap_or_default(),
     }
 }

@@ -7,6 +7,7 @@ mod balancing;
 mod chain_match;
 mod cluster;
 mod common;
+pub(crate) mod config_source;
 mod endpoint;
 mod filter_chain;
 mod http2;

@@ -2,7 +2,7 @@
 
 pub(crate) use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
 pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
-    Admin, Bootstrap, LayeredRuntime, runtime_layer,
+    Admin, Bootstrap, LayeredRuntime, bootstrap::DynamicResources, runtime_layer,
 };
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
@@ -10,17 +10,18 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http1ProtocolOptions,
-    Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node, Pipe, RuntimeDouble,
-    RuntimeFeatureFlag, RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress,
-    SubstitutionFormatString, TrafficDirection, TransportSocket, address, config_source, data_source, node,
+    Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
+    Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node,
+    PathConfigSource, Pipe, RuntimeDouble, RuntimeFeatureFlag, RuntimeFractionalPercent, RuntimePercent,
+    RuntimeUInt32, SocketAddress, SubstitutionFormatString, TrafficDirection, TransportSocket,
+    WatchedDirectory, address, api_config_source, config_source, data_source, grpc_service, node,
     socket_address, substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    PathConfigSource, ProxyProtocolConfig, WatchedDirectory,
+    ProxyProtocolConfig,
 };
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,

@@ -29,8 +29,7 @@ const SIDECAR_WORKERS: usize = 2;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ProxyArgs {
-    /// File in the form of Envoy's bootstrap, YAML or JSON, with everything in static_resources;
-    /// takes the place of a control plane
+    /// File in the form of Envoy's bootstrap, YAML or JSON; takes the place of a control plane
     #[arg(
         short = 'c',
         long,
@@ -101,6 +100,8 @@ fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
             ..node
         },
         snapshot: bootstrap.snapshot,
+        dynamic: bootstrap.dynamic,
+        introduction: bootstrap.introduction,
         runtime: bootstrap.runtime,
         admin: bootstrap.admin,
         concurrency: args.concurrency.map_or_else(processors, usize::from),

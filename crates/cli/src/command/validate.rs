@@ -17,18 +17,21 @@ use crate::terminal::Terminal;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ValidateArgs {
-    /// YAML files, or directories of them; a file in the form of Envoy's bootstrap is checked as
-    /// `ripstop proxy -c` would read it
+    /// YAML files, or directories of them; a file in the form of Envoy's bootstrap, or with a
+    /// DiscoveryResponse, is checked as `ripstop proxy -c` would read it
     #[arg(required = true, value_name = "FILE_OR_DIR")]
     files: Vec<PathBuf>,
 }
 
 /// Prints the problems.
 pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
-    let (envoy, documents): (Vec<PathBuf>, Vec<PathBuf>) =
+    let (envoy, others): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|path| envoy_file::is_one(path));
+    let (resources, documents): (Vec<PathBuf>, Vec<PathBuf>) =
+        others.into_iter().partition(|path| envoy_file::is_resources(path));
     // All of them, whatever the first is like: the first failure is told last.
-    let checked: Vec<Result<(), Failure>> = envoy.iter().map(|path| validate_envoy(path)).collect();
+    let mut checked: Vec<Result<(), Failure>> = envoy.iter().map(|path| validate_envoy(path)).collect();
+    checked.extend(resources.iter().map(|path| validate_resources(path)));
     if !documents.is_empty() {
         validate_documents(&documents)?;
     }
@@ -40,6 +43,19 @@ fn validate_envoy(path: &Path) -> Result<(), Failure> {
     let snapshot = &file.bootstrap.snapshot;
     let found = [count(snapshot.listeners.len(), "listener"), count(snapshot.clusters.len(), "cluster")];
     say_valid(Some(path), file.warnings, &found.join(", "));
+    Ok(())
+}
+
+fn validate_resources(path: &Path) -> Result<(), Failure> {
+    let (snapshot, warnings) = envoy_file::load_resources(None, path)?;
+    let mut found = vec![
+        count(snapshot.listeners.len(), "listener"),
+        count(snapshot.routes.len(), "route configuration"),
+        count(snapshot.clusters.len(), "cluster"),
+        count(snapshot.endpoints.len(), "load assignment"),
+    ];
+    found.retain(|text| !text.starts_with("0 "));
+    say_valid(Some(path), warnings, &found.join(", "));
     Ok(())
 }
 

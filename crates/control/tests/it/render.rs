@@ -69,6 +69,7 @@ fn manager(out: &mut String, one: &HttpConnectionManager) {
     )
     .unwrap();
     match &one.routes {
+        RouteSource::File { name, .. } => writeln!(out, "    file {name}").unwrap(),
         RouteSource::Rds(name) => writeln!(out, "    rds {name}").unwrap(),
         RouteSource::Inline(config) => {
             writeln!(out, "    routes {}", config.name).unwrap();
@@ -187,7 +188,7 @@ fn cluster(out: &mut String, one: &Cluster) {
         .unwrap();
     }
     match &one.discovery {
-        Discovery::Eds { .. } | Discovery::Dns(_) => {}
+        Discovery::Eds { .. } | Discovery::EdsFile { .. } | Discovery::Dns(_) => {}
         Discovery::Static(assignment) => endpoints(out, assignment),
     }
 }

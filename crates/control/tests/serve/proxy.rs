@@ -12,7 +12,7 @@ use ripstop_identity::tls::{Present, control_client_config};
 use ripstop_identity::token::JoinToken;
 use ripstop_identity::{channel, control_identity};
 use ripstop_model::{Node, Snapshot, SpiffeId, TrustDomain};
-use ripstop_xds::client::{self, ClientStatus};
+use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -69,7 +69,9 @@ impl Workload {
         };
         let (sender, snapshots) = watch::channel(None);
         let status = Arc::new(ClientStatus::default());
-        let run = client::run(channel, node, sender, Arc::clone(&status), std::future::pending());
+        let link = Link::new(channel, Protocol::Delta, Introduction::from(&node));
+        let ends = Ends::without_files(sender, Arc::clone(&status));
+        let run = client::run(Following::ads_alone(), Some(link), ends, std::future::pending());
         Follower { snapshots, status, task: tokio::spawn(run) }
     }
 }

@@ -9,6 +9,6 @@ use super::Inspector;
 /// The page.
 pub fn show(inspector: &Inspector, _: &Query) -> Answer {
     let applied = inspector.applied.borrow().clone();
-    let versions = inspector.xds().versions;
+    let versions = inspector.client().versions;
     json(StatusCode::OK, dump::config_dump(&applied.generation.snapshot, &versions))
 }

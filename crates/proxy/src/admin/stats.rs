@@ -37,6 +37,11 @@ fn exposition(inspector: &Inspector) -> String {
     out.gauge("envoy_server_concurrency", inspector.registry.workers() as u64);
     out.gauge("ripstop_generation", generation.id);
     out.gauge("ripstop_access_log_lines_lost", inspector.lost_log_lines.load(Ordering::Relaxed));
+    if let Some(status) = &inspector.xds {
+        let xds = status.report();
+        out.gauge("envoy_control_plane_connected_state", u64::from(xds.connected));
+        out.gauge("ripstop_xds_rejected_total", xds.rejected);
+    }
     if let Some(mesh) = &inspector.mesh {
         membership(&mut out, mesh);
     }
@@ -60,10 +65,7 @@ fn exposition(inspector: &Inspector) -> String {
 
 /// What only a proxy with a control plane counts.
 fn membership(out: &mut Text, mesh: &Mesh) {
-    let xds = mesh.xds.report();
     let agent = mesh.agent.borrow().clone();
-    out.gauge("envoy_control_plane_connected_state", u64::from(xds.connected));
-    out.gauge("ripstop_xds_rejected_total", xds.rejected);
     out.gauge("ripstop_certificates_issued", agent.issued);
     out.gauge("ripstop_certificate_renewal_failures", agent.failures.into());
     if let Some(svid) = mesh.identity.svid() {

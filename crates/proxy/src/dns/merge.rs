@@ -43,7 +43,7 @@ pub fn merge<'a>(
 fn dns(cluster: &Cluster) -> Option<&DnsDiscovery> {
     match &cluster.discovery {
         Discovery::Dns(dns) => Some(dns),
-        Discovery::Static(_) | Discovery::Eds { .. } => None,
+        Discovery::Static(_) | Discovery::Eds { .. } | Discovery::EdsFile { .. } => None,
     }
 }
 

@@ -142,7 +142,9 @@ fn host_set(
         ClusterLoadAssignment { localities: Vec::new(), ..ClusterLoadAssignment::flat("", Vec::new()) };
     let assignment = match &config.discovery {
         Discovery::Static(inline) => inline,
-        Discovery::Eds { .. } | Discovery::Dns(_) => assignment.map_or(&none, |assignment| assignment),
+        Discovery::Eds { .. } | Discovery::EdsFile { .. } | Discovery::Dns(_) => {
+            assignment.map_or(&none, |assignment| assignment)
+        }
     };
     HostSet::update(previous.map(|previous| &*previous.hosts), assignment, Instant::now())
 }

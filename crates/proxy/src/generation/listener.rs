@@ -253,7 +253,7 @@ fn compile_manager(
     parts: &mut Parts<'_>,
 ) -> Result<ActiveManager, ListenerError> {
     let routes = match &config.routes {
-        RouteSource::Rds(name) => ActiveRoutes::Rds(name.clone()),
+        RouteSource::Rds(name) | RouteSource::File { name, .. } => ActiveRoutes::Rds(name.clone()),
         RouteSource::Inline(routes) => {
             let compiled = CompiledRoutes::compile(Arc::new(routes.clone()), parts.slots)
                 .map_err(|source| ListenerError::Routes { listener: listener.clone(), source })?;

@@ -10,4 +10,5 @@ mod requests;
 mod resilience;
 mod silence;
 mod times;
+mod sources;
 mod tunnels;

@@ -110,7 +110,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("clap", &["ripstop"]),
     ("mimalloc", &["ripstop"]),
     ("axum", &["ripstop-control"]),
-    ("notify", &["ripstop-control"]),
+    ("notify", &["ripstop-control", "ripstop-runtime"]),
     ("actix-web", &["ripstop-shop"]),
     ("reqwest", &["ripstop-shop"]),
     // No room at all.

@@ -13,7 +13,7 @@ use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 use super::balancing::load_balancing;
 use super::endpoint::{assignment, endpoint, load_assignment};
 use super::tls::{transport_match, transport_socket};
-use super::{count, duration, list, name, option, percent, positive};
+use super::{config_file, count, duration, list, name, option, percent, positive};
 
 pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
     let base = positive(rng);
@@ -32,7 +32,8 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
     let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
     Cluster {
         name: name(rng),
-        discovery: match rng.u8(0..3) {
+        discovery: match rng.u8(0..4) {
+            2 => Discovery::EdsFile { service_name: option(rng, name), file: config_file(rng) },
             0 => Discovery::Eds { service_name: option(rng, name) },
             1 => Discovery::Dns(Box::new(dns(rng))),
             _ => Discovery::Static(load_assignment(rng)),

@@ -9,7 +9,7 @@ use ripstop_model::router::RouterOptions;
 use super::access_log::access_log;
 use super::http2::http2_options;
 use super::route::route_configuration;
-use super::{duration, list, name, option, upgrade};
+use super::{config_file, duration, list, name, option, upgrade};
 
 fn grpc_stats(rng: &mut Rng) -> GrpcStats {
     let service = |rng: &mut Rng| GrpcService { name: name(rng), methods: vec![name(rng)] };
@@ -33,9 +33,10 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: name(rng),
         codec: codecs[rng.usize(0..codecs.len())],
-        routes: match rng.bool() {
-            true => RouteSource::Rds(name(rng)),
-            false => RouteSource::Inline(route_configuration(rng)),
+        routes: match rng.u8(0..4) {
+            0 => RouteSource::Rds(name(rng)),
+            1 => RouteSource::File { name: name(rng), file: config_file(rng) },
+            _ => RouteSource::Inline(route_configuration(rng)),
         },
         access_logs: list(rng, 2, access_log),
         use_remote_address: rng.bool(),

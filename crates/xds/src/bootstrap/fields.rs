@@ -1,17 +1,16 @@
 //! What becomes of the sections of a bootstrap that are not read.
 
-use super::place::{Place, snake};
+use crate::place::{Place, snake};
 
 /// Sections by which a bootstrap is known.
 pub(super) const TELLING: &[&str] =
     &["static_resources", "dynamic_resources", "admin", "node", "layered_runtime", "bootstrap_extensions"];
 
 /// Sections that are read.
-const READ: &[&str] = &["node", "admin", "static_resources", "layered_runtime"];
+const READ: &[&str] = &["node", "admin", "static_resources", "dynamic_resources", "layered_runtime"];
 
 /// Without these the proxy would do something else than is written.
 const NEEDED: &[&str] = &[
-    "dynamic_resources",
     "config_sources",
     "default_config_source",
     "xds_delegate_extension",
@@ -39,7 +38,7 @@ pub(super) fn check(place: &Place<'_>) {
             continue;
         }
         if NEEDED.contains(&name.as_str()) {
-            place.error(&name, format!("{name} is not supported: everything has to be in static_resources"));
+            place.error(&name, format!("{name} is not supported"));
         } else {
             place.warn(&name, format!("{name} is not supported and has no effect"));
         }

@@ -6,11 +6,11 @@ use ripstop_model::Percent;
 use ripstop_model::runtime::{RuntimeDirectory, RuntimeLayer, RuntimeSource, RuntimeValue, RuntimeValues};
 use ripstop_yaml::{Problems, Source, parse};
 
-use super::place::Place;
 use crate::binder::bind;
 use crate::pb;
 use crate::pb::runtime_layer::LayerSpecifier;
 use crate::pb::value::Kind;
+use crate::place::Place;
 use prost::Message as _;
 
 /// The layers in the order in which they are written.

@@ -63,12 +63,7 @@ fn a_file_becomes_a_snapshot() {
 
 #[test]
 fn what_is_not_supported_is_told_with_its_place() {
-    said(
-        &format!(
-            "{FILE}dynamic_resources: {{ads_config: {{api_type: GRPC, grpc_services: [{{envoy_grpc: {{cluster_name: shop}}}}]}}}}\n"
-        ),
-        "f.yaml:27:20: dynamic_resources:",
-    );
+    said(&format!("{FILE}hds_config: {{api_type: GRPC}}\n"), "f.yaml:27:13: hds_config:");
     said(&format!("{FILE}statsFlushInterval: 5s\n"), "f.yaml:27:21: stats_flush_interval:");
     said(
         &FILE.replace("type: STRICT_DNS", "type: STRICT_DNS\n    health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /}}]"),
@@ -132,4 +127,54 @@ layered_runtime:
     let (bootstrap, problems) = read_text(text);
     assert!(bootstrap.is_none());
     assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+/// [`FILE`] with this in `dynamic_resources`.
+fn dynamic(text: &str) -> (Option<Bootstrap>, Vec<String>) {
+    read_text(&format!("{FILE}dynamic_resources: {text}\n"))
+}
+
+#[test]
+fn a_control_plane_and_files_are_followed() {
+    let ads = "api_type: DELTA_GRPC, grpc_services: [{envoy_grpc: {cluster_name: shop}, initial_metadata: [{key: a, value: b}]}]";
+    let (bootstrap, problems) = dynamic(&format!(
+        "{{ads_config: {{{ads}}}, cds_config: {{ads: {{}}, initial_fetch_timeout: 3s}}, lds_config: \
+         {{path_config_source: {{path: /etc/lds.yaml, watched_directory: {{path: /etc}}}}}}}}"
+    ));
+    assert_eq!(problems, Vec::<String>::new());
+    let found = bootstrap.unwrap().dynamic;
+    let expected = AdsSource {
+        protocol: crate::client::Protocol::Delta,
+        target: AdsTarget::Cluster("shop".into()),
+        headers: vec![("a".to_owned(), "b".to_owned())],
+    };
+    assert_eq!(found.ads, Some(expected));
+    let cds = found.clusters.unwrap();
+    assert_eq!((cds.file, cds.initial_timeout), (None, Some(std::time::Duration::from_secs(3))));
+    let file = found.listeners.unwrap().file.unwrap();
+    assert_eq!((&*file.path, file.watched_directory.as_deref()), ("/etc/lds.yaml", Some("/etc")));
+}
+
+#[test]
+fn what_cannot_be_followed_is_told() {
+    let check = |text: &str, part: &str| {
+        let (bootstrap, problems) = dynamic(text);
+        assert!(bootstrap.is_none());
+        assert!(problems.iter().any(|problem| problem.contains(part)), "no {part} in {problems:#?}");
+    };
+    check(
+        "{lds_config: {ads: {}}}",
+        "dynamic_resources.lds_config: asks for ADS, and dynamic_resources has no",
+    );
+    let service = "grpc_services: [{envoy_grpc: {cluster_name: shop}}]";
+    check(&format!("{{ads_config: {{api_type: REST, {service}}}}}"), "has to be GRPC or DELTA_GRPC");
+    check(
+        "{ads_config: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: nobody}}]}}",
+        "grpc_services[0].envoy_grpc.cluster_name: there is no cluster 'nobody'",
+    );
+    check("{ads_config: {api_type: GRPC}}", "has to be one service; 0 are written");
+    check(
+        &format!("{{cds_config: {{api_config_source: {{api_type: GRPC, {service}}}}}}}"),
+        "cds_config.api_config_source: a stream of its own",
+    );
 }

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, Name, RouteConfiguration, Snapshot};
+use ripstop_model::{
+    Cluster, ClusterLoadAssignment, ConfigFile, Listener, Name, RouteConfiguration, Snapshot,
+};
+
+use super::following::{Following, WantedFile, WantedFiles};
 
 use crate::ResourceType;
 
@@ -13,8 +17,12 @@ use crate::ResourceType;
 const WARMING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The resources that were accepted, and what was last made of them.
-#[derive(Default)]
 pub(crate) struct Graph {
+    following: Following,
+    /// Since when the first answers have been waited for.
+    started: Option<Instant>,
+    /// What files say.
+    files: BTreeMap<WantedFile, Snapshot>,
     /// What the control plane has said, whole or not.
     latest: Snapshot,
     /// Endpoints and routes that the control plane does not have, or that could not be taken.
@@ -36,6 +44,61 @@ pub(crate) enum Accepted {
 }
 
 impl Graph {
+    pub(crate) fn new(following: Following) -> Graph {
+        Graph {
+            following,
+            started: None,
+            files: BTreeMap::new(),
+            latest: Snapshot::default(),
+            absent: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            emitted: None,
+        }
+    }
+
+    /// Whether all resources of this type have to be asked of ADS.
+    pub(crate) fn subscribes_all(&self, kind: ResourceType) -> bool {
+        self.following.origins().any(|(other, origin)| other == kind && origin.file.is_none())
+    }
+
+    /// The files that have to be followed.
+    pub(crate) fn wanted_files(&self) -> WantedFiles {
+        let next = self.candidate();
+        let origins = self.following.origins();
+        let mut files: WantedFiles =
+            origins.filter_map(|(kind, origin)| Some((kind, origin.file.clone()?))).collect();
+        files.extend(next.route_files().map(|(_, file)| (ResourceType::Route, file.clone())));
+        files.extend(next.endpoint_files().map(|(_, file)| (ResourceType::Endpoint, file.clone())));
+        files
+    }
+
+    /// Takes what a file says by now.
+    pub(crate) fn take_file(&mut self, file: WantedFile, mut resources: Snapshot) {
+        let kind = file.0;
+        if let Some(before) = self.files.get(&file) {
+            share(&before.clusters, &mut resources.clusters);
+            share(&before.listeners, &mut resources.listeners);
+            share(&before.endpoints, &mut resources.endpoints);
+            share(&before.routes, &mut resources.routes);
+            // They stay as long as something asks for them.
+            for (name, endpoints) in &before.endpoints {
+                resources.endpoints.entry(name.clone()).or_insert_with(|| Arc::clone(endpoints));
+            }
+            for (name, routes) in &before.routes {
+                resources.routes.entry(name.clone()).or_insert_with(|| Arc::clone(routes));
+            }
+        }
+        let names = resources.endpoints.keys().chain(resources.routes.keys());
+        for name in names {
+            self.absent.remove(&(kind, name.clone()));
+        }
+        self.files.insert(file, resources);
+        if kind.has_wildcard() {
+            self.announce(kind);
+        }
+    }
+
     /// A response of this type has come. Clusters and listeners are announced as a whole.
     pub(crate) fn announce(&mut self, kind: ResourceType) {
         self.announced.insert(kind);
@@ -74,12 +137,18 @@ impl Graph {
         }
     }
 
-    /// The names that have to be subscribed.
+    /// The names that have to be subscribed at the control plane.
     pub(crate) fn wanted(&self, kind: ResourceType) -> BTreeSet<Name> {
         let next = self.candidate();
         match kind {
-            ResourceType::Endpoint => next.wanted_endpoints().cloned().collect(),
-            ResourceType::Route => next.wanted_routes().cloned().collect(),
+            ResourceType::Endpoint => {
+                let of_files: BTreeSet<&Name> = next.endpoint_files().map(|(name, _)| name).collect();
+                next.wanted_endpoints().filter(|name| !of_files.contains(name)).cloned().collect()
+            }
+            ResourceType::Route => {
+                let of_files: BTreeSet<&Name> = next.route_files().map(|(name, _)| name).collect();
+                next.wanted_routes().filter(|name| !of_files.contains(name)).cloned().collect()
+            }
             ResourceType::Cluster | ResourceType::Listener => BTreeSet::new(),
         }
     }
@@ -94,15 +163,18 @@ impl Graph {
         self.absent.remove(&(kind, name.clone()));
     }
 
-    /// Nobody answers: the clocks start again with the next stream.
+    /// Nobody answers: the clocks start again with the next stream, unless there was a limit on the wait for the first
+    /// answers, which goes on.
     pub(crate) fn disconnected(&mut self) {
-        self.waiting.clear();
+        let limited = self.following.origins().all(|(_, origin)| origin.initial_timeout.is_some());
+        if self.emitted.is_some() || !limited {
+            self.waiting.clear();
+        }
     }
 
     /// A snapshot, if there is a new one to hand out.
     pub(crate) fn emit(&mut self, now: Instant) -> Option<Arc<Snapshot>> {
-        let complete = [ResourceType::Cluster, ResourceType::Listener];
-        if !complete.iter().all(|kind| self.announced.contains(kind)) {
+        if !self.is_begun(now) {
             return None;
         }
         let mut next = self.candidate();
@@ -118,20 +190,54 @@ impl Graph {
         }
         let next = Arc::new(next);
         self.emitted = Some(Arc::clone(&next));
+        let wanted = self.wanted_files();
+        self.files.retain(|file, _| wanted.contains(file));
         Some(next)
+    }
+
+    /// Clusters and listeners were announced as a whole, or were waited for long enough.
+    fn is_begun(&mut self, now: Instant) -> bool {
+        let started = *self.started.get_or_insert(now);
+        let mut begun = true;
+        for (kind, origin) in self.following.origins().filter(|(kind, _)| !self.announced.contains(kind)) {
+            match origin.initial_timeout {
+                Some(timeout) if now >= started + timeout => {
+                    tracing::warn!(%kind, ?timeout, "no answer in time; going on without it");
+                }
+                _ => begun = false,
+            }
+        }
+        if begun {
+            let all: Vec<ResourceType> = self.following.origins().map(|(kind, _)| kind).collect();
+            self.announced.extend(all);
+        }
+        begun
     }
 
     /// When [`Graph::emit`] has to be asked again although nothing has come.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.waiting.values().min().map(|since| *since + WARMING_TIMEOUT)
+        let names = self.waiting.values().min().map(|since| *since + WARMING_TIMEOUT);
+        let unannounced = self.following.origins().filter(|(kind, _)| !self.announced.contains(kind));
+        let first = unannounced.filter_map(|(_, origin)| Some(self.started? + origin.initial_timeout?));
+        names.into_iter().chain(first.max()).min()
     }
 
     /// What has been said, and the clusters that were removed while routes still name them, with their endpoints.
     fn candidate(&self) -> Snapshot {
         let mut next = self.latest.clone();
+        for ((kind, _), resources) in &self.files {
+            if kind.has_wildcard() {
+                next.clusters.extend(resources.clusters.clone());
+                next.listeners.extend(resources.listeners.clone());
+            }
+        }
+        next.clusters.extend(self.following.fixed.clusters.clone());
+        next.listeners.extend(self.following.fixed.listeners.clone());
+        next.secrets.extend(self.following.fixed.secrets.clone());
+        self.add_from_files(&mut next);
         let Some(emitted) = &self.emitted else { return next };
-        let named: BTreeSet<&Name> = self.latest.referenced_clusters().collect();
-        for name in named.into_iter().filter(|name| !self.latest.clusters.contains_key(*name)) {
+        let named: BTreeSet<Name> = next.referenced_clusters().cloned().collect();
+        for name in named.iter().filter(|name| !next.clusters.contains_key(*name)).collect::<Vec<_>>() {
             let Some(cluster) = emitted.clusters.get(name) else { continue };
             next.clusters.insert(name.clone(), Arc::clone(cluster));
             let endpoints = cluster.eds_name().and_then(|name| emitted.endpoints.get_key_value(name));
@@ -140,6 +246,24 @@ impl Graph {
             }
         }
         next
+    }
+
+    /// The routes and endpoints that are asked of files, as far as the files have them.
+    fn add_from_files(&self, next: &mut Snapshot) {
+        let file = |kind, file: &ConfigFile| self.files.get(&(kind, file.clone()));
+        let mut routes = Vec::new();
+        for (name, path) in next.route_files() {
+            let found = file(ResourceType::Route, path).and_then(|resources| resources.routes.get(name));
+            routes.extend(found.map(|found| (name.clone(), Arc::clone(found))));
+        }
+        let mut endpoints = Vec::new();
+        for (name, path) in next.endpoint_files() {
+            let found =
+                file(ResourceType::Endpoint, path).and_then(|resources| resources.endpoints.get(name));
+            endpoints.extend(found.map(|found| (name.clone(), Arc::clone(found))));
+        }
+        next.routes.extend(routes);
+        next.endpoints.extend(endpoints);
     }
 
     /// Everything wanted has been answered, or has been waited for long enough.
@@ -159,7 +283,7 @@ impl Graph {
             if now.duration_since(since) < WARMING_TIMEOUT {
                 warm = false;
             } else {
-                tracing::warn!(%kind, %name, "not answered by the control plane in time; going on without it");
+                tracing::warn!(%kind, %name, "not answered in time; going on without it");
                 self.waiting.remove(&wanted);
                 self.absent.insert(wanted);
             }
@@ -182,3 +306,15 @@ fn put<T: PartialEq>(map: &mut BTreeMap<Name, Arc<T>>, name: Name, value: T) {
         map.insert(name, Arc::new(value));
     }
 }
+
+/// What is equal to the one before keeps its place in memory.
+fn share<T: PartialEq>(before: &BTreeMap<Name, Arc<T>>, now: &mut BTreeMap<Name, Arc<T>>) {
+    for (name, value) in now {
+        if let Some(old) = before.get(name).filter(|old| *old == value) {
+            *value = Arc::clone(old);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,124 +1,173 @@
-//! The tonic shell around the session: opens streams for ever and moves messages.
+//! The loop around the sessions: opens streams for ever, moves messages, takes what files say, and hands out snapshots.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ripstop_model::{Node, Snapshot};
+use ripstop_model::Snapshot;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::backoff::Backoff;
-use super::session::ClientSession;
+use super::dialect::{Dialect, Stream};
+use super::following::{FileUpdate, Following, WantedFiles};
+use super::graph::Graph;
+use super::holdings::Holdings;
+use super::link::{Link, Protocol};
 use super::status::ClientStatus;
-use crate::pb;
-
-/// Largest response in bytes: tens of thousands of clusters.
-const MAX_RESPONSE_BYTES: usize = 64 << 20;
-/// Largest request in bytes.
-const MAX_REQUEST_BYTES: usize = 16 << 20;
-/// Requests that wait to be sent. Each response leads to three at most, and a server has four at most in flight.
-const MAX_WAITING_REQUESTS: usize = 64;
 
 /// A stream that lasted this long was good, even if there was nothing to say on it.
 const GOOD_STREAM: Duration = Duration::from_secs(30);
 
-/// Keeps a stream to the control plane behind `channel` open until `shutdown` completes, and hands out every
-/// whole snapshot through `snapshots`. While there is no stream, the last snapshot stays.
-///
-/// The channel should have HTTP/2 keep-alive switched on, or a control plane that vanished without a word is
-/// noticed late.
-pub async fn run(
-    channel: Channel,
-    node: Node,
-    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    status: Arc<ClientStatus>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let mut session = ClientSession::new(node, Arc::clone(&status));
-    let mut backoff = Backoff::default();
-    let mut rng = fastrand::Rng::new();
-    tokio::pin!(shutdown);
-    loop {
-        let started = Instant::now();
-        let before = status.responses();
-        let error = tokio::select! {
-            error = stream(&channel, &mut session, &snapshots, &status) => error,
-            () = &mut shutdown => return,
-        };
-        session.disconnected();
-        if status.responses() > before || started.elapsed() >= GOOD_STREAM {
-            backoff.reset();
-        }
-        let wait = backoff.next(&mut rng);
-        tracing::warn!(error = error.message(), code = ?error.code(), ?wait, "no stream to the control plane");
-        status.update(|report| {
-            report.connected = false;
-            report.last_error = Some(format!("{:?}: {}", error.code(), error.message()));
-        });
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = &mut shutdown => return,
-        }
+/// What a client is connected with on the inside.
+pub struct Ends {
+    /// Gets every whole snapshot.
+    pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// Gets the files that have to be followed, whenever they change.
+    pub files: watch::Sender<WantedFiles>,
+    /// What those files say.
+    pub updates: mpsc::Receiver<FileUpdate>,
+    /// How the client is doing.
+    pub status: Arc<ClientStatus>,
+}
+
+impl Ends {
+    /// For a client that follows no files.
+    pub fn without_files(snapshots: watch::Sender<Option<Arc<Snapshot>>>, status: Arc<ClientStatus>) -> Ends {
+        let (_, updates) = mpsc::channel(1);
+        Ends { snapshots, files: watch::Sender::default(), updates, status }
     }
 }
 
-/// One stream, until it ends. Gives the reason.
-async fn stream(
-    channel: &Channel,
-    session: &mut ClientSession,
-    snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
-    status: &ClientStatus,
-) -> Status {
-    let mut client = pb::ads::Client::new(channel.clone())
-        .max_decoding_message_size(MAX_RESPONSE_BYTES)
-        .max_encoding_message_size(MAX_REQUEST_BYTES);
-    let (requests, outgoing) = mpsc::channel(MAX_WAITING_REQUESTS);
-    status.update(|report| report.streams += 1);
-    if let Err(status) = send(&requests, session.connected()) {
-        return status;
-    }
-    let mut responses = match client.delta_aggregated_resources(ReceiverStream::new(outgoing)).await {
-        Ok(response) => response.into_inner(),
-        Err(status) => return status,
+/// Follows what `following` says until `shutdown` completes, and hands out every whole snapshot. While there is no stream to
+/// the control plane behind `link`, the last snapshot stays.
+///
+/// The channels should have HTTP/2 keep-alive switched on, or a control plane that vanished without a word is noticed late.
+pub async fn run(following: Following, link: Option<Link>, ends: Ends, shutdown: impl Future<Output = ()>) {
+    let client = Client {
+        holdings: Holdings::new(Graph::new(following), Arc::clone(&ends.status)),
+        has_files: true,
+        ends,
     };
-    status.update(|report| report.connected = true);
-    loop {
-        let deadline = session.deadline().map(Instant::from_std);
-        tokio::select! {
-            response = responses.message() => {
-                let answers = match response {
-                    Ok(Some(response)) => session.receive(response),
-                    Ok(None) => return Status::unavailable("the control plane has ended the stream"),
-                    Err(status) => return status,
-                };
-                if let Err(status) = send(&requests, answers) {
-                    return status;
-                }
+    tokio::select! {
+        () = client.follow(link) => {}
+        () = shutdown => {}
+    }
+}
+
+struct Client {
+    holdings: Holdings,
+    ends: Ends,
+    /// Somebody can still say something of files.
+    has_files: bool,
+}
+
+impl Client {
+    async fn follow(mut self, link: Option<Link>) {
+        self.hand_out();
+        let Some(mut link) = link else { return self.meanwhile(std::future::pending()).await };
+        let mut dialect = Dialect::new(&link);
+        let mut backoff = Backoff::default();
+        let mut rng = fastrand::Rng::new();
+        loop {
+            let started = Instant::now();
+            let before = self.ends.status.responses();
+            let error = self.stream(&mut link, &mut dialect).await;
+            self.holdings.graph.disconnected();
+            if self.ends.status.responses() > before || started.elapsed() >= GOOD_STREAM {
+                backoff.reset();
             }
-            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+            let wait = backoff.next(&mut rng);
+            tracing::warn!(error = error.message(), code = ?error.code(), ?wait, "no stream to the control plane");
+            self.ends.status.update(|report| {
+                report.connected = false;
+                report.last_error = Some(format!("{:?}: {}", error.code(), error.message()));
+            });
+            self.meanwhile(tokio::time::sleep(wait)).await;
         }
-        if let Some(snapshot) = session.emit(Instant::now().into_std()) {
-            snapshots.send_replace(Some(snapshot));
+    }
+
+    /// One stream, until it ends. Gives the reason.
+    async fn stream(&mut self, link: &mut Link, dialect: &mut Dialect) -> Status {
+        self.ends.status.update(|report| report.streams += 1);
+        let first = dialect.connected(&mut self.holdings);
+        let opened = self.meanwhile(Stream::open(link, first)).await;
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(status) => return status,
+        };
+        self.ends.status.update(|report| report.connected = true);
+        loop {
+            let answers = tokio::select! {
+                response = stream.next() => match response {
+                    Ok(response) => dialect.receive(&mut self.holdings, response),
+                    Err(status) => return status,
+                },
+                () = self.step() => dialect.resubscribe(&mut self.holdings),
+            };
+            let sent = stream.send(answers);
             // What only the snapshot before was waiting for is wanted no longer.
-            if let Err(status) = send(&requests, session.resubscribe()) {
+            let sent = match self.hand_out() {
+                true => sent.and_then(|()| stream.send(dialect.resubscribe(&mut self.holdings))),
+                false => sent,
+            };
+            if let Err(status) = sent {
                 return status;
             }
         }
     }
+
+    /// Does what there is to do without a control plane until `future` completes.
+    async fn meanwhile<T>(&mut self, future: impl Future<Output = T>) -> T {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                value = &mut future => return value,
+                () = self.step() => drop(self.hand_out()),
+            }
+        }
+    }
+
+    /// Waits until a file says something, or until something was waited for long enough.
+    async fn step(&mut self) {
+        let deadline = self.holdings.graph.deadline().map(Instant::from_std);
+        tokio::select! {
+            update = self.ends.updates.recv(), if self.has_files => match update {
+                Some(update) => self.holdings.take_file(update),
+                None => self.has_files = false,
+            },
+            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Hands out a snapshot, if there is a new one, and says which files are wanted.
+    fn hand_out(&mut self) -> bool {
+        let snapshot = self.holdings.emit(Instant::now().into_std());
+        let files = self.holdings.graph.wanted_files();
+        self.ends.files.send_if_modified(|before| {
+            let changed = *before != files;
+            if changed {
+                *before = files;
+            }
+            changed
+        });
+        let is_new = snapshot.is_some();
+        if let Some(snapshot) = snapshot {
+            self.ends.snapshots.send_replace(Some(snapshot));
+        }
+        is_new
+    }
 }
 
-fn send(
-    requests: &mpsc::Sender<pb::DeltaDiscoveryRequest>,
-    list: Vec<pb::DeltaDiscoveryRequest>,
-) -> Result<(), Status> {
-    for request in list {
-        requests
-            .try_send(request)
-            .map_err(|_| Status::resource_exhausted("the control plane does not read what it is sent"))?;
+impl Dialect {
+    fn new(link: &Link) -> Dialect {
+        match link.protocol {
+            Protocol::Delta => Dialect::delta(link.introduction.clone()),
+            Protocol::StateOfTheWorld { names_node_once } => {
+                Dialect::state_of_the_world(link.introduction.clone(), names_node_once)
+            }
+        }
     }
-    Ok(())
 }

@@ -12,8 +12,9 @@ use ripstop_model::{Cluster, Discovery, Name, Percent};
 use super::balancing::load_balancing;
 use super::common::{
     Context, check_metadata_keys, duration, is, metadata_mark, metadata_value, percent, positive_duration,
-    require_ads, type_name, unpack,
+    type_name, unpack,
 };
+use super::config_source::{ConfigOrigin, config_source};
 use super::{endpoint, tls};
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
@@ -95,12 +96,16 @@ fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
                 cx.at("load_assignment", |cx| cx.warn("has no effect: the endpoints come from EDS"));
             }
             let config = wire.eds_cluster_config.as_ref();
-            cx.at("eds_cluster_config", |cx| {
-                require_ads(cx, "eds_config", config.and_then(|config| config.eds_config.as_ref()));
-            });
+            let origin = cx.at("eds_cluster_config", |cx| {
+                config_source(cx, "eds_config", config.and_then(|config| config.eds_config.as_ref()))
+            })?;
             let service_name =
                 config.map(|config| config.service_name.as_str()).filter(|name| !name.is_empty());
-            Some(Discovery::Eds { service_name: service_name.map(Into::into) })
+            let service_name = service_name.map(Into::into);
+            Some(match origin {
+                ConfigOrigin::Ads => Discovery::Eds { service_name },
+                ConfigOrigin::File(file) => Discovery::EdsFile { service_name, file },
+            })
         }
         Ok(DiscoveryType::StrictDns) => dns(cx, wire, DnsKind::Strict),
         Ok(DiscoveryType::LogicalDns) => dns(cx, wire, DnsKind::Logical),

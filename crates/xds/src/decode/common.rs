@@ -247,15 +247,6 @@ fn host_port(cx: &mut Context, socket: &pb::SocketAddress) -> Option<HostPort> {
     }
 }
 
-/// Only the stream that brought this resource brings others.
-pub(super) fn require_ads(cx: &mut Context, field: &str, source: Option<&pb::ConfigSource>) {
-    use pb::config_source::ConfigSourceSpecifier;
-    let specifier = source.and_then(|source| source.config_source_specifier.as_ref());
-    if !matches!(specifier, Some(ConfigSourceSpecifier::Ads(_) | ConfigSourceSpecifier::Self_(_))) {
-        cx.at(field, |cx| cx.reject("only ADS is supported as a source; write `ads: {}`"));
-    }
-}
-
 /// One value of the metadata of a namespace.
 pub(super) fn metadata_value<'a>(
     metadata: Option<&'a pb::Metadata>,

@@ -4,7 +4,8 @@ use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
 
 use super::access_log::access_log;
-use super::common::{Context, duration, is_true, require_ads};
+use super::common::{Context, duration, is_true};
+use super::config_source::{ConfigOrigin, config_source};
 use super::http_filters::http_filters;
 use super::http2::http2_options;
 use super::route::route_configuration;
@@ -66,11 +67,15 @@ fn routes(cx: &mut Context, wire: &pb::HttpConnectionManager) -> Option<RouteSou
             Some(RouteSource::Inline(cx.at("route_config", |cx| route_configuration(cx, routes))))
         }
         Some(wire_manager::RouteSpecifier::Rds(rds)) => cx.at("rds", |cx| {
-            require_ads(cx, "config_source", rds.config_source.as_ref());
+            let origin = config_source(cx, "config_source", rds.config_source.as_ref())?;
             if rds.route_config_name.is_empty() {
                 return cx.at("route_config_name", |cx| cx.refuse("must name a route configuration"));
             }
-            Some(RouteSource::Rds(rds.route_config_name.as_str().into()))
+            let name = rds.route_config_name.as_str().into();
+            Some(match origin {
+                ConfigOrigin::Ads => RouteSource::Rds(name),
+                ConfigOrigin::File(file) => RouteSource::File { name, file },
+            })
         }),
         Some(wire_manager::RouteSpecifier::ScopedRoutes(_)) => {
             cx.at("scoped_routes", |cx| cx.refuse("scoped routes are not supported"))

@@ -127,9 +127,11 @@ fn what_a_cluster_cannot_be_is_refused_or_reported() {
     rejected(cluster("name: c\ntype: STATIC"), "load_assignment", "holds its endpoints");
     rejected(decode_cluster(&[]), "name", "");
     rejected(
-        cluster("name: c\ntype: EDS\neds_cluster_config: { eds_config: { path: /x } }"),
-        "eds_cluster_config.eds_config",
-        "only ADS",
+        cluster(
+            "name: c\ntype: EDS\neds_cluster_config: { eds_config: { api_config_source: { api_type: GRPC } } }",
+        ),
+        "eds_cluster_config.eds_config.api_config_source",
+        "a stream of its own",
     );
     rejected(
         cluster(&format!("{EDS}lb_subset_config: {{ list_as_any: true }}")),

@@ -9,7 +9,7 @@ use ripstop_model::{Cluster, Discovery, LbPolicy};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
 use super::common::{
-    OrderedMetadata, OrderedStruct, ads, any, duration, metadata, percent, text_struct, u32_value,
+    OrderedMetadata, OrderedStruct, ads, any, config_file, duration, metadata, percent, text_struct, u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::tls;
@@ -48,7 +48,7 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
     let assignment = match &cluster.discovery {
         Discovery::Static(assignment) => Some(load_assignment(assignment)),
         Discovery::Dns(dns) => Some(named_load_assignment(&dns.hosts)),
-        Discovery::Eds { .. } => None,
+        Discovery::Eds { .. } | Discovery::EdsFile { .. } => None,
     };
     let socket_match = |of: &TransportSocketMatch| OrderedSocketMatch {
         name: of.name.to_string(),
@@ -70,16 +70,22 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
     bytes
 }
 
+fn eds(
+    source: pb::ConfigSource,
+    service_name: Option<&str>,
+) -> (pb::cluster::DiscoveryType, Option<pb::cluster::EdsClusterConfig>) {
+    let config = pb::cluster::EdsClusterConfig {
+        eds_config: Some(source),
+        service_name: service_name.unwrap_or_default().to_owned(),
+    };
+    (pb::cluster::DiscoveryType::Eds, Some(config))
+}
+
 fn message(cluster: &Cluster) -> pb::Cluster {
     let (kind, eds_cluster_config) = match &cluster.discovery {
         Discovery::Static(_) => (pb::cluster::DiscoveryType::Static, None),
-        Discovery::Eds { service_name } => {
-            let config = pb::cluster::EdsClusterConfig {
-                eds_config: Some(ads()),
-                service_name: service_name.as_deref().unwrap_or_default().to_owned(),
-            };
-            (pb::cluster::DiscoveryType::Eds, Some(config))
-        }
+        Discovery::Eds { service_name } => eds(ads(), service_name.as_deref()),
+        Discovery::EdsFile { service_name, file } => eds(config_file(file), service_name.as_deref()),
         Discovery::Dns(dns) => match dns.kind {
             DnsKind::Strict => (pb::cluster::DiscoveryType::StrictDns, None),
             DnsKind::Logical => (pb::cluster::DiscoveryType::LogicalDns, None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost::{Message, Name};
 use ripstop_model::address::{BindAddress, HostPort};
 use ripstop_model::cidr::CidrRange;
-use ripstop_model::{Address, Percent};
+use ripstop_model::{Address, ConfigFile, Percent};
 
 use crate::pb;
 
@@ -53,6 +53,25 @@ pub(super) fn ads() -> pb::ConfigSource {
         resource_api_version: pb::ApiVersion::V3.into(),
         config_source_specifier: Some(pb::config_source::ConfigSourceSpecifier::Ads(
             pb::AggregatedConfigSource {},
+        )),
+        ..Default::default()
+    }
+}
+
+/// A file.
+pub(super) fn config_file(file: &ConfigFile) -> pb::ConfigSource {
+    let directory = file.watched_directory.as_ref();
+    pb::ConfigSource {
+        resource_api_version: pb::ApiVersion::V3.into(),
+        config_source_specifier: Some(pb::config_source::ConfigSourceSpecifier::PathConfigSource(
+            pb::PathConfigSource {
+                path: file.path.to_string(),
+                watched_directory: directory.map(|directory| pb::WatchedDirectory {
+                    path: directory.to_string(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
         )),
         ..Default::default()
     }

@@ -5,7 +5,7 @@ use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
 use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
-use super::common::{ads, bool_value, duration, u32_value};
+use super::common::{ads, bool_value, config_file, duration, u32_value};
 use super::http_filters::{grpc_stats, router};
 use super::http2::http2_options;
 use super::route::route_configuration;
@@ -18,6 +18,10 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         RouteSource::Inline(routes) => wire::RouteSpecifier::RouteConfig(route_configuration(routes)),
         RouteSource::Rds(name) => wire::RouteSpecifier::Rds(pb::Rds {
             config_source: Some(ads()),
+            route_config_name: name.to_string(),
+        }),
+        RouteSource::File { name, file } => wire::RouteSpecifier::Rds(pb::Rds {
+            config_source: Some(config_file(file)),
             route_config_name: name.to_string(),
         }),
     };

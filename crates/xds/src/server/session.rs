@@ -9,7 +9,7 @@
 //! There is never more than one snapshot waiting: every response is made from the newest.
 
 pub(crate) mod delta;
-pub(super) mod sotw;
+pub(crate) mod sotw;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -11,7 +11,7 @@ use ripstop_model::{
     Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager,
     Listener, NetworkFilter, Node, Route, RouteConfiguration, Snapshot, SpiffeId, VirtualHost,
 };
-use ripstop_xds::client::{self, ClientStatus};
+use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol};
 use ripstop_xds::server::{Refusal, StreamReport, StreamStatus, View, ViewSource, ads_server};
 use ripstop_xds::{EncodedSnapshot, ResourceType, encode_snapshot};
 use tokio::sync::{oneshot, watch};
@@ -119,7 +119,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn start(address: SocketAddr, id: &str) -> Proxy {
+    fn start(address: SocketAddr, id: &str, protocol: Protocol) -> Proxy {
         let channel =
             tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
         let node = Node { id: id.to_owned(), user_agent: "ripstop 1".to_owned(), ..Node::default() };
@@ -127,7 +127,9 @@ impl Proxy {
         let (stop, stopped) = oneshot::channel::<()>();
         let status = Arc::new(ClientStatus::default());
         let shutdown = async move { drop(stopped.await) };
-        tokio::spawn(client::run(channel, node, sender, Arc::clone(&status), shutdown));
+        let link = Link::new(channel, protocol, Introduction::from(&node));
+        let ends = Ends::without_files(sender, Arc::clone(&status));
+        tokio::spawn(client::run(Following::ads_alone(), Some(link), ends, shutdown));
         Proxy { snapshots, status, _stop: stop }
     }
 
@@ -153,7 +155,7 @@ fn anywhere() -> SocketAddr {
 #[tokio::test]
 async fn a_proxy_follows_its_control_plane() {
     let control = ControlPlane::start(anywhere(), &shop(1));
-    let mut proxy = Proxy::start(control.address, "p");
+    let mut proxy = Proxy::start(control.address, "p", Protocol::Delta);
     proxy.gets(&shop(1)).await;
     until("everything acknowledged", || control.report().types.values().all(|kind| kind.is_synced())).await;
     let before = control.report();
@@ -189,7 +191,7 @@ async fn a_proxy_follows_its_control_plane() {
 async fn a_proxy_outlives_its_control_plane() {
     let control = ControlPlane::start(anywhere(), &shop(1));
     let address = control.address;
-    let mut proxy = Proxy::start(address, "p");
+    let mut proxy = Proxy::start(address, "p", Protocol::Delta);
     proxy.gets(&shop(1)).await;
     drop(control);
     until("the loss is noticed", || !proxy.status.report().connected).await;
@@ -208,9 +210,24 @@ async fn a_proxy_outlives_its_control_plane() {
 #[tokio::test]
 async fn strangers_are_refused_with_the_reason() {
     let control = ControlPlane::start(anywhere(), &shop(1));
-    let proxy = Proxy::start(control.address, "stranger");
+    let proxy = Proxy::start(control.address, "stranger", Protocol::Delta);
     let told =
         || proxy.status.report().last_error.is_some_and(|error| error.contains("'stranger' is not known"));
     until("the refusal", told).await;
     assert!(proxy.snapshots.borrow().is_none());
+}
+
+#[tokio::test]
+async fn the_state_of_the_world_is_followed_too() {
+    for names_node_once in [true, false] {
+        let control = ControlPlane::start(anywhere(), &shop(1));
+        let protocol = Protocol::StateOfTheWorld { names_node_once };
+        let mut proxy = Proxy::start(control.address, "p", protocol);
+        proxy.gets(&shop(1)).await;
+        assert!(!control.report().delta);
+        control.push(&shop(2));
+        proxy.gets(&shop(2)).await;
+        until("all acknowledged", || control.report().types.values().all(|kind| kind.is_synced())).await;
+        assert_eq!(proxy.status.report().rejected, 0);
+    }
 }

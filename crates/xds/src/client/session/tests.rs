@@ -1,17 +1,20 @@
 //! Client and server against each other, with messages moved in memory.
 #![allow(clippy::unwrap_used)]
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::route::{ClusterChoice, Forward, RouteAction, RouteMatch, WeightedCluster};
 use ripstop_model::{
     Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager,
-    Listener, NetworkFilter, Route, RouteConfiguration, VirtualHost,
+    Listener, NetworkFilter, Route, RouteConfiguration, Snapshot, VirtualHost,
 };
 
 use super::*;
+use crate::client::following::Following;
+use crate::client::graph::Graph;
 use crate::server::StreamStatus;
 use crate::server::session::Session as _;
 use crate::server::session::delta::DeltaSession;
@@ -47,7 +50,7 @@ fn routes(snapshot: &mut Snapshot, name: &str, clusters: &[&str]) {
 }
 
 /// Listener `l`, routes `r` to clusters, each cluster with one endpoint at its port.
-fn shop(clusters: &[(&str, u16)]) -> Snapshot {
+pub(in crate::client) fn shop(clusters: &[(&str, u16)]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     listener(&mut snapshot, "l", "r");
     let names: Vec<&str> = clusters.iter().map(|(name, _)| *name).collect();
@@ -59,6 +62,7 @@ fn shop(clusters: &[(&str, u16)]) -> Snapshot {
 /// A client and the server that it is connected to.
 struct Pair {
     client: ClientSession,
+    holdings: Holdings,
     server: DeltaSession,
     encoded: Arc<EncodedSnapshot>,
     now: Instant,
@@ -71,7 +75,8 @@ impl Pair {
     fn new(snapshot: &Snapshot) -> Pair {
         let encoded = Arc::new(encode_snapshot(snapshot, None));
         let mut pair = Pair {
-            client: ClientSession::new(Node::default(), Arc::default()),
+            client: ClientSession::new(Introduction::default()),
+            holdings: Holdings::new(Graph::new(Following::ads_alone()), Arc::default()),
             server: DeltaSession::new(Arc::clone(&encoded), Arc::new(StreamStatus::default())),
             encoded,
             now: Instant::now(),
@@ -84,9 +89,9 @@ impl Pair {
 
     /// A new stream to a new server.
     fn connect(&mut self) {
-        self.client.disconnected();
+        self.holdings.graph.disconnected();
         self.server = DeltaSession::new(Arc::clone(&self.encoded), Arc::new(StreamStatus::default()));
-        let requests = self.client.connected();
+        let requests = self.client.connected(&mut self.holdings);
         self.tell(requests);
         self.exchange();
     }
@@ -107,16 +112,16 @@ impl Pair {
         let Some(response) = self.server.next() else { return false };
         let kind = ResourceType::from_type_url(&response.type_url).unwrap();
         self.sent.push(format!("{kind} {} -{}", response.resources.len(), response.removed_resources.len()));
-        let requests = self.client.receive(response);
+        let requests = self.client.receive(&mut self.holdings, response);
         self.tell(requests);
         self.emit();
         true
     }
 
     fn emit(&mut self) {
-        if let Some(snapshot) = self.client.emit(self.now) {
+        if let Some(snapshot) = self.holdings.emit(self.now) {
             self.emitted.push(snapshot);
-            let requests = self.client.resubscribe();
+            let requests = self.client.resubscribe(&mut self.holdings);
             self.tell(requests);
         }
     }
@@ -136,7 +141,7 @@ fn the_first_snapshot_is_whole_and_comes_once() {
     let pair = Pair::new(&shop);
     assert_eq!(pair.emitted.len(), 1);
     assert_eq!(*pair.last(), shop);
-    let versions = pair.client.status.report().versions;
+    let versions = pair.holdings.status.report().versions;
     assert_eq!(versions.len(), 4);
 }
 
@@ -177,7 +182,7 @@ fn a_bad_listener_is_refused_by_name_and_the_good_one_stays() {
     pair.exchange();
     listener(&mut good, "new", "r");
     assert_eq!(*pair.last(), good, "the good one of the same response is taken");
-    let report = pair.client.status.report();
+    let report = pair.holdings.status.report();
     assert_eq!(report.rejected, 1);
     let error = report.last_error.unwrap();
     assert!(error.contains("l: filter_chains: a listener needs at least one filter chain"), "{error}");
@@ -218,16 +223,16 @@ fn names_that_are_never_answered_are_waited_for_and_then_left_out() {
     let any = pb::Any { type_url: type_url.clone(), value: resource };
     let resource = pb::Resource { name: "b".to_owned(), resource: Some(any), ..Default::default() };
     let response = pb::DeltaDiscoveryResponse { type_url, resources: vec![resource], ..Default::default() };
-    let requests = pair.client.receive(response);
+    let requests = pair.client.receive(&mut pair.holdings, response);
     assert_eq!(requests[0].resource_names_subscribe, ["b"], "what is needed is asked for before the answer");
     pair.emit();
     assert_eq!(pair.emitted.len(), 1);
-    assert_eq!(pair.client.deadline(), Some(pair.now + Duration::from_secs(15)));
+    assert_eq!(pair.holdings.graph.deadline(), Some(pair.now + Duration::from_secs(15)));
     pair.now += Duration::from_secs(15);
     pair.emit();
     assert_eq!(pair.emitted.len(), 2);
     assert!(pair.last().clusters.contains_key("b") && !pair.last().endpoints.contains_key("b"));
-    assert_eq!(pair.client.deadline(), None);
+    assert_eq!(pair.holdings.graph.deadline(), None);
 }
 
 #[test]
@@ -239,7 +244,7 @@ fn a_removed_cluster_stays_while_routes_name_it() {
         removed_resources: vec!["a".to_owned()],
         ..Default::default()
     };
-    let requests = pair.client.receive(response);
+    let requests = pair.client.receive(&mut pair.holdings, response);
     assert_eq!(requests.len(), 1, "endpoints of a cluster in use are not unsubscribed");
     pair.emit();
     assert_eq!(pair.emitted.len(), 1);
@@ -261,7 +266,12 @@ fn resources_have_to_be_what_they_are_sent_as() {
             resources: vec![resource],
             ..Default::default()
         };
-        pair.client.receive(response).pop().unwrap().error_detail.map(|error| error.message)
+        pair.client
+            .receive(&mut pair.holdings, response)
+            .pop()
+            .unwrap()
+            .error_detail
+            .map(|error| error.message)
     };
     assert_eq!(refused("a", ResourceType::Cluster), None);
     assert_eq!(refused("b", ResourceType::Cluster).unwrap(), "b: holds a resource named 'a'");

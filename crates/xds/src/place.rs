@@ -3,28 +3,28 @@
 use ripstop_yaml::{Node, Problem, Problems, Value, code};
 
 /// The text of a file, and the problems found in it.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// Its topmost value.
-    pub(super) root: &'a Node,
+    pub(crate) root: &'a Node,
     /// Where problems are collected.
-    pub(super) problems: &'a Problems,
+    pub(crate) problems: &'a Problems,
 }
 
 impl Place<'_> {
     /// An error at a path.
-    pub(super) fn error(&self, path: &str, message: String) {
+    pub(crate) fn error(&self, path: &str, message: String) {
         self.problems.error(path, Some(self.locate(path).0.span), message);
     }
 
     /// A warning at a path: what stands there has no effect.
-    pub(super) fn warn(&self, path: &str, message: String) {
+    pub(crate) fn warn(&self, path: &str, message: String) {
         let span = self.locate(path).0.span;
         let problem = Problem::warning(self.problems.source(), path, Some(span), message);
         self.problems.push(problem.with_code(code::NOT_IN_FORCE));
     }
 
     /// Whether something other than nothing stands at a path.
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         let (node, whole) = self.locate(path);
         whole && !node.is_null()
     }
@@ -57,12 +57,12 @@ impl Place<'_> {
 }
 
 /// The path of `inner` within the message at `outer`.
-pub(super) fn below(outer: &str, inner: &str) -> String {
+pub(crate) fn below(outer: &str, inner: &str) -> String {
     if inner.is_empty() { outer.to_owned() } else { format!("{outer}.{inner}") }
 }
 
 /// A field's name as protobuf has it, from that or from its JSON name (`staticResources`).
-pub(super) fn snake(key: &str) -> String {
+pub(crate) fn snake(key: &str) -> String {
     let mut out = String::with_capacity(key.len() + 4);
     for c in key.chars() {
         if c.is_ascii_uppercase() {
