@@ -8,6 +8,7 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
@@ -19,9 +20,6 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,
-};
-pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    ProxyProtocolConfig,
 };
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,

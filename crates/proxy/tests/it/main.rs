@@ -9,6 +9,6 @@ mod identity;
 mod requests;
 mod resilience;
 mod silence;
-mod times;
 mod sources;
+mod times;
 mod tunnels;

@@ -9,7 +9,8 @@ use ripstop_model::{Cluster, Discovery, LbPolicy};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
 use super::common::{
-    OrderedMetadata, OrderedStruct, ads, any, config_file, duration, metadata, percent, text_struct, u32_value,
+    OrderedMetadata, OrderedStruct, ads, any, config_file, duration, metadata, percent, text_struct,
+    u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::tls;
