@@ -6,6 +6,7 @@
 //!
 //! | question | answered by |
 //! | --- | --- |
+//! | what the first bytes of a connection say | [`inspect`] |
 //! | which filter chain takes a connection | [`filter_chain::ChainTable`] |
 //! | which route takes a request | [`route::RouteTable`] |
 //! | which cluster of a split | [`split::WeightedChoice`] |
@@ -29,6 +30,7 @@ pub mod filter_chain;
 pub mod flags;
 pub mod grpc;
 pub mod host;
+pub mod inspect;
 pub mod limits;
 pub mod outlier;
 pub mod request_times;
