@@ -15,6 +15,7 @@
 //! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
 //! | which endpoint takes a request | [`balance::Balancer`] |
 //! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
+//! | whether one more connection may be open | [`connection_count::ConnectionCount`] |
 //! | whether one more may be under way | [`limits::ClusterLimits`] |
 //! | whether and when a request is tried again | [`retry::RetryState`] |
 //! | how long anything may take | [`timeout`], [`request_times`] |
@@ -26,6 +27,7 @@
 //! one worker and taken by `&mut`.
 
 pub mod balance;
+pub mod connection_count;
 pub mod filter_chain;
 pub mod flags;
 pub mod grpc;

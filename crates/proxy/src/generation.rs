@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod cluster;
 pub mod compile;
 pub mod listener;
+pub mod listener_filter;
 pub mod routes;
 pub mod slot;
 

@@ -4,6 +4,8 @@
 
 pub mod cell;
 pub mod cluster;
+pub mod connection;
+pub mod connection_text;
 pub mod histogram;
 pub mod http;
 pub mod listener;

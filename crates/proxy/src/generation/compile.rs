@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use ripstop_model::access_log::{AccessLog, AccessLogFormat, AccessLogSink};
 use ripstop_model::{Name, Snapshot};
+use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
 
@@ -41,6 +42,9 @@ pub enum Rejected {
     },
 }
 
+/// Name of the value that limits the connections of all listeners together.
+const GLOBAL_CONNECTION_LIMIT: &str = "overload.global_downstream_max_connections";
+
 /// Compiles one generation after the other.
 pub struct Compiler {
     registry: Arc<Registry>,
@@ -48,6 +52,7 @@ pub struct Compiler {
     slots: ClusterSlots,
     sinks: Sinks,
     runtime: Arc<Runtime>,
+    connections: Arc<ConnectionCount>,
     /// Values set by name were changed: nothing that was compiled with the ones before may be taken over.
     stale: bool,
     previous: Arc<Generation>,
@@ -62,6 +67,7 @@ impl Compiler {
             slots: ClusterSlots::default(),
             sinks: Sinks::default(),
             runtime: Arc::default(),
+            connections: Arc::default(),
             stale: false,
             previous: Arc::new(Generation::empty()),
         }
@@ -80,6 +86,7 @@ impl Compiler {
     /// What is set by name from the next generation on.
     pub fn set_runtime(&mut self, runtime: Arc<Runtime>) {
         self.stale |= self.runtime != runtime;
+        self.connections.set_limit(runtime.whole(GLOBAL_CONNECTION_LIMIT, u32::MAX));
         self.runtime = runtime;
     }
 
@@ -151,8 +158,10 @@ impl Compiler {
                 sinks: &mut self.sinks,
                 identity: self.identity.as_ref(),
                 runtime: &self.runtime,
+                stale: self.stale,
+                connections: &self.connections,
             };
-            match ActiveListener::compile(config, old.filter(|_| !self.stale).map(|old| &**old), &mut parts) {
+            match ActiveListener::compile(config, old.map(|old| &**old), &mut parts) {
                 Ok(compiled) => {
                     listeners.insert(name.clone(), Arc::new(compiled));
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use ripstop_identity::tls::mesh_server_config;
@@ -11,10 +12,12 @@ use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
 use ripstop_model::tls::{CertificateSource, PeerValidation};
 use ripstop_model::{Address, FilterChain, Name, SpiffeId, TlsServer};
+use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
 
+use super::listener_filter::ActiveListenerFilter;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
@@ -33,6 +36,12 @@ pub struct ActiveListener {
     pub config: Arc<Listener>,
     /// Counters by worker.
     pub stats: Arc<PerWorker<ListenerStats>>,
+    /// What looks at connections before their chain is chosen.
+    pub filters: Vec<ActiveListenerFilter>,
+    /// How many connections there are and may be, over all workers.
+    pub limit: Arc<ConnectionCount>,
+    /// The same for all listeners together.
+    pub global_limit: Arc<ConnectionCount>,
     /// In the order of the configuration, the default one last.
     chains: Vec<Arc<ActiveChain>>,
     table: ChainTable,
@@ -40,6 +49,8 @@ pub struct ActiveListener {
 
 /// A compiled [`FilterChain`].
 pub struct ActiveChain {
+    /// How long a TLS handshake may take; `None`: as long as the proxy allows.
+    pub handshake_timeout: Option<Duration>,
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     identity: Option<Identity>,
@@ -156,6 +167,10 @@ pub struct Parts<'a> {
     pub sinks: &'a mut Sinks,
     /// The workload's identity.
     pub identity: Option<&'a Identity>,
+    /// Nothing that was compiled before may be taken over.
+    pub stale: bool,
+    /// How many connections all listeners have.
+    pub connections: &'a Arc<ConnectionCount>,
     /// What is set by name.
     pub runtime: &'a Runtime,
 }
@@ -172,16 +187,22 @@ impl ActiveListener {
         let table = ChainTable::compile(&matches)
             .map_err(|source| ListenerError::Chains { listener: config.name.clone(), source })?;
         let stats = parts.registry.listener(&config.address.to_string());
-        let origins = origins(config, previous.map(|previous| &*previous.config));
+        let reused = previous.filter(|_| !parts.stale);
+        let origins = origins(config, reused.map(|previous| &*previous.config));
         let mut chains = Vec::with_capacity(origins.len());
         for (chain, origin) in config.chains().zip(origins) {
-            let same = previous.zip(origin).and_then(|(previous, place)| previous.chains.get(place));
+            let same = reused.zip(origin).and_then(|(previous, place)| previous.chains.get(place));
             chains.push(match same {
                 Some(same) => same.clone(),
                 None => Arc::new(compile_chain(&config.name, chain, parts)?),
             });
         }
-        Ok(ActiveListener { config: config.clone(), stats, chains, table })
+        let limit = previous.map_or_else(Arc::default, |previous| previous.limit.clone());
+        let key = format!("envoy.resource_limits.listener.{}.connection_limit", config.name);
+        limit.set_limit(parts.runtime.whole(&key, u32::MAX));
+        let compile = |filter| ActiveListenerFilter::compile(filter, parts.registry);
+        let filters = config.listener_filters.iter().map(compile).collect();
+        Ok(ActiveListener { config: config.clone(), stats, filters, limit, global_limit: parts.connections.clone(), chains, table })
     }
 
     /// The chain for a connection, with its index.
@@ -244,7 +265,7 @@ fn compile_chain(
         }
     };
     let identity = parts.identity.cloned();
-    Ok(ActiveChain { tls, identity, filter })
+    Ok(ActiveChain { handshake_timeout: chain.handshake_timeout, tls, identity, filter })
 }
 
 fn compile_manager(

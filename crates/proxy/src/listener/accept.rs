@@ -1,13 +1,14 @@
 //! Accepts connections of one listener in one worker, chooses the chain, speaks TLS and hands over to the
 //! filter.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ripstop_identity::peer::PeerIdentity;
+use ripstop_model::Address;
+use ripstop_policy::connection_count::Counted;
 use ripstop_runtime::listen::Listener as Socket;
-use ripstop_runtime::stream::Stream;
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
@@ -16,7 +17,7 @@ use super::incoming::Incoming;
 use super::inspect::inspect;
 use super::io::{ClientIo, Rewound};
 use super::live::LiveListener;
-use crate::generation::listener::{ActiveChain, ActiveFilter};
+use crate::generation::listener::{ActiveChain, ActiveFilter, ActiveListener};
 use crate::http::client_cert::element;
 use crate::http::connection::serve_http;
 use crate::stats::listener::ListenerStats;
@@ -33,7 +34,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_millis(20);
 
 /// Accepts for ever. Ended by aborting the task.
-pub async fn accept_loop(worker: Rc<Worker>, listener: Rc<LiveListener>, socket: Rc<Socket>) {
+pub async fn accept_loop(worker: Rc<Worker>, listener: Rc<LiveListener>, socket: Rc<Socket>, at: Address) {
+    let listener_turn = listener.active.config.max_accepts_per_event;
+    let mut accepted: u32 = 0;
     loop {
         let (stream, remote) = match socket.accept().await {
             Ok(accepted) => accepted,
@@ -43,38 +46,86 @@ pub async fn accept_loop(worker: Rc<Worker>, listener: Rc<LiveListener>, socket:
                 continue;
             }
         };
-        let stats = listener.active.stats.of(worker.id);
-        if worker.connections() >= MAX_CONNECTIONS_PER_WORKER {
-            stats.cx_overflow.inc();
-            continue;
-        }
-        stats.cx_total.inc();
-        stats.cx_active.inc();
+        let Some(place) = place(&worker, &listener.active) else { continue };
+        let Some(connection) = Incoming::new(stream, remote, &at) else { continue };
+        let served = Serving::begin(&worker, &listener.active);
         let open = worker.begin_connection();
         let (worker, listener) = (worker.clone(), listener.clone());
         tokio::task::spawn_local(async move {
-            serve_connection(&worker, &listener, stream, remote).await;
-            listener.active.stats.of(worker.id).cx_active.dec();
-            drop(open);
+            serve_connection(&worker, listener, connection).await;
+            drop((served, open, place));
         });
+        accepted = accepted.wrapping_add(1);
+        if listener_turn.is_some_and(|most| accepted.is_multiple_of(most)) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
-async fn serve_connection(
-    worker: &Rc<Worker>,
-    listener: &Rc<LiveListener>,
-    stream: Stream,
-    remote: Option<SocketAddr>,
-) {
+/// The right to be open, of the listener and of all listeners together.
+type Place = (Counted, Option<Counted>);
+
+/// `None`: too many connections are open already.
+fn place(worker: &Worker, listener: &ActiveListener) -> Option<Place> {
+    let stats = listener.stats.of(worker.id);
+    if worker.connections() >= MAX_CONNECTIONS_PER_WORKER {
+        stats.cx_overflow.inc();
+        return None;
+    }
+    let Some(of_listener) = listener.limit.try_add() else {
+        stats.cx_overflow.inc();
+        return None;
+    };
+    if listener.config.ignores_global_limit {
+        return Some((of_listener, None));
+    }
+    let global = listener.global_limit.try_add();
+    if global.is_none() {
+        stats.global_cx_overflow.inc();
+    }
+    Some((of_listener, Some(global?)))
+}
+
+/// Counts an open connection until it is dropped.
+struct Serving {
+    listener: Arc<ActiveListener>,
+    worker: usize,
+}
+
+impl Serving {
+    fn begin(worker: &Worker, listener: &Arc<ActiveListener>) -> Serving {
+        let stats = listener.stats.of(worker.id);
+        stats.cx_total.inc();
+        stats.cx_active.inc();
+        Serving { listener: listener.clone(), worker: worker.id }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let stats = self.listener.stats.of(self.worker);
+        stats.cx_active.dec();
+        stats.cx_destroy.inc();
+    }
+}
+
+async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, mut connection: Incoming) {
     // Small responses must not wait for the client's delayed acknowledgement.
-    if stream.set_nodelay().is_err() {
+    if connection.io.stream().set_nodelay().is_err() {
         return;
     }
-    let Some(mut connection) = Incoming::new(stream, remote, &listener.active.config) else { return };
+    if !inspect(&mut connection, &listener.active, worker.id).await {
+        return;
+    }
+    let mut handed_over = None;
+    if listener.active.config.use_original_dst && connection.local_restored {
+        let wanted = connection.local.as_socket().and_then(|address| worker.listener_at(address));
+        if let Some(other) = wanted.filter(|other| !Rc::ptr_eq(other, &listener)) {
+            handed_over = Some(Serving::begin(worker, &other.active));
+            listener = other;
+        }
+    }
     let stats = listener.active.stats.of(worker.id);
-    if inspect(&mut connection, &listener.active.config, stats).await.is_err() {
-        return;
-    }
     let Some((index, chain)) = listener.active.chain(&connection.facts()) else {
         stats.no_filter_chain_match.inc();
         return;
@@ -85,6 +136,7 @@ async fn serve_connection(
         ActiveFilter::Http(manager) => serve_http(worker, manager, io, Rc::new(info), drain).await,
         ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, drain).await,
     }
+    drop(handed_over);
 }
 
 async fn establish(
@@ -100,7 +152,8 @@ async fn establish(
         return Some((io, ConnectionInfo { activity, direct_remote, server_name, ..info }));
     };
     let handshake = TlsAcceptor::from(tls.clone()).accept(io);
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+    let limit = chain.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
+    let stream = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             count_handshake_error(&error, stats);
@@ -108,7 +161,7 @@ async fn establish(
             return None;
         }
         Err(_) => {
-            stats.ssl_connection_error.inc();
+            stats.handshake_timeout.inc();
             return None;
         }
     };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use ripstop_model::chain_match::TransportProtocol;
-use ripstop_model::{Address, Listener, Name};
+use ripstop_model::{Address, Name};
 use ripstop_policy::filter_chain::Facts;
 use ripstop_runtime::listen::canonical;
 use ripstop_runtime::stream::Stream;
@@ -31,11 +31,11 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// A connection that nobody has looked at. `None`: it is over already.
-    pub fn new(stream: Stream, remote: Option<SocketAddr>, listener: &Listener) -> Option<Incoming> {
+    /// A connection that nobody has looked at, taken at `at`. `None`: it is over already.
+    pub fn new(stream: Stream, remote: Option<SocketAddr>, at: &Address) -> Option<Incoming> {
         let local = match &stream {
             Stream::Tcp(stream) => Address::Socket(canonical(stream.local_addr().ok()?)),
-            Stream::Unix(_) => listener.address.address.clone(),
+            Stream::Unix(_) => at.clone(),
         };
         // Clients of a Unix socket have no address; Envoy shows that of the socket.
         let remote = remote.map_or_else(|| local.clone(), Address::Socket);

@@ -1,49 +1,210 @@
 //! Runs the listener filters of a connection: what each needs is read ahead, within the time of the listener.
 
+use std::future::Future;
+use std::time::Duration;
+
 use ripstop_model::chain_match::TransportProtocol;
 use ripstop_model::listener::Listener;
-use ripstop_model::listener_filter::ListenerFilter;
+use ripstop_model::listener_filter::TlsInspector;
+use ripstop_policy::inspect::client_hello::{self, ClientHelloError};
+use ripstop_policy::inspect::proxy_protocol::{self, Version};
+use ripstop_policy::inspect::{Progress, http};
+use ripstop_runtime::socket::original_destination;
+use ripstop_runtime::stream::Stream;
 
 use super::incoming::Incoming;
+use super::read_ahead::ReadAhead;
+use crate::generation::listener::ActiveListener;
+use crate::generation::listener_filter::{ActiveListenerFilter, ActiveProxyProtocol};
+use crate::stats::connection::InspectorStats;
 use crate::stats::listener::ListenerStats;
 
-/// The connection is to be closed.
-pub struct Closed;
+/// Why a connection is closed before it has a filter chain.
+enum Closed {
+    /// The client has gone.
+    Remote,
+    /// It could not be read.
+    Broken,
+    /// A filter refuses it; the filter has counted it.
+    Refused,
+}
 
-/// First byte of a TLS record that holds a handshake message.
-const TLS_HANDSHAKE_RECORD: u8 = 22;
-
-/// Lets every filter look at the connection.
-///
-/// # Errors
-/// If a filter wants it closed, or the client takes too long.
-pub async fn inspect(
-    connection: &mut Incoming,
-    listener: &Listener,
-    stats: &ListenerStats,
-) -> Result<(), Closed> {
-    if listener.listener_filters.is_empty() {
-        return Ok(());
+/// Lets every filter look at the connection. Returns whether it goes on.
+pub async fn inspect(connection: &mut Incoming, listener: &ActiveListener, worker: usize) -> bool {
+    if listener.filters.is_empty() {
+        return true;
     }
-    let limit = listener.listener_filters_timeout.unwrap_or(Listener::DEFAULT_LISTENER_FILTERS_TIMEOUT);
-    match tokio::time::timeout(limit, run(connection, listener)).await {
-        Ok(result) => result,
-        Err(_) => {
+    let stats = listener.stats.of(worker);
+    stats.pre_cx_active.inc();
+    let _looking = Looking(stats);
+    let config = &listener.config;
+    let limit = config.listener_filters_timeout.unwrap_or(Listener::DEFAULT_LISTENER_FILTERS_TIMEOUT);
+    match within(limit, run(connection, listener, worker)).await {
+        Some(Ok(())) => true,
+        Some(Err(why)) => {
+            match why {
+                Closed::Remote => stats.filter_remote_close.inc(),
+                Closed::Broken => stats.filter_error.inc(),
+                Closed::Refused => {}
+            }
+            false
+        }
+        None => {
             stats.pre_cx_timeout.inc();
-            if listener.continue_on_listener_filters_timeout { Ok(()) } else { Err(Closed) }
+            config.continue_on_listener_filters_timeout
         }
     }
 }
 
-async fn run(connection: &mut Incoming, listener: &Listener) -> Result<(), Closed> {
-    for filter in &listener.listener_filters {
-        if let ListenerFilter::TlsInspector(_) = filter {
-            connection.io.read_more(1).await.map_err(|_| Closed)?;
-            let first = connection.io.ahead().first().ok_or(Closed)?;
-            if *first == TLS_HANDSHAKE_RECORD {
-                connection.transport = Some(TransportProtocol::Tls);
-            }
+/// Counts a connection that is looked at until it is dropped.
+struct Looking<'a>(&'a ListenerStats);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.pre_cx_active.dec();
+    }
+}
+
+/// `None`: it took longer. Zero stands for no limit.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    if limit.is_zero() { Some(work.await) } else { tokio::time::timeout(limit, work).await.ok() }
+}
+
+async fn run(connection: &mut Incoming, listener: &ActiveListener, worker: usize) -> Result<(), Closed> {
+    for filter in &listener.filters {
+        match filter {
+            ActiveListenerFilter::Tls(config, stats) => tls(connection, config, stats.of(worker)).await?,
+            ActiveListenerFilter::Http(stats) => http(connection, stats.of(worker)).await?,
+            ActiveListenerFilter::ProxyProtocol(filter) => proxied(connection, filter, worker).await?,
+            ActiveListenerFilter::OriginalDst => original_dst(connection),
         }
     }
     Ok(())
+}
+
+/// At most `most` bytes are ever held.
+async fn more(io: &mut ReadAhead, most: usize) -> Result<(), Closed> {
+    match io.read_more(most).await {
+        Ok(0) => Err(Closed::Remote),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Closed::Broken),
+    }
+}
+
+async fn tls(
+    connection: &mut Incoming,
+    config: &TlsInspector,
+    stats: &InspectorStats,
+) -> Result<(), Closed> {
+    let limit = config.max_client_hello_bytes.unwrap_or(TlsInspector::MAX_CLIENT_HELLO_BYTES) as usize;
+    let hello = loop {
+        match client_hello::parse(connection.io.ahead(), limit) {
+            Ok(Progress::NeedMore) => more(&mut connection.io, client_hello::most_bytes(limit)).await?,
+            Ok(Progress::Done(hello)) => break hello,
+            Err(ClientHelloError::TooLarge(_)) => {
+                stats.client_hello_too_large.inc();
+                return Err(Closed::Refused);
+            }
+            Err(ClientHelloError::Other) => {
+                stats.tls_not_found.inc();
+                return if config.close_on_parse_error { Err(Closed::Refused) } else { Ok(()) };
+            }
+        }
+    };
+    stats.tls_found.inc();
+    if hello.alpn.is_empty() { &stats.alpn_not_found } else { &stats.alpn_found }.inc();
+    if hello.server_name.is_none() { &stats.sni_not_found } else { &stats.sni_found }.inc();
+    connection.transport = Some(TransportProtocol::Tls);
+    connection.server_name = hello.server_name.unwrap_or_default().into();
+    connection.application_protocols = hello.alpn.into_iter().map(Into::into).collect();
+    Ok(())
+}
+
+async fn http(connection: &mut Incoming, stats: &InspectorStats) -> Result<(), Closed> {
+    if connection.transport == Some(TransportProtocol::Tls) {
+        return Ok(());
+    }
+    let spoken = loop {
+        match http::parse(connection.io.ahead()) {
+            Progress::NeedMore => more(&mut connection.io, http::MAX_LINE_BYTES).await?,
+            Progress::Done(spoken) => break spoken,
+        }
+    };
+    match spoken {
+        http::Spoken::Http10 => &stats.http10_found,
+        http::Spoken::Http11 => &stats.http11_found,
+        http::Spoken::Http2 => &stats.http2_found,
+        http::Spoken::Other => &stats.http_not_found,
+    }
+    .inc();
+    connection.application_protocols = spoken.application_protocol().into_iter().map(Into::into).collect();
+    Ok(())
+}
+
+async fn proxied(
+    connection: &mut Incoming,
+    filter: &ActiveProxyProtocol,
+    worker: usize,
+) -> Result<(), Closed> {
+    let (config, stats) = (&filter.config, filter.stats.of(worker));
+    let error = &filter.common.of(worker).proxy_protocol_error;
+    let version = loop {
+        match proxy_protocol::version(connection.io.ahead()) {
+            Ok(Progress::NeedMore) => more(&mut connection.io, proxy_protocol::MAX_HEADER_BYTES).await?,
+            Ok(Progress::Done(version)) => break Some(version),
+            Err(_) => break None,
+        }
+    };
+    let refused = match version {
+        Some(Version::V1) => config.refuses_v1,
+        Some(Version::V2) => config.refuses_v2,
+        None => false,
+    };
+    // What is refused counts as absent where headers are optional.
+    let Some(version) = version.filter(|_| !(refused && config.optional)) else {
+        if config.optional {
+            stats.not_found_allowed.inc();
+            return Ok(());
+        }
+        stats.not_found_disallowed.inc();
+        error.inc();
+        return Err(Closed::Refused);
+    };
+    let counts = match version {
+        Version::V1 => &stats.v1,
+        Version::V2 => &stats.v2,
+    };
+    if refused {
+        counts.found.inc();
+        counts.disallowed.inc();
+        return Err(Closed::Refused);
+    }
+    let header = loop {
+        match proxy_protocol::parse(connection.io.ahead()) {
+            Ok(Progress::NeedMore) => more(&mut connection.io, proxy_protocol::MAX_HEADER_BYTES).await?,
+            Ok(Progress::Done(header)) => break header,
+            Err(why) => {
+                tracing::debug!(remote = %connection.direct_remote, %why, "PROXY header refused");
+                counts.error.inc();
+                error.inc();
+                return Err(Closed::Refused);
+            }
+        }
+    };
+    counts.found.inc();
+    connection.io.discard(header.length);
+    if let Some((client, destination)) = header.addresses {
+        connection.remote = client.into();
+        connection.local_restored |= connection.local.as_socket() != Some(destination);
+        connection.local = destination.into();
+    }
+    Ok(())
+}
+
+fn original_dst(connection: &mut Incoming) {
+    let Stream::Tcp(stream) = connection.io.stream() else { return };
+    if let Some(destination) = original_destination(stream) {
+        connection.local_restored |= connection.local.as_socket() != Some(destination);
+        connection.local = destination.into();
+    }
 }

@@ -13,6 +13,16 @@ pub struct SocketKey {
     pub place: Place,
 }
 
+impl SocketKey {
+    /// The address as it is configured.
+    pub fn address(&self) -> Address {
+        match &self.place {
+            Place::Tcp(address) => Address::Socket(*address),
+            Place::Unix(path) => Address::Pipe(path.as_str().into()),
+        }
+    }
+}
+
 /// The sockets of a listener and how to open them; none for one that does not bind.
 pub fn sockets_of(listener: &Listener) -> impl Iterator<Item = (SocketKey, Listen)> {
     let addresses = listener.addresses().enumerate().filter(|_| listener.bind_to_port);

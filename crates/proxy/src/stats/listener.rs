@@ -9,8 +9,20 @@ pub struct ListenerStats {
     pub cx_total: Cell,
     /// Connections open.
     pub cx_active: Cell,
-    /// Connections closed because too many were open.
+    /// Connections that are over.
+    pub cx_destroy: Cell,
+    /// Connections closed because too many of the listener were open.
     pub cx_overflow: Cell,
+    /// Connections closed because too many of all listeners were open.
+    pub global_cx_overflow: Cell,
+    /// Connections that listener filters look at.
+    pub pre_cx_active: Cell,
+    /// Connections that the client closed while listener filters looked.
+    pub filter_remote_close: Cell,
+    /// Connections that could not be read while listener filters looked.
+    pub filter_error: Cell,
+    /// TLS handshakes that took too long.
+    pub handshake_timeout: Cell,
     /// Connections that no filter chain matches.
     pub no_filter_chain_match: Cell,
     /// Connections that did not send enough to choose a chain in time.

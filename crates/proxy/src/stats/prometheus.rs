@@ -18,12 +18,15 @@ pub struct Text {
 
 /// Whether a cell only grows.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
+    /// It does.
     Counter,
+    /// It may fall.
     Gauge,
 }
 
-type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
+/// The name of a cell, and where it is in its block.
+pub(super) type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
 const CLUSTER: [Field<ClusterStats>; 22] = [
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
@@ -70,10 +73,16 @@ const HTTP: [Field<HttpStats>; 17] = [
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];
 
-const LISTENER: [Field<ListenerStats>; 9] = [
+const LISTENER: [Field<ListenerStats>; 15] = [
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
+    ("downstream_cx_destroy", Kind::Counter, |s| &s.cx_destroy),
+    ("downstream_global_cx_overflow", Kind::Counter, |s| &s.global_cx_overflow),
+    ("downstream_pre_cx_active", Kind::Gauge, |s| &s.pre_cx_active),
+    ("downstream_listener_filter_remote_close", Kind::Counter, |s| &s.filter_remote_close),
+    ("downstream_listener_filter_error", Kind::Counter, |s| &s.filter_error),
+    ("downstream_cx_transport_socket_connect_timeout", Kind::Counter, |s| &s.handshake_timeout),
     ("no_filter_chain_match", Kind::Counter, |s| &s.no_filter_chain_match),
     ("downstream_pre_cx_timeout", Kind::Counter, |s| &s.pre_cx_timeout),
     ("ssl_handshake", Kind::Counter, |s| &s.ssl_handshake),
@@ -98,11 +107,23 @@ impl Text {
 
         let listeners: Vec<_> = tables.listeners.iter().map(|(name, block)| (&**name, &**block)).collect();
         self.fields("envoy_listener_", "envoy_listener_address", &LISTENER, &listeners);
+        self.connections(&tables.connections);
     }
 
     /// One gauge without tags.
     pub fn gauge(&mut self, name: &str, value: u64) {
         let _ = writeln!(self.out, "# TYPE {name} gauge\n{name}{{}} {value}");
+    }
+
+    /// One value of a counter; tags without a value are left out.
+    pub(super) fn counter(&mut self, name: &str, tags: &[(&str, &str)], value: u64) {
+        let shown = tags.iter().filter(|(_, value)| !value.is_empty());
+        let tags: Vec<String> = shown.map(|(tag, value)| format!("{tag}=\"{}\"", Escaped(value))).collect();
+        let kind = format!("# TYPE {name} counter\n");
+        if !self.out.contains(&kind) {
+            self.out.push_str(&kind);
+        }
+        let _ = writeln!(self.out, "{name}{{{}}} {value}", tags.join(","));
     }
 
     /// One gauge or counter family with a value for each tag value.
@@ -124,7 +145,7 @@ impl Text {
         self.out
     }
 
-    fn fields<T: Default>(
+    pub(super) fn fields<T: Default>(
         &mut self,
         prefix: &str,
         tag: &str,

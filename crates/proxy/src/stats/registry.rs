@@ -6,6 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ripstop_model::Name;
 
 use super::cluster::ClusterStats;
+use super::connection::{
+    ConnectionLimitStats, InspectorStats, ProxyProtocolStats, RateLimitStats, RbacStats, TcpStats,
+};
+use super::connection_text::ConnectionTables;
 use super::http::HttpStats;
 use super::listener::ListenerStats;
 use super::per_worker::PerWorker;
@@ -26,6 +30,8 @@ pub struct Tables {
     pub http: BTreeMap<Name, Arc<PerWorker<HttpStats>>>,
     /// By address, as Envoy writes it: `127.0.0.1_80`.
     pub listeners: BTreeMap<Name, Arc<PerWorker<ListenerStats>>>,
+    /// Of listener filters and network filters.
+    pub connections: ConnectionTables,
 }
 
 impl Registry {
@@ -54,12 +60,43 @@ impl Registry {
         block(&mut self.tables().listeners, &address.replace(':', "_").into(), self.workers)
     }
 
+    /// The block of all inspectors.
+    pub fn inspectors(&self) -> Arc<PerWorker<InspectorStats>> {
+        block(&mut self.tables().connections.inspectors, &Name::from(""), self.workers)
+    }
+
+    /// The block of a PROXY protocol filter.
+    pub fn proxy_protocol(&self, stat_prefix: &Name) -> Arc<PerWorker<ProxyProtocolStats>> {
+        block(&mut self.tables().connections.proxy_protocol, stat_prefix, self.workers)
+    }
+
+    /// The block of a TCP proxy.
+    pub fn tcp(&self, stat_prefix: &Name) -> Arc<PerWorker<TcpStats>> {
+        block(&mut self.tables().connections.tcp, stat_prefix, self.workers)
+    }
+
+    /// The block of a connection limit.
+    pub fn connection_limit(&self, stat_prefix: &Name) -> Arc<PerWorker<ConnectionLimitStats>> {
+        block(&mut self.tables().connections.connection_limit, stat_prefix, self.workers)
+    }
+
+    /// The block of a local rate limit.
+    pub fn rate_limit(&self, stat_prefix: &Name) -> Arc<PerWorker<RateLimitStats>> {
+        block(&mut self.tables().connections.rate_limit, stat_prefix, self.workers)
+    }
+
+    /// The block of network RBAC.
+    pub fn rbac(&self, stat_prefix: &Name) -> Arc<PerWorker<RbacStats>> {
+        block(&mut self.tables().connections.rbac, stat_prefix, self.workers)
+    }
+
     /// Forgets the blocks that nobody but the registry holds.
     pub fn forget_unused(&self) {
         let mut tables = self.tables();
         tables.clusters.retain(|_, block| Arc::strong_count(block) > 1);
         tables.http.retain(|_, block| Arc::strong_count(block) > 1);
         tables.listeners.retain(|_, block| Arc::strong_count(block) > 1);
+        tables.connections.forget_unused();
     }
 
     /// The blocks, for a scrape.

@@ -80,6 +80,7 @@ impl Listeners {
                             worker.clone(),
                             open.live.clone(),
                             socket.clone(),
+                            key.address(),
                         ))
                     });
                 }

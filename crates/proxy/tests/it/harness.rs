@@ -10,6 +10,7 @@ use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
 use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Name, Snapshot, TlsServer};
+use ripstop_policy::runtime::Runtime;
 use ripstop_proxy::apply::{Applied, Applier};
 use ripstop_proxy::generation::compile::Compiler;
 use ripstop_proxy::identity::Identity;
@@ -47,6 +48,10 @@ impl Proxy {
 
     pub async fn apply(&mut self, snapshot: Snapshot) {
         self.applier.as_mut().unwrap().apply(Arc::new(snapshot)).await;
+    }
+
+    pub async fn set_runtime(&mut self, runtime: Runtime) {
+        self.applier.as_mut().unwrap().set_runtime(Arc::new(runtime)).await;
     }
 
     pub async fn drain(&self) {

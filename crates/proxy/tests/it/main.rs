@@ -6,6 +6,7 @@ mod configuration;
 mod framing;
 mod harness;
 mod identity;
+mod listeners;
 mod requests;
 mod resilience;
 mod silence;
