@@ -123,10 +123,8 @@ fn v1(bytes: &[u8]) -> Result<Progress<Header>, ProxyProtocolError> {
     }
     let both = address(source).zip(port(source_port)).zip(address(destination).zip(port(destination_port)));
     let ((source, source_port), (destination, destination_port)) = both.ok_or(ProxyProtocolError::Address)?;
-    let addresses = of_hosts(
-        SocketAddr::new(source, source_port),
-        SocketAddr::new(destination, destination_port),
-    )?;
+    let addresses =
+        of_hosts(SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port))?;
     Ok(Progress::Done(Header { length, addresses: Some(addresses) }))
 }
 

@@ -202,7 +202,15 @@ impl ActiveListener {
         limit.set_limit(parts.runtime.whole(&key, u32::MAX));
         let compile = |filter| ActiveListenerFilter::compile(filter, parts.registry);
         let filters = config.listener_filters.iter().map(compile).collect();
-        Ok(ActiveListener { config: config.clone(), stats, filters, limit, global_limit: parts.connections.clone(), chains, table })
+        Ok(ActiveListener {
+            config: config.clone(),
+            stats,
+            filters,
+            limit,
+            global_limit: parts.connections.clone(),
+            chains,
+            table,
+        })
     }
 
     /// The chain for a connection, with its index.

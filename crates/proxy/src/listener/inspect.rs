@@ -91,11 +91,7 @@ async fn more(io: &mut ReadAhead, most: usize) -> Result<(), Closed> {
     }
 }
 
-async fn tls(
-    connection: &mut Incoming,
-    config: &TlsInspector,
-    stats: &InspectorStats,
-) -> Result<(), Closed> {
+async fn tls(connection: &mut Incoming, config: &TlsInspector, stats: &InspectorStats) -> Result<(), Closed> {
     let limit = config.max_client_hello_bytes.unwrap_or(TlsInspector::MAX_CLIENT_HELLO_BYTES) as usize;
     let hello = loop {
         match client_hello::parse(connection.io.ahead(), limit) {

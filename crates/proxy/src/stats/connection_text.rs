@@ -103,7 +103,8 @@ impl Text {
         }
         for (prefix, block) in &tables.proxy_protocol {
             for (name, version, cell) in &PROXY_PROTOCOL {
-                let tags = [("envoy_proxy_protocol_prefix", &**prefix), ("envoy_proxy_protocol_version", version)];
+                let tags =
+                    [("envoy_proxy_protocol_prefix", &**prefix), ("envoy_proxy_protocol_version", version)];
                 self.counter(&format!("envoy_proxy_proto_{name}"), &tags, block.sum(|s| cell(s).get()));
             }
         }

@@ -52,18 +52,22 @@ async fn unix_sockets_are_listened_on_and_connected_to() {
     let abstract_name = format!("@ripstop-it-{}", std::process::id());
     let file = std::env::temp_dir().join(format!("ripstop-it-{}.sock", std::process::id()));
     let file = file.to_str().unwrap();
-    let inner = Listener { address: Address::Pipe(abstract_name.as_str().into()).into(), ..listener(manager(), None) };
+    let inner = Listener {
+        address: Address::Pipe(abstract_name.as_str().into()).into(),
+        ..listener(manager(), None)
+    };
     let _inner = Proxy::with(snapshot(inner, routes(to_c()), cluster(&[upstream.address]))).await;
 
-    let endpoint = Endpoint { address: Address::Pipe(abstract_name.as_str().into()), ..Endpoint::new(upstream.address) };
+    let endpoint =
+        Endpoint { address: Address::Pipe(abstract_name.as_str().into()), ..Endpoint::new(upstream.address) };
     let to_inner = Cluster {
-        discovery: ripstop_model::Discovery::Static(ripstop_model::ClusterLoadAssignment::flat("c", vec![endpoint])),
+        discovery: ripstop_model::Discovery::Static(ripstop_model::ClusterLoadAssignment::flat(
+            "c",
+            vec![endpoint],
+        )),
         ..cluster(&[])
     };
-    let outer = Listener {
-        additional_addresses: vec![Address::Pipe(file.into()).into()],
-        ..edge()
-    };
+    let outer = Listener { additional_addresses: vec![Address::Pipe(file.into()).into()], ..edge() };
     let outer = Proxy::with(snapshot(outer, routes(to_c()), to_inner)).await;
     assert!(outer.problems().is_empty(), "{:?}", outer.problems());
     for stream in 0..4 {
@@ -149,13 +153,17 @@ async fn tcp_snapshot(listener: Listener, clusters: &[&'static str]) -> Snapshot
 
 #[tokio::test]
 async fn the_server_name_chooses_the_chain_and_tls_passes_through() {
-    let name = |name: ServerName| FilterChainMatch { server_names: vec![name], ..FilterChainMatch::default() };
+    let name =
+        |name: ServerName| FilterChainMatch { server_names: vec![name], ..FilterChainMatch::default() };
     let plain = FilterChainMatch {
         transport_protocol: Some(TransportProtocol::Plaintext),
         ..FilterChainMatch::default()
     };
     let passthrough = Listener {
-        listener_filters: vec![ListenerFilter::TlsInspector(TlsInspector::default()), ListenerFilter::HttpInspector],
+        listener_filters: vec![
+            ListenerFilter::TlsInspector(TlsInspector::default()),
+            ListenerFilter::HttpInspector,
+        ],
         default_filter_chain: Some(Box::new(tcp_chain(FilterChainMatch::default(), "rest"))),
         filter_chains: vec![
             tcp_chain(name(ServerName::Exact("www.example.com".into())), "exact"),
@@ -168,7 +176,8 @@ async fn the_server_name_chooses_the_chain_and_tls_passes_through() {
         ],
         ..listener(manager(), None)
     };
-    let proxy = Proxy::with(tcp_snapshot(passthrough, &["exact", "suffix", "http", "plain", "rest"]).await).await;
+    let proxy =
+        Proxy::with(tcp_snapshot(passthrough, &["exact", "suffix", "http", "plain", "rest"]).await).await;
     let check = async |sent: &[u8], expected: &str| assert_eq!(send(proxy.address(), sent).await, expected);
     check(&client_hello("www.EXAMPLE.com"), "exact [22, 3, 1]").await;
     check(&client_hello("api.example.com"), "suffix [22, 3, 1]").await;

@@ -19,8 +19,10 @@ fn sni(name: &str) -> Vec<u8> {
 }
 
 fn alpn_of(names: &[&str]) -> Vec<u8> {
-    let list: Vec<u8> =
-        names.iter().flat_map(|name| [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat()).collect();
+    let list: Vec<u8> = names
+        .iter()
+        .flat_map(|name| [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat())
+        .collect();
     extension(EXTENSION_ALPN, &behind_length(&list))
 }
 
@@ -34,7 +36,10 @@ fn message_of(extensions: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn records(message: &[u8], size: usize) -> Vec<u8> {
-    message.chunks(size).flat_map(|part| [&[RECORD_HANDSHAKE, 3, 1], behind_length(part).as_slice()].concat()).collect()
+    message
+        .chunks(size)
+        .flat_map(|part| [&[RECORD_HANDSHAKE, 3, 1], behind_length(part).as_slice()].concat())
+        .collect()
 }
 
 fn read(bytes: &[u8]) -> ClientHello {
@@ -46,9 +51,12 @@ fn read(bytes: &[u8]) -> ClientHello {
 
 #[test]
 fn name_and_protocols_are_found_however_the_hello_is_cut() {
-    let message = message_of(&[extension(10, &[0, 2, 0, 29]), sni("WWW.Example.com"), alpn_of(&["h2", "http/1.1"])]);
-    let expected =
-        ClientHello { server_name: Some("www.example.com".into()), alpn: vec!["h2".into(), "http/1.1".into()] };
+    let message =
+        message_of(&[extension(10, &[0, 2, 0, 29]), sni("WWW.Example.com"), alpn_of(&["h2", "http/1.1"])]);
+    let expected = ClientHello {
+        server_name: Some("www.example.com".into()),
+        alpn: vec!["h2".into(), "http/1.1".into()],
+    };
     for size in [1, 2, 5, 60, message.len()] {
         let bytes = records(&message, size);
         assert_eq!(read(&bytes), expected, "records of {size}");
@@ -77,10 +85,13 @@ fn what_is_too_large_is_told_early() {
 
 #[test]
 fn what_is_no_hello_is_told_at_once() {
-    for bytes in [&b"G"[..], b"\x16G", b"\x15\x03\x01\x00\x02", b"\x16\x03\x01\xff\xff", b"\x16\x03\x01\x00\x04\x02"] {
+    for bytes in
+        [&b"G"[..], b"\x16G", b"\x15\x03\x01\x00\x02", b"\x16\x03\x01\xff\xff", b"\x16\x03\x01\x00\x04\x02"]
+    {
         assert_eq!(parse(bytes, LIMIT), Err(ClientHelloError::Other), "{}", bytes.escape_ascii());
     }
-    for extensions in [vec![sni("a"), sni("b")], vec![sni("")], vec![sni("a\0b")], vec![alpn_of(&[""])], vec![alpn_of(&[])]]
+    for extensions in
+        [vec![sni("a"), sni("b")], vec![sni("")], vec![sni("a\0b")], vec![alpn_of(&[""])], vec![alpn_of(&[])]]
     {
         assert_eq!(parse(&records(&message_of(&extensions), 1000), LIMIT), Err(ClientHelloError::Other));
     }
