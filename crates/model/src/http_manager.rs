@@ -1,6 +1,14 @@
 //! How a connection that speaks HTTP is treated. Which upstream a request goes to is [`crate::route`].
 
+pub mod client_cert;
+pub mod origin;
+pub mod paths;
+
 use std::time::Duration;
+
+pub use client_cert::{ClientCertDetails, ForwardClientCert};
+use origin::{Origin, RequestIds};
+use paths::{HostRules, PathRules, Underscores};
 
 use crate::grpc::GrpcStats;
 use crate::http2::Http2Options;
@@ -21,10 +29,22 @@ pub struct HttpConnectionManager {
     pub access_logs: Vec<AccessLog>,
     /// The remote address is the connection's own (edge), instead of what `x-forwarded-for` says.
     pub use_remote_address: bool,
+    /// What is done to paths.
+    pub paths: PathRules,
+    /// What is done to hosts.
+    pub hosts: HostRules,
+    /// What is done with headers that have an underscore in their name.
+    pub underscores: Underscores,
+    /// How far `x-forwarded-*` is believed and what is added to it.
+    pub origin: Origin,
     /// What is done with `x-forwarded-client-cert`.
     pub forward_client_cert: ForwardClientCert,
+    /// What it holds where it is set.
+    pub client_cert_details: ClientCertDetails,
     /// A request without `x-request-id` gets one. On unless told otherwise.
     pub generate_request_id: bool,
+    /// What else is done with `x-request-id`.
+    pub request_ids: RequestIds,
     /// A stream without a byte in either direction for this long is ended; `None`: 5 min; zero: never.
     pub stream_idle_timeout: Option<Duration>,
     /// How long request heads may take; `None` or zero: no limit of its own.
@@ -67,8 +87,14 @@ impl HttpConnectionManager {
             routes,
             access_logs: Vec::new(),
             use_remote_address: false,
+            paths: PathRules::default(),
+            hosts: HostRules::default(),
+            underscores: Underscores::default(),
+            origin: Origin::default(),
             forward_client_cert: ForwardClientCert::Sanitize,
+            client_cert_details: ClientCertDetails::default(),
             generate_request_id: true,
+            request_ids: RequestIds::default(),
             stream_idle_timeout: None,
             request_headers_timeout: None,
             idle_timeout: None,
@@ -120,20 +146,4 @@ impl RouteSource {
             RouteSource::Rds(name) | RouteSource::File { name, .. } => Some(name),
         }
     }
-}
-
-/// What is done with the header `x-forwarded-client-cert`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ForwardClientCert {
-    /// Removed from every request.
-    #[default]
-    Sanitize,
-    /// Passed on when the client has shown a certificate.
-    ForwardOnly,
-    /// The client's certificate is appended.
-    AppendForward,
-    /// Replaced by the client's certificate.
-    SanitizeSet,
-    /// Passed on from anybody. Only behind a peer that is trusted.
-    AlwaysForwardOnly,
 }

@@ -10,6 +10,7 @@
 //! | which filter chain takes a connection | [`filter_chain::ChainTable`] |
 //! | which route takes a request | [`route::RouteTable`] |
 //! | which cluster of a split | [`split::WeightedChoice`] |
+//! | what a request is taken to mean | [`sanitise`] |
 //! | what is set by name | [`runtime::Runtime`] |
 //! | what the path becomes | [`rewrite::rewrite_path`] |
 //! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
@@ -40,5 +41,6 @@ pub mod retry;
 pub mod rewrite;
 pub mod route;
 pub mod runtime;
+pub mod sanitise;
 pub mod split;
 pub mod timeout;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::UpstreamProtocol;
-use ripstop_model::http_manager::{ForwardClientCert, RouteSource};
+use ripstop_model::http_manager::{ClientCertDetails, ForwardClientCert, RouteSource};
 use ripstop_model::listener::{TcpProxy, TrafficDirection};
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::route::{Forward, RouteAction, RouteMatch};
@@ -96,6 +96,8 @@ fn manager(port: &WorkloadPort, address: SocketAddr) -> HttpConnectionManager {
         access_logs: access_log::to_stdout(),
         forward_client_cert: ForwardClientCert::SanitizeSet,
         upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
+        // The client's SPIFFE ID is its URI name.
+        client_cert_details: ClientCertDetails { subject: true, uri: true, ..ClientCertDetails::default() },
         ..HttpConnectionManager::new(names::stat_prefix("inbound", address), RouteSource::Inline(routes))
     }
 }

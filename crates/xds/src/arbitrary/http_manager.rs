@@ -1,5 +1,7 @@
 //! HTTP connection managers, at random.
 
+mod request;
+
 use fastrand::Rng;
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::grpc::{GrpcMethods, GrpcService, GrpcStats};
@@ -41,6 +43,12 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         access_logs: list(rng, 2, access_log),
         use_remote_address: rng.bool(),
         forward_client_cert: modes[rng.usize(0..modes.len())],
+        paths: request::paths(rng),
+        hosts: request::hosts(rng),
+        underscores: request::underscores(rng),
+        origin: request::origin(rng),
+        client_cert_details: request::client_cert_details(rng),
+        request_ids: request::request_ids(rng),
         generate_request_id: rng.bool(),
         stream_idle_timeout: option(rng, duration),
         request_headers_timeout: option(rng, duration),

@@ -1,7 +1,9 @@
 //! HTTP connection managers ← wire.
 
+mod request;
+
 use ripstop_model::HttpConnectionManager;
-use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
+use ripstop_model::http_manager::{Codec, RouteSource};
 
 use super::access_log::access_log;
 use super::common::{Context, duration, is_true};
@@ -19,12 +21,6 @@ pub(super) fn http_manager(
 ) -> Option<HttpConnectionManager> {
     let filters = http_filters(cx, &wire.http_filters);
     let upgrades = upgrade::of_manager(cx, &wire.upgrade_configs);
-    certificate_details(cx, wire.set_current_client_cert_details.as_ref());
-    if is_true(wire.normalize_path.as_ref()) {
-        cx.at("normalize_path", |cx| {
-            cx.reject("is not supported: routes would match other paths than meant")
-        });
-    }
     let routes = routes(cx, wire);
     let common = wire.common_http_protocol_options.as_ref();
     let http1 = wire.http_protocol_options.as_ref();
@@ -36,8 +32,14 @@ pub(super) fn http_manager(
         routes: routes?,
         access_logs: cx.items("access_log", &wire.access_log, access_log),
         use_remote_address: is_true(wire.use_remote_address.as_ref()),
-        forward_client_cert: forward_client_cert(cx, wire.forward_client_cert_details)?,
+        paths: request::paths(cx, wire),
+        hosts: request::hosts(cx, wire),
+        underscores: cx.at("common_http_protocol_options", |cx| request::underscores(cx, common)),
+        origin: request::origin(cx, wire),
+        forward_client_cert: request::forward_client_cert(cx, wire.forward_client_cert_details)?,
+        client_cert_details: request::client_cert_details(wire.set_current_client_cert_details.as_ref()),
         generate_request_id: wire.generate_request_id.as_ref().is_none_or(|generate| generate.value),
+        request_ids: request::request_ids(cx, wire),
         stream_idle_timeout: duration(cx, "stream_idle_timeout", wire.stream_idle_timeout.as_ref()),
         request_headers_timeout: duration(
             cx,
@@ -84,18 +86,6 @@ fn routes(cx: &mut Context, wire: &pb::HttpConnectionManager) -> Option<RouteSou
     }
 }
 
-/// The URI name and the subject are what the header holds.
-fn certificate_details(cx: &mut Context, wire: Option<&wire_manager::SetCurrentClientCertDetails>) {
-    let Some(wire) = wire else { return };
-    cx.at("set_current_client_cert_details", |cx| {
-        for (field, set) in [("cert", wire.cert), ("chain", wire.chain), ("dns", wire.dns)] {
-            if set {
-                cx.at(field, |cx| cx.warn("is not supported and left out of x-forwarded-client-cert"));
-            }
-        }
-    });
-}
-
 fn codec(cx: &mut Context, codec: i32) -> Codec {
     match wire_manager::CodecType::try_from(codec) {
         Ok(wire_manager::CodecType::Auto) => Codec::Auto,
@@ -105,17 +95,5 @@ fn codec(cx: &mut Context, codec: i32) -> Codec {
             cx.at("codec_type", |cx| cx.reject("only AUTO, HTTP1 and HTTP2 are supported"));
             Codec::Auto
         }
-    }
-}
-
-fn forward_client_cert(cx: &mut Context, mode: i32) -> Option<ForwardClientCert> {
-    use wire_manager::ForwardClientCertDetails as Wire;
-    match Wire::try_from(mode) {
-        Ok(Wire::Sanitize) => Some(ForwardClientCert::Sanitize),
-        Ok(Wire::ForwardOnly) => Some(ForwardClientCert::ForwardOnly),
-        Ok(Wire::AppendForward) => Some(ForwardClientCert::AppendForward),
-        Ok(Wire::SanitizeSet) => Some(ForwardClientCert::SanitizeSet),
-        Ok(Wire::AlwaysForwardOnly) => Some(ForwardClientCert::AlwaysForwardOnly),
-        Err(_) => cx.at("forward_client_cert_details", |cx| cx.refuse(format!("{mode} is not known"))),
     }
 }

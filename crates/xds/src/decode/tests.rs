@@ -200,12 +200,14 @@ fn filters_that_guard_are_never_left_out() {
 }
 
 #[test]
-fn what_changes_how_paths_match_is_refused() {
+fn what_decides_where_requests_come_from_is_understood_or_refused() {
     let at = "filter_chains[0].filters[0].typed_config";
-    rejected(manager("      merge_slashes: true", ""), &format!("{at}.merge_slashes"), "not supported");
-    rejected(manager("      normalize_path: true", ""), &format!("{at}.normalize_path"), "not supported");
-    assert!(manager("      normalize_path: false", "").is_ok());
-    warned(&manager("      via: x", "").unwrap(), &format!("{at}.via"), "has no effect");
+    let both = "      strip_matching_host_port: true\n      strip_any_host_port: true";
+    rejected(manager(both, ""), at, "only one of");
+    let ids = "      request_id_extension: { typed_config: { \"@type\": type.googleapis.com/google.protobuf.Struct } }";
+    rejected(manager(ids, ""), &format!("{at}.request_id_extension.typed_config"), "not supported");
+    let detection = "      original_ip_detection_extensions: [ { name: x, typed_config: { \"@type\": type.googleapis.com/google.protobuf.Struct } } ]";
+    rejected(manager(detection, ""), &format!("{at}.original_ip_detection_extensions"), "not supported");
 }
 
 #[test]

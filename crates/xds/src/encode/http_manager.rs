@@ -1,7 +1,10 @@
 //! HTTP connection managers → wire.
 
+mod request;
+
 use ripstop_model::HttpConnectionManager;
-use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
+use ripstop_model::http_manager::paths::Underscores;
+use ripstop_model::http_manager::{Codec, RouteSource};
 use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
@@ -25,19 +28,21 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
             route_config_name: name.to_string(),
         }),
     };
-    let common = (manager.idle_timeout.is_some() || manager.max_headers_count.is_some()).then(|| {
-        pb::HttpProtocolOptions {
+    let common = (manager.idle_timeout.is_some()
+        || manager.max_headers_count.is_some()
+        || manager.underscores != Underscores::Allow)
+        .then(|| pb::HttpProtocolOptions {
             idle_timeout: manager.idle_timeout.map(duration),
             max_headers_count: manager.max_headers_count.map(u32_value),
+            headers_with_underscores_action: request::underscores(manager.underscores).into(),
             ..Default::default()
-        }
-    });
+        });
     let http1 = manager
         .http1_trailers
         .then(|| pb::Http1ProtocolOptions { enable_trailers: true, ..Default::default() });
     let http2 = (manager.http2 != Http2Options::default()).then(|| http2_options(&manager.http2));
     let stats = manager.grpc_stats.iter().map(grpc_stats);
-    pb::HttpConnectionManager {
+    let mut wire = pb::HttpConnectionManager {
         codec_type: codec(manager.codec).into(),
         stat_prefix: manager.stat_prefix.to_string(),
         route_specifier: Some(routes),
@@ -47,8 +52,6 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         http2_protocol_options: http2,
         access_log: manager.access_logs.iter().map(access_log).collect(),
         use_remote_address: Some(bool_value(manager.use_remote_address)),
-        forward_client_cert_details: forward_client_cert(manager.forward_client_cert).into(),
-        set_current_client_cert_details: certificate_details(manager.forward_client_cert),
         generate_request_id: Some(bool_value(manager.generate_request_id)),
         stream_idle_timeout: manager.stream_idle_timeout.map(duration),
         request_headers_timeout: manager.request_headers_timeout.map(duration),
@@ -56,7 +59,9 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         upgrade_configs: manager.upgrades.iter().map(upgrade::of_manager).collect(),
         proxy_100_continue: manager.proxy_100_continue,
         ..Default::default()
-    }
+    };
+    request::fill(manager, &mut wire);
+    wire
 }
 
 fn codec(codec: Codec) -> wire::CodecType {
@@ -65,20 +70,4 @@ fn codec(codec: Codec) -> wire::CodecType {
         Codec::Http1 => wire::CodecType::Http1,
         Codec::Http2 => wire::CodecType::Http2,
     }
-}
-
-fn forward_client_cert(mode: ForwardClientCert) -> wire::ForwardClientCertDetails {
-    match mode {
-        ForwardClientCert::Sanitize => wire::ForwardClientCertDetails::Sanitize,
-        ForwardClientCert::ForwardOnly => wire::ForwardClientCertDetails::ForwardOnly,
-        ForwardClientCert::AppendForward => wire::ForwardClientCertDetails::AppendForward,
-        ForwardClientCert::SanitizeSet => wire::ForwardClientCertDetails::SanitizeSet,
-        ForwardClientCert::AlwaysForwardOnly => wire::ForwardClientCertDetails::AlwaysForwardOnly,
-    }
-}
-
-/// The client's SPIFFE ID is its URI name, which Envoy leaves out of the header unless told.
-fn certificate_details(mode: ForwardClientCert) -> Option<wire::SetCurrentClientCertDetails> {
-    let sets = matches!(mode, ForwardClientCert::AppendForward | ForwardClientCert::SanitizeSet);
-    sets.then(|| wire::SetCurrentClientCertDetails { uri: true, ..Default::default() })
 }

@@ -9,15 +9,18 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
             common_http_protocol_options http2_protocol_options access_log use_remote_address \
             forward_client_cert_details set_current_client_cert_details generate_request_id \
             stream_idle_timeout request_headers_timeout max_request_headers_kb upgrade_configs \
-            normalize_path http_protocol_options proxy_100_continue",
-        harmless: "add_user_agent tracing http1_safe_max_connection_duration http3_protocol_options server_name server_header_transformation stream_flush_timeout \
+            normalize_path merge_slashes path_with_escaped_slashes_action strip_matching_host_port \
+            strip_any_host_port strip_trailing_host_dot xff_num_trusted_hops skip_xff_append \
+            internal_address_config append_x_forwarded_port scheme_header_transformation via \
+            preserve_external_request_id always_set_request_id_in_response request_id_extension \
+            http_protocol_options proxy_100_continue",
+        harmless: "add_user_agent tracing http1_safe_max_connection_duration \
+            http3_protocol_options server_name server_header_transformation stream_flush_timeout \
             request_timeout drain_timeout drain_timeout_jitter delayed_close_timeout \
-            access_log_flush_interval flush_access_log_on_new_request access_log_options via \
-            preserve_external_request_id always_set_request_id_in_response \
-            represent_ipv4_remote_address_as_ipv4_mapped_ipv6 request_id_extension \
+            access_log_flush_interval flush_access_log_on_new_request access_log_options \
+            represent_ipv4_remote_address_as_ipv4_mapped_ipv6 \
             local_reply_config stream_error_on_invalid_http_message proxy_status_config \
-            append_x_forwarded_port append_local_overload add_proxy_protocol_connection_state \
-            internal_address_config skip_xff_append scheme_header_transformation",
+            append_local_overload add_proxy_protocol_connection_state",
     },
     Support {
         message: "envoy.extensions.filters.network.http_connection_manager.v3.Rds",
@@ -49,6 +52,26 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
     Support {
         message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails",
         read: "subject uri cert chain dns",
-        harmless: "issuer format",
+        harmless: "issuer",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig",
+        read: "unix_sockets cidr_ranges",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.core.v3.SchemeHeaderTransformation",
+        read: "scheme_to_overwrite match_upstream",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension",
+        read: "typed_config",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+        read: "pack_trace_reason",
+        harmless: "use_request_id_for_trace_sampling",
     },
 ];

@@ -1,0 +1,80 @@
+//! What a connection manager does to requests before they are routed, at random.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use fastrand::Rng;
+use ripstop_model::cidr::CidrRange;
+use ripstop_model::http_manager::client_cert::ClientCertDetails;
+use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
+use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
+
+use super::super::{list, name, option};
+
+fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+    choices[rng.usize(0..choices.len())]
+}
+
+pub(super) fn paths(rng: &mut Rng) -> PathRules {
+    let actions = [
+        EscapedSlashes::Default,
+        EscapedSlashes::Keep,
+        EscapedSlashes::Reject,
+        EscapedSlashes::Redirect,
+        EscapedSlashes::Forward,
+    ];
+    PathRules {
+        normalize: option(rng, Rng::bool),
+        merge_slashes: rng.bool(),
+        escaped_slashes: one_of(rng, &actions),
+    }
+}
+
+pub(super) fn hosts(rng: &mut Rng) -> HostRules {
+    let strip_port = one_of(rng, &[StripPort::Keep, StripPort::Matching, StripPort::Any]);
+    HostRules { strip_port, strip_trailing_dot: rng.bool() }
+}
+
+pub(super) fn underscores(rng: &mut Rng) -> Underscores {
+    one_of(rng, &[Underscores::Allow, Underscores::Reject, Underscores::Drop])
+}
+
+pub(super) fn origin(rng: &mut Rng) -> Origin {
+    let schemes = [HttpScheme::Http, HttpScheme::Https];
+    Origin {
+        xff_num_trusted_hops: rng.u32(..4),
+        skip_xff_append: rng.bool(),
+        append_x_forwarded_port: rng.bool(),
+        internal: InternalAddresses { unix_sockets: rng.bool(), ranges: list(rng, 2, range) },
+        scheme: SchemeRules {
+            overwrite: option(rng, |rng| one_of(rng, &schemes)),
+            match_upstream: rng.bool(),
+        },
+        via: option(rng, name),
+    }
+}
+
+fn range(rng: &mut Rng) -> CidrRange {
+    let (address, bits) = match rng.bool() {
+        true => (IpAddr::V4(Ipv4Addr::from_bits(rng.u32(..))), 32),
+        false => (IpAddr::V6(Ipv6Addr::from_bits(rng.u128(..))), 128),
+    };
+    CidrRange::new(address, rng.u32(0..=bits))
+}
+
+pub(super) fn client_cert_details(rng: &mut Rng) -> ClientCertDetails {
+    ClientCertDetails {
+        subject: rng.bool(),
+        cert: rng.bool(),
+        chain: rng.bool(),
+        dns: rng.bool(),
+        uri: rng.bool(),
+    }
+}
+
+pub(super) fn request_ids(rng: &mut Rng) -> RequestIds {
+    RequestIds {
+        preserve_external: rng.bool(),
+        always_in_response: rng.bool(),
+        pack_trace_reason: rng.bool(),
+    }
+}
