@@ -19,6 +19,8 @@ use crate::clock::from_unix_seconds;
 pub struct CertificateFacts {
     /// URI subject alternative names, in order, unchecked.
     pub uri_names: Vec<String>,
+    /// DNS subject alternative names, in order, unchecked.
+    pub dns_names: Vec<String>,
     /// The subject as in RFC 2253, for example `CN=a,O=b`; empty if there is none.
     pub subject: String,
     /// The first second at which the certificate is valid.
@@ -55,11 +57,12 @@ impl CertificateFacts {
     /// If it is malformed or has bytes after its end.
     pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, CertificateError> {
         let parsed = parse(certificate)?;
-        let mut uri_names = Vec::new();
+        let (mut uri_names, mut dns_names) = (Vec::new(), Vec::new());
         let alternative_names = parsed.subject_alternative_name().map_err(malformed)?;
         for name in alternative_names.iter().flat_map(|extension| &extension.value.general_names) {
             match name {
                 GeneralName::URI(uri) => uri_names.push((*uri).to_owned()),
+                GeneralName::DNSName(name) => dns_names.push((*name).to_owned()),
                 GeneralName::Invalid(..) => {
                     return Err(CertificateError::Malformed("invalid subject alternative name".to_owned()));
                 }
@@ -75,6 +78,7 @@ impl CertificateFacts {
         }
         Ok(Self {
             uri_names,
+            dns_names,
             subject: rfc2253(parsed.subject()),
             not_before: from_unix_seconds(parsed.validity().not_before.timestamp()),
             not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),

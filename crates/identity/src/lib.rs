@@ -19,6 +19,7 @@ pub mod channel;
 pub mod clock;
 pub mod csr;
 pub mod files;
+pub mod forwarded;
 pub mod issuance;
 mod limit;
 pub mod peer;

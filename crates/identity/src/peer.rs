@@ -1,4 +1,4 @@
-//! Who is at the other end of a TLS connection, in the form that requests, logs and `x-forwarded-client-cert` need it.
+//! Who is at the other end of a TLS connection, in the form that requests and logs need it.
 //! The certificate was verified during the handshake; here it is only described.
 
 use std::fmt;
@@ -75,13 +75,6 @@ impl PeerIdentity {
     pub fn certificate_pem(&self) -> String {
         to_pem(&self.0.certificate)
     }
-
-    /// The element for this peer in `x-forwarded-client-cert`, as Envoy writes it:
-    /// `By=…;Hash=…;Subject="…";URI=…`, where `by` is the identity of the proxy that adds it.
-    pub fn forwarded_client_cert(&self, by: &SpiffeId) -> String {
-        let subject = self.0.subject.replace('\\', "\\\\").replace('"', "\\\"");
-        format!("By={by};Hash={};Subject=\"{subject}\";URI={}", self.0.sha256, self.0.spiffe_id)
-    }
 }
 
 impl fmt::Debug for PeerIdentity {
@@ -97,32 +90,4 @@ pub struct ConnectedPeer {
     pub address: SocketAddr,
     /// Who it is, if it presented a certificate.
     pub identity: Option<PeerIdentity>,
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
-
-    #[test]
-    fn forwarded_client_cert_has_envoys_form() {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "a \"b\"");
-        params.subject_alt_names = vec![SanType::URI("spiffe://td/ns/shop/sa/a".try_into().unwrap())];
-        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
-        let peer = PeerIdentity::from_chain(Some(std::slice::from_ref(&der))).unwrap().unwrap();
-        let by = SpiffeId::new("spiffe://td/ns/shop/sa/b").unwrap();
-        let hash = peer.certificate_sha256();
-        assert_eq!(hash.len(), 64);
-        assert_eq!(
-            peer.forwarded_client_cert(&by),
-            format!(
-                r#"By=spiffe://td/ns/shop/sa/b;Hash={hash};Subject="CN=a \\\"b\\\"";URI=spiffe://td/ns/shop/sa/a"#
-            )
-        );
-        assert!(peer.certificate_pem().starts_with("-----BEGIN CERTIFICATE-----\n"));
-        assert_eq!(PeerIdentity::from_chain(None), Ok(None));
-    }
 }

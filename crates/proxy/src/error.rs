@@ -21,6 +21,12 @@ pub enum At {
 pub enum ProxyError {
     /// The request has no usable host.
     MissingHost,
+    /// The target of the request is no path.
+    NoPath,
+    /// The path of the request may not be what it is.
+    BadPath,
+    /// A header has an underscore in its name where none may.
+    Underscore,
     /// No route takes the request.
     NoRoute,
     /// The route names a cluster that is not there.
@@ -95,9 +101,10 @@ impl ProxyError {
         over.then_some(ripstop_policy::grpc::DEADLINE_EXCEEDED)
     }
 
-    /// Envoy shows nothing of a stream that was ended for its age.
+    /// Envoy shows nothing of a stream that was ended for its age, nor of a target that it does not take.
     fn flagged(self) -> bool {
-        !matches!(self, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer)
+        use ProxyError::{BadPath, MaxDuration, MaxDurationAnswer, MissingHost, NoPath};
+        !matches!(self, MaxDuration | MaxDurationAnswer | MissingHost | NoPath | BadPath)
     }
 
     /// The table.
@@ -108,6 +115,19 @@ impl ProxyError {
             ProxyError::MissingHost => {
                 (Downstream, 400, Flag::DownstreamProtocolError, "missing_host_header", "")
             }
+            ProxyError::NoPath => {
+                (Downstream, 404, Flag::DownstreamProtocolError, "absolute_path_rejected", "")
+            }
+            ProxyError::BadPath => {
+                (Downstream, 400, Flag::DownstreamProtocolError, "path_normalization_failed", "")
+            }
+            ProxyError::Underscore => (
+                Downstream,
+                400,
+                Flag::DownstreamProtocolError,
+                "http1.unexpected_underscore",
+                "Bad Request",
+            ),
             ProxyError::NoRoute => (Local, 404, Flag::NoRouteFound, "route_not_found", ""),
             ProxyError::NoCluster => (Local, 503, Flag::NoClusterFound, "cluster_not_found", ""),
             ProxyError::NoHealthyUpstream => {

@@ -6,6 +6,7 @@
 pub mod addresses;
 pub mod cluster;
 pub mod compile;
+pub mod http_rules;
 pub mod listener;
 pub mod listener_filter;
 pub mod routes;

@@ -1,7 +1,7 @@
 //! What is done with a client connection that speaks HTTP. The way of a request, step by step:
 //!
 //! ```text
-//! connection ─▶ manager ─▶ headers (sanitise) ─▶ route ─▶ forward ─▶ attempt ─▶ upstream::pool
+//! connection ─▶ manager ─▶ sanitise ─▶ route ─▶ forward ─▶ attempt ─▶ upstream::pool
 //!                  │                                │         ▲           │
 //!                  │                                ▼         └── retry ──┤
 //!               stream (log, counters)            reply                   ▼
@@ -21,6 +21,7 @@ pub mod reply;
 pub mod request_body;
 pub mod request_id;
 pub mod response_body;
+pub mod sanitise;
 pub mod stream;
 pub mod target;
 pub mod terminate;

@@ -8,8 +8,8 @@ use ripstop_model::http_manager::origin::Origin;
 /// What is known of where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// The peer of the connection.
-    pub remote: IpAddr,
+    /// The peer of the connection; `None`: a Unix socket.
+    pub remote: Option<IpAddr>,
     /// What all `x-forwarded-for` headers say, joined by commas; `None`: there is none.
     pub forwarded_for: Option<&'a str>,
 }
@@ -35,8 +35,11 @@ pub fn client(rules: &Origin, edge: bool, evidence: Evidence<'_>) -> Client {
             (address, address.is_some() && hops == 0 && !chain.contains(','))
         }
     };
-    let address = forwarded.unwrap_or(evidence.remote);
-    Client { forwarded, internal: alone && rules.internal.contains(address.to_canonical()) }
+    let own = match forwarded.or(evidence.remote) {
+        Some(address) => rules.internal.contains(address.to_canonical()),
+        None => rules.internal.unix_sockets,
+    };
+    Client { forwarded, internal: alone && own }
 }
 
 /// The address that has `skip` others behind it.
@@ -56,7 +59,7 @@ mod tests {
         let internal =
             InternalAddresses { ranges: vec![range("127.0.0.0"), range("10.0.0.0")], ..Default::default() };
         let rules = Origin { xff_num_trusted_hops: hops, internal, ..Origin::default() };
-        let evidence = Evidence { remote: [127, 0, 0, 1].into(), forwarded_for };
+        let evidence = Evidence { remote: Some([127, 0, 0, 1].into()), forwarded_for };
         let forwarded = expected.0.map(|address| address.parse().unwrap());
         let expected = Client { forwarded, internal: expected.1 };
         assert_eq!(client(&rules, edge, evidence), expected, "{edge} {hops} {forwarded_for:?}");

@@ -20,6 +20,7 @@ fn record() -> Record {
             Address::socket([10, 0, 0, 1], 1000),
             Address::socket([10, 0, 0, 2], 80),
         )),
+        client: None,
         method: Method::GET,
         path: "/users".into(),
         original_path: Some("/api/users".into()),

@@ -18,6 +18,8 @@ pub struct Record {
     pub duration: Duration,
     /// The connection it came over.
     pub connection: Rc<ConnectionInfo>,
+    /// Where the request comes from, if that is not the other end of the connection.
+    pub client: Option<Address>,
     /// Method.
     pub method: Method,
     /// Path and query as forwarded.
@@ -53,9 +55,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Address of the client.
+    /// Address of the client; port 0 where others have told it.
     pub fn remote(&self) -> &Address {
-        &self.connection.remote
+        self.client.as_ref().unwrap_or(&self.connection.remote)
     }
 
     /// A request header, if it was kept.

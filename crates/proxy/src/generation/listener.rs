@@ -17,6 +17,7 @@ use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
 
+use super::http_rules::HttpRules;
 use super::listener_filter::ActiveListenerFilter;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
@@ -76,6 +77,8 @@ pub struct ActiveManager {
     pub access_logs: AccessLogs,
     /// Where its routes are.
     pub routes: ActiveRoutes,
+    /// What is done to every request and answer.
+    pub rules: HttpRules,
     /// What it calls itself in responses.
     pub server: HeaderValue,
 }
@@ -294,6 +297,7 @@ fn compile_manager(
         stats: parts.registry.http(&config.stat_prefix),
         access_logs: parts.sinks.access_logs(listener, &config.access_logs)?,
         routes,
+        rules: HttpRules::compile(config, parts.runtime),
         server: HeaderValue::from_static("ripstop"),
     })
 }

@@ -187,6 +187,7 @@ fn request(
     let connect = matches!(asked, Some(Asked::Connect));
     let (uri, version): (Uri, Version) = if lease.is_http2() {
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let scheme = target.scheme.clone().unwrap_or(scheme);
         (if connect { target.authority_form()? } else { target.absolute(scheme)? }, Version::HTTP_2)
     } else {
         headers.insert(header::HOST, target.host()?);

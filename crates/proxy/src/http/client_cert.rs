@@ -1,22 +1,15 @@
 //! `x-forwarded-client-cert`: what the upstream learns of the client's certificate.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ripstop_identity::peer::PeerIdentity;
-use ripstop_model::SpiffeId;
 use ripstop_model::http_manager::ForwardClientCert;
 
 use crate::listener::connection::ConnectionInfo;
 
 const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-/// The element for a client: `By=…;Hash=…;Subject="…";URI=…`.
-pub fn element(peer: &PeerIdentity, by: &SpiffeId) -> Option<HeaderValue> {
-    HeaderValue::from_str(&peer.forwarded_client_cert(by)).ok()
-}
-
 /// Does to the header what the connection manager is configured to.
 pub fn apply(headers: &mut HeaderMap, mode: ForwardClientCert, connection: &ConnectionInfo) {
-    let mutual = connection.peer.is_some();
+    let mutual = connection.client_cert.is_some();
     match mode {
         ForwardClientCert::AlwaysForwardOnly => {}
         ForwardClientCert::ForwardOnly if mutual => {}

@@ -19,7 +19,7 @@ use ripstop_policy::timeout::deadline;
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
 use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
-use super::reply;
+use super::{reply, sanitise};
 use super::request_body::{Counted, Replayable, RequestBody};
 use super::response_body::ResponseBody;
 use super::stream::ActiveStream;
@@ -305,6 +305,7 @@ impl Forwarding<'_> {
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
         parts.headers.insert(http::header::SERVER, self.manager.server.clone());
+        sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
         // Of an answer that came before the request was whole, nobody can say how long it took.
         if let Some(whole) = self.stream.progress.ended_at()
             && !self.manager.config.router.suppress_envoy_headers

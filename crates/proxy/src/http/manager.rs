@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ripstop_policy::grpc::is_grpc;
@@ -14,12 +14,13 @@ use ripstop_policy::rewrite::rewrite_path;
 use ripstop_policy::route::RequestHead;
 
 use super::forward::Forwarding;
-use super::headers::{X_ENVOY_ORIGINAL_PATH, X_REQUEST_ID};
+use super::headers::X_ENVOY_ORIGINAL_PATH;
+use super::sanitise::Stop;
 use super::response_body::ResponseBody;
 use super::stream::ActiveStream;
 use super::target::Target;
 use super::upgrade::TunnelRequest;
-use super::{client_cert, headers, reply, request_id};
+use super::{reply, sanitise};
 use crate::error::ProxyError;
 use crate::generation::listener::{ActiveManager, ActiveRoutes};
 use crate::generation::routes::{CompiledAction, CompiledForward, CompiledRoutes};
@@ -59,10 +60,14 @@ async fn serve(
     };
     let mut headers = parts.headers;
     headers.remove(header::HOST);
-    sanitise(&mut headers, &worker, &manager, &connection);
-
+    let sane = sanitise::request(&mut target, &mut headers, &worker, &manager, &connection, &mut stream);
     if stream.is_logged() {
         describe(&mut stream, &manager, &target, &headers);
+    }
+    match sane {
+        Ok(()) => {}
+        Err(Stop::Refused(error)) => return reply::error(stream, &manager, error),
+        Err(Stop::Redirected(path)) => return reply::redirect(stream, &manager, path),
     }
     let generation = worker.current();
     let stats = manager.stats.of(worker.id);
@@ -75,7 +80,7 @@ async fn serve(
         path: target.path.path(),
         query: target.path.query(),
         method: parts.method.as_str(),
-        scheme: if connection.tls { "https" } else { "http" },
+        scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
         headers: &headers,
     };
     // As with Envoy, a tunnel needs a route that is made for tunnels, and there are none.
@@ -99,6 +104,9 @@ async fn serve(
         };
         stream.allow_upgrade();
         terminate = granted.terminate;
+    }
+    if manager.config.origin.scheme.match_upstream {
+        target.scheme = None;
     }
     rewrite(&mut target, &mut headers, forward, &mut stream);
     let slot = worker.dice(|rng| forward.target(rng).clone());
@@ -137,18 +145,6 @@ fn routes(manager: &ActiveManager, generation: &WorkerGeneration) -> Option<Arc<
     match &manager.routes {
         ActiveRoutes::Inline(routes) => Some(routes.clone()),
         ActiveRoutes::Rds(name) => generation.shared.routes.get(name).cloned(),
-    }
-}
-
-/// Removes what must not travel on and adds what the upstream should know.
-fn sanitise(headers: &mut HeaderMap, worker: &Worker, manager: &ActiveManager, connection: &ConnectionInfo) {
-    headers::remove_hop_by_hop(headers);
-    // The client was told to go on by the one who reads its body: that is us.
-    headers.remove(header::EXPECT);
-    headers::forwarded(headers, connection, manager.config.use_remote_address);
-    client_cert::apply(headers, manager.config.forward_client_cert, connection);
-    if manager.config.generate_request_id && !headers.contains_key(X_REQUEST_ID) {
-        headers.insert(X_REQUEST_ID, worker.dice(request_id::generate));
     }
 }
 

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use ripstop_policy::grpc;
 
 use super::response_body::ResponseBody;
+use super::sanitise;
 use super::stream::ActiveStream;
 use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
@@ -54,8 +55,7 @@ fn call_failed(
     let code = grpc_status.unwrap_or_else(|| grpc::status_of_http(status.as_u16()));
     stream.facts.status = StatusCode::OK.as_u16();
     stream.facts.grpc_status = Some(code);
-    let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
-    let headers: &mut HeaderMap = response.headers_mut();
+    let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(grpc::GRPC_STATUS, HeaderValue::from(code));
     let message = Some(body).filter(|body| !body.is_empty()).and_then(grpc::message);
@@ -63,6 +63,17 @@ fn call_failed(
         headers.insert(grpc::GRPC_MESSAGE, message);
     }
     headers.insert(header::SERVER, manager.server.clone());
+    sanitise::answer::response(&mut headers, manager, &stream);
+    let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The answer to a request that ought to have another path.
+pub fn redirect(mut stream: ActiveStream, manager: &ActiveManager, path: HeaderValue) -> Response<ResponseBody> {
+    stream.facts.details = "path_normalization_failed";
+    let mut response = answer(stream, manager, StatusCode::TEMPORARY_REDIRECT, Bytes::new());
+    response.headers_mut().insert(header::LOCATION, path);
     response
 }
 
@@ -78,12 +89,14 @@ fn answer(
     stream.facts.status = status.as_u16();
     let has_body = !body.is_empty();
     let body = if stream.is_head() { Bytes::new() } else { body };
-    let mut response = Response::new(ResponseBody::local(body, stream));
-    *response.status_mut() = status;
-    let headers: &mut HeaderMap = response.headers_mut();
+    let mut headers = HeaderMap::new();
     if has_body {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     }
     headers.insert(header::SERVER, manager.server.clone());
+    sanitise::answer::response(&mut headers, manager, &stream);
+    let mut response = Response::new(ResponseBody::local(body, stream));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }

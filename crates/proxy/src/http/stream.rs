@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ripstop_model::Name;
+use ripstop_model::{Address, Name};
 use ripstop_policy::flags::ResponseFlag;
 
 use super::deadline::Progress;
@@ -58,6 +58,10 @@ pub struct Facts {
     pub path: Option<Name>,
     /// Path and query as received, if they were rewritten.
     pub original_path: Option<Name>,
+    /// Where the request comes from, if that is not the other end of the connection.
+    pub client: Option<Address>,
+    /// The id of the request, if the answer is to hold it.
+    pub request_id: Option<HeaderValue>,
     /// Request headers that a log format shows.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Response headers, if a log wants any.
@@ -194,6 +198,7 @@ impl Drop for ActiveStream {
             start: self.started_wall,
             duration,
             connection: self.connection.clone(),
+            client: facts.client,
             method: self.method.clone(),
             path: facts.path.unwrap_or_else(empty),
             original_path: facts.original_path,

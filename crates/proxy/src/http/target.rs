@@ -10,6 +10,8 @@ pub struct Target {
     pub authority: Authority,
     /// Path and query, at least `/`.
     pub path: PathAndQuery,
+    /// The scheme that the client wants; `None` as long as nobody has said any.
+    pub scheme: Option<Scheme>,
 }
 
 impl Target {
@@ -31,7 +33,8 @@ impl Target {
             return None;
         }
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        Some(Target { authority, path })
+        let scheme = uri.scheme().filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme)).cloned();
+        Some(Target { authority, path, scheme })
     }
 
     /// The URI for an HTTP/2 upstream.

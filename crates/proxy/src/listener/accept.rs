@@ -5,10 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+use ripstop_identity::forwarded::client_cert_element;
 use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::Address;
 use ripstop_policy::connection_count::Counted;
 use ripstop_runtime::listen::Listener as Socket;
+use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
@@ -18,7 +21,6 @@ use super::inspect::inspect;
 use super::io::{ClientIo, Rewound};
 use super::live::LiveListener;
 use crate::generation::listener::{ActiveChain, ActiveFilter, ActiveListener};
-use crate::http::client_cert::element;
 use crate::http::connection::serve_http;
 use crate::stats::listener::ListenerStats;
 use crate::tcp_proxy::serve_tcp;
@@ -168,7 +170,7 @@ async fn establish(
     stats.ssl_handshake.inc();
     let connection = stream.get_ref().1;
     let peer = PeerIdentity::from_chain(connection.peer_certificates()).ok().flatten();
-    let client_cert = peer.as_ref().zip(chain.own_id()).and_then(|(peer, by)| element(peer, &by));
+    let client_cert = client_cert(chain, connection.peer_certificates().unwrap_or_default());
     let server_name = match connection.server_name() {
         Some(name) if server_name.is_empty() => name.to_ascii_lowercase().into(),
         _ => server_name,
@@ -178,6 +180,14 @@ async fn establish(
     let info =
         ConnectionInfo { remote, direct_remote, local, server_name, peer, tls: true, client_cert, activity };
     Some((io, info))
+}
+
+/// What requests say of the certificate that the client has shown.
+fn client_cert(chain: &ActiveChain, shown: &[CertificateDer<'_>]) -> Option<HeaderValue> {
+    let ActiveFilter::Http(manager) = &chain.filter else { return None };
+    let by: Vec<String> = chain.own_id().iter().map(ToString::to_string).collect();
+    let element = client_cert_element(shown, &by, manager.config.client_cert_details).ok()?;
+    HeaderValue::try_from(element).ok()
 }
 
 fn count_handshake_error(error: &std::io::Error, stats: &ListenerStats) {

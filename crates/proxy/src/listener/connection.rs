@@ -19,7 +19,7 @@ pub struct ConnectionInfo {
     pub peer: Option<PeerIdentity>,
     /// Whether the client speaks TLS.
     pub tls: bool,
-    /// The element that describes the client's certificate in `x-forwarded-client-cert`.
+    /// The element that describes the client's certificate in `x-forwarded-client-cert`; `None`: it has shown none.
     pub client_cert: Option<http::HeaderValue>,
     /// When something last happened on it.
     pub activity: Activity,

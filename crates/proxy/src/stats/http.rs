@@ -36,6 +36,14 @@ pub struct HttpStats {
     pub cx_upgrades_active: Cell,
     /// Requests for tunnels that are not allowed.
     pub rq_ws_on_non_ws_route: Cell,
+    /// Requests refused because of their path.
+    pub rq_failed_path: Cell,
+    /// Requests sent to a path in another form.
+    pub rq_redirected_path: Cell,
+    /// Requests refused because of an underscore in the name of a header.
+    pub rq_underscore: Cell,
+    /// Headers left out because of an underscore in their name.
+    pub headers_underscore: Cell,
     /// Requests for which no route was found.
     pub no_route: Cell,
     /// Requests whose cluster does not exist.

@@ -53,7 +53,7 @@ const CLUSTER: [Field<ClusterStats>; 22] = [
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
 
-const HTTP: [Field<HttpStats>; 17] = [
+const HTTP: &[Field<HttpStats>] = &[
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
@@ -69,6 +69,10 @@ const HTTP: [Field<HttpStats>; 17] = [
     ("downstream_cx_upgrades_total", Kind::Counter, |s| &s.cx_upgrades_total),
     ("downstream_cx_upgrades_active", Kind::Gauge, |s| &s.cx_upgrades_active),
     ("downstream_rq_ws_on_non_ws_route", Kind::Counter, |s| &s.rq_ws_on_non_ws_route),
+    ("downstream_rq_failed_path_normalization", Kind::Counter, |s| &s.rq_failed_path),
+    ("downstream_rq_redirected_with_normalized_path", Kind::Counter, |s| &s.rq_redirected_path),
+    ("requests_rejected_with_underscores_in_headers", Kind::Counter, |s| &s.rq_underscore),
+    ("dropped_headers_with_underscores", Kind::Counter, |s| &s.headers_underscore),
     ("no_route", Kind::Counter, |s| &s.no_route),
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];
@@ -101,7 +105,7 @@ impl Text {
 
         let http: Vec<_> = tables.http.iter().map(|(name, block)| (&**name, &**block)).collect();
         let prefix = "envoy_http_conn_manager_prefix";
-        self.fields("envoy_http_", prefix, &HTTP, &http);
+        self.fields("envoy_http_", prefix, HTTP, &http);
         self.statuses("envoy_http_downstream_rq", prefix, &http, |s| &s.rq_status);
         self.times("envoy_http_downstream_rq_time", prefix, &http, |s| &s.rq_time);
 

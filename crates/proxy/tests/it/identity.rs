@@ -2,7 +2,7 @@
 
 use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::{Cluster, UpstreamProtocol};
-use ripstop_model::http_manager::ForwardClientCert;
+use ripstop_model::http_manager::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::listener::{FilterChain, Listener, NetworkFilter};
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::tls::{TlsClient, TlsServer, TransportSocket};
@@ -28,6 +28,7 @@ fn client_cluster(to: std::net::SocketAddr, expect: SpiffeId) -> Cluster {
 fn inbound(to: std::net::SocketAddr) -> Snapshot {
     let mut inbound = manager();
     inbound.forward_client_cert = ForwardClientCert::SanitizeSet;
+    inbound.client_cert_details = ClientCertDetails { subject: true, uri: true, ..Default::default() };
     snapshot(listener(inbound, Some(server_tls())), routes(to_c()), cluster(&[to]))
 }
 
@@ -87,6 +88,7 @@ async fn permissive_takes_plaintext_and_mtls_on_one_port() {
     let mut server = Proxy::start(Some(authority.identity("server")));
     let mut inbound_manager = manager();
     inbound_manager.forward_client_cert = ForwardClientCert::SanitizeSet;
+    inbound_manager.client_cert_details = ClientCertDetails { uri: true, ..Default::default() };
     let chain = |transport, tls| FilterChain {
         matches: FilterChainMatch { transport_protocol: Some(transport), ..FilterChainMatch::default() },
         tls,

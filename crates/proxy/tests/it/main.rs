@@ -9,6 +9,7 @@ mod identity;
 mod listeners;
 mod requests;
 mod resilience;
+mod sanitise;
 mod silence;
 mod sources;
 mod times;
