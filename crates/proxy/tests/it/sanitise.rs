@@ -133,7 +133,7 @@ async fn at_an_edge_strangers_are_not_believed() {
     assert!(sent.contains("x-forwarded-for: 1.1.1.1,2.2.2.2,127.0.0.1\n"), "{sent}");
     assert!(sent.contains("x-forwarded-proto: http\n"), "{sent}");
     assert!(sent.contains("x-envoy-external-address: 127.0.0.1\n"), "{sent}");
-    for gone in ["attempt", "internal", "timeout-ms", "original-path", "mine"] {
+    for gone in ["attempt", "internal", "upstream-rq-timeout-ms", "original-path", "mine"] {
         assert!(!sent.contains(gone), "{gone}: {sent}");
     }
     assert!(sent.contains("x-request-id: "), "{sent}");

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::header::HeaderMap;
 use http_body_util::BodyExt;
+use ripstop_model::cidr::CidrRange;
 use ripstop_model::http_manager::HttpConnectionManager;
+use ripstop_model::http_manager::origin::{InternalAddresses, Origin};
 use ripstop_model::route::{Forward, RetryOn, RetryPolicy};
 use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
 use ripstop_model::router::RouterOptions;
@@ -36,6 +38,11 @@ async fn ask(
     headers: &[(&'static str, &'static str)],
 ) -> ripstop_testkit::client::Reply {
     let upstream = upstream();
+    // What clients say of time counts when they are of the own network.
+    let internal =
+        InternalAddresses { ranges: vec![CidrRange::new([127, 0, 0, 0].into(), 8)], unix_sockets: false };
+    let origin = Origin { internal, ..Origin::default() };
+    let manager = HttpConnectionManager { use_remote_address: true, origin, ..manager };
     let c = cluster(&[upstream.address]);
     let proxy = Proxy::with(snapshot(listener(manager, None), routes(forward), c)).await;
     let mut client = Http1::connect(proxy.address()).await.unwrap();
