@@ -85,8 +85,7 @@ mod tests {
         let short = element(none);
         let hash = short.strip_prefix("By=spiffe://td/ns/shop/sa/b;Hash=").unwrap();
         assert!(hash.len() == 64 && !hash.contains(';'), "{short}");
-        let subject_and_names =
-            element(ClientCertDetails { subject: true, uri: true, dns: true, ..none });
+        let subject_and_names = element(ClientCertDetails { subject: true, uri: true, dns: true, ..none });
         assert_eq!(
             subject_and_names,
             format!(

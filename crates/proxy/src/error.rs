@@ -121,13 +121,9 @@ impl ProxyError {
             ProxyError::BadPath => {
                 (Downstream, 400, Flag::DownstreamProtocolError, "path_normalization_failed", "")
             }
-            ProxyError::Underscore => (
-                Downstream,
-                400,
-                Flag::DownstreamProtocolError,
-                "http1.unexpected_underscore",
-                "Bad Request",
-            ),
+            ProxyError::Underscore => {
+                (Downstream, 400, Flag::DownstreamProtocolError, "http1.unexpected_underscore", "Bad Request")
+            }
             ProxyError::NoRoute => (Local, 404, Flag::NoRouteFound, "route_not_found", ""),
             ProxyError::NoCluster => (Local, 503, Flag::NoClusterFound, "cluster_not_found", ""),
             ProxyError::NoHealthyUpstream => {

@@ -21,6 +21,9 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,
 };
+pub(crate) use envoy_types::pb::envoy::config::core::v3::{
+    SchemeHeaderTransformation, http_protocol_options, scheme_header_transformation,
+};
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,
 };
@@ -51,9 +54,6 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connec
     HttpConnectionManager, HttpFilter, Rds, RequestIdExtension, http_connection_manager, http_filter,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
-pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    SchemeHeaderTransformation, http_protocol_options, scheme_header_transformation,
-};
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;

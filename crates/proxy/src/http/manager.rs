@@ -15,8 +15,8 @@ use ripstop_policy::route::RequestHead;
 
 use super::forward::Forwarding;
 use super::headers::X_ENVOY_ORIGINAL_PATH;
-use super::sanitise::Stop;
 use super::response_body::ResponseBody;
+use super::sanitise::Stop;
 use super::stream::ActiveStream;
 use super::target::Target;
 use super::upgrade::TunnelRequest;

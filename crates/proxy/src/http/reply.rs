@@ -70,7 +70,11 @@ fn call_failed(
 }
 
 /// The answer to a request that ought to have another path.
-pub fn redirect(mut stream: ActiveStream, manager: &ActiveManager, path: HeaderValue) -> Response<ResponseBody> {
+pub fn redirect(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    path: HeaderValue,
+) -> Response<ResponseBody> {
     stream.facts.details = "path_normalization_failed";
     let mut response = answer(stream, manager, StatusCode::TEMPORARY_REDIRECT, Bytes::new());
     response.headers_mut().insert(header::LOCATION, path);

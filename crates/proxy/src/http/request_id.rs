@@ -12,12 +12,7 @@ const TRACE_REASON: usize = 14;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Makes sure that there is an id. At an edge the client's is replaced, or loses at least what it says of tracing.
-pub fn apply(
-    headers: &mut HeaderMap,
-    rules: RequestIds,
-    edge: bool,
-    generate: impl FnOnce() -> HeaderValue,
-) {
+pub fn apply(headers: &mut HeaderMap, rules: RequestIds, edge: bool, generate: impl FnOnce() -> HeaderValue) {
     match headers.get(X_REQUEST_ID) {
         Some(_) if !edge => {}
         Some(id) if rules.preserve_external => {

@@ -37,11 +37,7 @@ impl Case {
     }
 
     async fn get(&self, path: &str, headers: &str) -> String {
-        raw(
-            self.proxy.address(),
-            &format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n"),
-        )
-        .await
+        raw(self.proxy.address(), &format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n")).await
     }
 
     /// The answer to a request with headers beside `host`.
@@ -64,11 +60,8 @@ async fn raw(address: SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn paths_get_one_form() {
-    let rules = PathRules {
-        normalize: Some(true),
-        merge_slashes: true,
-        escaped_slashes: EscapedSlashes::Redirect,
-    };
+    let rules =
+        PathRules { normalize: Some(true), merge_slashes: true, escaped_slashes: EscapedSlashes::Redirect };
     let case = Case::new(HttpConnectionManager { paths: rules, ..manager() }).await;
     let answer = case.get("/a/..//b/%2e/c?x=/../y", "host: a\r\n").await;
     assert!(answer.contains("\nGET /b/c?x=/../y\n"), "{answer}");

@@ -26,10 +26,7 @@ pub(super) fn paths(cx: &mut Context, wire: &pb::HttpConnectionManager) -> PathR
 }
 
 pub(super) fn hosts(cx: &mut Context, wire: &pb::HttpConnectionManager) -> HostRules {
-    let any = matches!(
-        wire.strip_port_mode,
-        Some(wire_manager::StripPortMode::StripAnyHostPort(true))
-    );
+    let any = matches!(wire.strip_port_mode, Some(wire_manager::StripPortMode::StripAnyHostPort(true)));
     let strip_port = match (wire.strip_matching_host_port, any) {
         (false, false) => StripPort::Keep,
         (true, false) => StripPort::Matching,
