@@ -13,6 +13,8 @@ pub mod client_cert;
 pub mod connection;
 pub mod deadline;
 pub mod forward;
+pub mod frame_guard;
+pub mod frames;
 pub mod headers;
 pub mod leash;
 pub mod local_exec;

@@ -15,6 +15,7 @@ use ripstop_model::http_manager::{Codec, HttpConnectionManager};
 use ripstop_model::http2::Http2Options;
 
 use super::deadline::stream_idle_timeout;
+use super::frame_guard::FrameGuard;
 use super::local_exec::LocalExec;
 use super::manager::handle;
 use crate::generation::listener::ActiveManager;
@@ -22,7 +23,7 @@ use crate::listener::connection::ConnectionInfo;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
 use crate::stats::http::HttpStats;
-use crate::upstream::connect::{CONNECTION_WINDOW_BYTES, HTTP1_BUFFER_BYTES, STREAM_WINDOW_BYTES};
+use crate::upstream::connect::HTTP1_BUFFER_BYTES;
 use crate::worker::Worker;
 
 /// How long a client may take to send enough to tell the protocol.
@@ -130,21 +131,8 @@ async fn serve_http2(
 ) -> hyper::Result<()> {
     let config = &manager.config;
     let service = service(worker, manager, info.clone());
-    let mut builder = http2::Builder::new(LocalExec);
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(
-            config.http2.max_concurrent_streams.unwrap_or(Http2Options::DEFAULT_MAX_CONCURRENT_STREAMS),
-        )
-        .max_header_list_size(head_bytes(config))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT);
-    if config.http2.allow_connect {
-        builder.enable_connect_protocol();
-    }
-    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let builder = http2_builder(config);
+    let connection = builder.serve_connection(TokioIo::new(FrameGuard::new(io, &config.http2)), service);
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
@@ -154,6 +142,31 @@ async fn serve_http2(
     }
     connection.as_mut().graceful_shutdown();
     connection.await
+}
+
+fn http2_builder(config: &HttpConnectionManager) -> http2::Builder<LocalExec> {
+    let options = &config.http2;
+    let (streams, window) = (options.max_concurrent_streams, options.initial_stream_window_size);
+    let (interval, timeout) = match &options.keepalive {
+        Some(keepalive) => (keepalive.interval, keepalive.timeout),
+        None => (Some(PING_INTERVAL), PING_TIMEOUT),
+    };
+    let mut builder = http2::Builder::new(LocalExec);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams.unwrap_or(Http2Options::DEFAULT_MAX_CONCURRENT_STREAMS))
+        .max_header_list_size(head_bytes(config))
+        .header_table_size(options.hpack_table_size)
+        .initial_stream_window_size(window.unwrap_or(Http2Options::DEFAULT_STREAM_WINDOW_BYTES))
+        .initial_connection_window_size(
+            options.initial_connection_window_size.unwrap_or(Http2Options::DEFAULT_CONNECTION_WINDOW_BYTES),
+        )
+        .keep_alive_interval(interval)
+        .keep_alive_timeout(timeout);
+    if options.allow_connect {
+        builder.enable_connect_protocol();
+    }
+    builder
 }
 
 type Answered = Result<http::Response<super::response_body::ResponseBody>, Infallible>;

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod configuration;
+mod floods;
 mod framing;
 mod harness;
 mod identity;
