@@ -67,6 +67,26 @@ pub enum HeaderValueMatch {
 pub struct QueryMatch {
     /// Name of the parameter, compared exactly.
     pub name: Name,
-    /// `None`: it has to be there, with any value.
-    pub value: Option<StringMatch>,
+    /// What it must be.
+    pub value: QueryValueMatch,
+}
+
+/// What a query parameter must be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum QueryValueMatch {
+    /// There (`true`), with any value, or not there (`false`).
+    Present(bool),
+    /// There, with a value that matches the text rule.
+    String(StringMatch),
+}
+
+/// One condition on a cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CookieMatch {
+    /// Name of the cookie, compared exactly.
+    pub name: Name,
+    /// What its value must be.
+    pub value: StringMatch,
+    /// The condition holds when it would otherwise not.
+    pub invert: bool,
 }

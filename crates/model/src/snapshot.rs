@@ -102,7 +102,7 @@ impl Snapshot {
             .flat_map(|host| &host.routes)
             .filter_map(|route| match &route.action {
                 RouteAction::Forward(forward) => Some(forward.cluster.names()),
-                RouteAction::DirectResponse(_) => None,
+                _ => None,
             })
             .flatten();
         let tcp = self.chains().filter_map(|chain| match &chain.filter {

@@ -14,6 +14,8 @@
 //! | what is set by name | [`runtime::Runtime`] |
 //! | what the path becomes | [`rewrite::rewrite_path`] |
 //! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
+//! | what path, host and query become | [`rewrite::PathRewriter`], [`redirect::Redirector`] |
+//! | which requests belong to one another | [`hash::RequestHasher`] |
 //! | which endpoint takes a request | [`balance::Balancer`] |
 //! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
 //! | whether one more connection may be open | [`connection_count::ConnectionCount`] |
@@ -32,10 +34,12 @@ pub mod connection_count;
 pub mod filter_chain;
 pub mod flags;
 pub mod grpc;
+pub mod hash;
 pub mod host;
 pub mod inspect;
 pub mod limits;
 pub mod outlier;
+pub mod redirect;
 pub mod request_times;
 pub mod retry;
 pub mod rewrite;
@@ -43,4 +47,5 @@ pub mod route;
 pub mod runtime;
 pub mod sanitise;
 pub mod split;
+pub mod substitute;
 pub mod timeout;

@@ -26,10 +26,15 @@ impl WeightedChoice {
     /// The position of the share that is taken, in the order given to [`WeightedChoice::compile`]; 0 when there are
     /// none. O(log n).
     pub fn pick(&self, rng: &mut fastrand::Rng) -> usize {
+        self.pick_by(rng.u64(..))
+    }
+
+    /// The same for a number that was thrown before, or comes from elsewhere.
+    pub fn pick_by(&self, number: u64) -> usize {
         match self.bounds.last() {
             None | Some(0) => 0,
             Some(&total) => {
-                let thrown = rng.u64(0..total);
+                let thrown = number % total;
                 self.bounds.partition_point(|&bound| bound <= thrown)
             }
         }

@@ -12,7 +12,7 @@ pub mod listener_filter;
 pub mod routes;
 pub mod slot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ripstop_model::{Name, Snapshot};
@@ -34,6 +34,8 @@ pub struct Generation {
     pub routes: BTreeMap<Name, Arc<CompiledRoutes>>,
     /// By [`ClusterSlot::index`]; `None` where a route names a cluster that is not there.
     pub clusters: Vec<Option<Arc<ActiveCluster>>>,
+    /// The slots of the clusters that are there, by name: for requests that name their cluster themselves.
+    pub slots: HashMap<Name, Arc<ClusterSlot>>,
 }
 
 impl Generation {
@@ -45,6 +47,7 @@ impl Generation {
             listeners: BTreeMap::new(),
             routes: BTreeMap::new(),
             clusters: Vec::new(),
+            slots: HashMap::new(),
         }
     }
 

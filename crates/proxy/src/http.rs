@@ -23,6 +23,7 @@ pub mod reply;
 pub mod request_body;
 pub mod request_id;
 pub mod response_body;
+pub mod rewrite;
 pub mod sanitise;
 pub mod stream;
 pub mod target;

@@ -17,6 +17,7 @@ mod listener;
 mod listener_filter;
 mod matcher;
 mod mirror;
+mod retry;
 mod route;
 mod runtime;
 mod tls;

@@ -15,8 +15,8 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node,
     PathConfigSource, Pipe, RuntimeDouble, RuntimeFeatureFlag, RuntimeFractionalPercent, RuntimePercent,
     RuntimeUInt32, SocketAddress, SubstitutionFormatString, TrafficDirection, TransportSocket,
-    WatchedDirectory, address, api_config_source, config_source, data_source, grpc_service, node,
-    socket_address, substitution_format_string, transport_socket,
+    TypedExtensionConfig, WatchedDirectory, address, api_config_source, config_source, data_source,
+    grpc_service, node, socket_address, substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,
@@ -32,9 +32,10 @@ pub(crate) use envoy_types::pb::envoy::config::listener::v3::{
     filter_chain_match::ConnectionSourceType, listener_filter,
 };
 pub(crate) use envoy_types::pb::envoy::config::route::v3::{
-    DirectResponseAction, HeaderMatcher, QueryParameterMatcher, RetryPolicy, Route, RouteAction,
-    RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster, header_matcher, query_parameter_matcher,
-    retry_policy, route, route_action, route_match, weighted_cluster,
+    CookieMatcher, DirectResponseAction, FilterConfig, HeaderMatcher, NonForwardingAction,
+    QueryParameterMatcher, RedirectAction, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch,
+    VirtualHost, WeightedCluster, header_matcher, query_parameter_matcher, redirect_action, retry_policy,
+    route, route_action, route_match, virtual_host, weighted_cluster,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log,
@@ -54,6 +55,8 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connec
     HttpConnectionManager, HttpFilter, Rds, RequestIdExtension, http_connection_manager, http_filter,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
+pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::v3::UriTemplateMatchConfig;
+pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
@@ -69,7 +72,9 @@ pub(crate) use envoy_types::pb::envoy::extensions::upstreams::http::v3::{
 pub(crate) use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
-pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher, string_matcher};
+pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{
+    RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher,
+};
 pub(crate) use envoy_types::pb::envoy::r#type::v3::{
     FractionalPercent, Int64Range, Percent, fractional_percent,
 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch};
+use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch};
 use ripstop_model::route::{
-    Backoff, ClusterChoice, DirectResponse, Forward, PathMatch, PathRewrite, RetryOn, RetryPolicy,
-    RouteAction, RouteMatch, WeightedCluster,
+    Backoff, ClusterChoice, ClusterSplit, DirectResponse, Forward, HostRewrite, PathMatch, PathRewrite,
+    RetryOn, RetryPolicy, RouteAction, RouteMatch, WeightedCluster,
 };
 use ripstop_model::{Name, Route};
 
@@ -70,16 +70,16 @@ impl Place<'_> {
     }
 
     fn action(&self, vs: &VirtualService, index: usize, rule: &HttpRoute) -> RouteAction {
-        let respond = |status, body: Name| RouteAction::DirectResponse(DirectResponse { status, body });
+        let respond = |status, body: &str| RouteAction::DirectResponse(DirectResponse::new(status, body));
         match &rule.action {
-            HttpAction::Respond { status, body } => respond(*status, body.clone()),
+            HttpAction::Respond { status, body } => respond(*status, body),
             HttpAction::NotInForce(field) => {
                 let body = format!("VirtualService {} http[{index}]: {field} is not in force\n", vs.meta.key);
-                respond(501, body.into())
+                respond(501, &body)
             }
             HttpAction::Route(destinations) => RouteAction::Forward(Box::new(Forward {
                 rewrite: rule.rewrite.uri.clone().map(PathRewrite::Prefix),
-                host_rewrite: rule.rewrite.authority.clone(),
+                host_rewrite: rule.rewrite.authority.clone().map(HostRewrite::Literal),
                 timeout: Some(rule.timeout.unwrap_or(Duration::ZERO)),
                 retry: retry_policy(rule.retries.as_ref()),
                 ..Forward::by(self.choice(vs, destinations))
@@ -95,7 +95,7 @@ impl Place<'_> {
             .collect();
         match shares.len() {
             1 => ClusterChoice::Single(shares.swap_remove(0).name),
-            _ => ClusterChoice::Weighted(shares),
+            _ => ClusterChoice::Weighted(ClusterSplit::random(shares)),
         }
     }
 
@@ -163,10 +163,13 @@ fn route_match(matched: &HttpMatch) -> RouteMatch {
     let pseudo = pseudo.into_iter().filter_map(|(name, text)| Some(with_value(name.into(), text.as_ref()?)));
     let headers = matched.headers.iter().map(|(name, text)| with(name.clone(), text.as_ref()));
     let without = matched.without_headers.iter().map(|(name, text)| without(name.clone(), text.as_ref()));
-    let query = matched
-        .query
-        .iter()
-        .map(|(name, text)| QueryMatch { name: name.clone(), value: text.as_ref().map(TextMatch::to_model) });
+    let query = matched.query.iter().map(|(name, text)| QueryMatch {
+        name: name.clone(),
+        value: match text {
+            Some(text) => QueryValueMatch::String(text.to_model()),
+            None => QueryValueMatch::Present(true),
+        },
+    });
     RouteMatch {
         case_sensitive: !matched.ignore_uri_case,
         headers: pseudo.chain(headers).chain(without).collect(),

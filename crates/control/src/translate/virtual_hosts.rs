@@ -106,10 +106,7 @@ fn unknown_host() -> VirtualHost {
     let body = "no service and no VirtualService of the mesh has the host of this request\n";
     let route = Route {
         name: "unknown host".into(),
-        ..Route::new(
-            RouteMatch::prefix("/"),
-            RouteAction::DirectResponse(DirectResponse { status: 502, body: body.into() }),
-        )
+        ..Route::new(RouteMatch::prefix("/"), RouteAction::DirectResponse(DirectResponse::new(502, body)))
     };
     VirtualHost::new("unknown-host", vec!["*".into()], vec![route])
 }

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 
 use ripstop_model::cluster::{Discovery, UpstreamProtocol};
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::route::{ClusterChoice, PathRewrite, RouteAction};
+use ripstop_model::route::{ClusterChoice, HostRewrite, PathRewrite, RouteAction};
 use ripstop_model::tls::PeerValidation;
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, FilterChain, HttpConnectionManager, Listener, NetworkFilter, Route,
@@ -100,21 +100,27 @@ fn route(out: &mut String, one: &Route, indent: &str) {
         writeln!(out, "{indent}    if ?{}: {:?}", query.name, query.value).unwrap();
     }
     match &one.action {
+        other @ (RouteAction::Redirect(_) | RouteAction::NonForwarding) => {
+            writeln!(out, "{indent}    {other:?}").unwrap();
+        }
         RouteAction::DirectResponse(answer) => {
-            writeln!(out, "{indent}    answer {} {:?}", answer.status, answer.body).unwrap();
+            let body = String::from_utf8_lossy(&answer.body);
+            writeln!(out, "{indent}    answer {} {body:?}", answer.status).unwrap();
         }
         RouteAction::Forward(forward) => {
             let to = match &forward.cluster {
                 ClusterChoice::Single(name) => name.to_string(),
-                ClusterChoice::Weighted(shares) => {
-                    list(shares.iter().map(|share| format!("{} of {}", share.weight, share.name)), "nothing")
-                }
+                ClusterChoice::Header(name) => format!("what {name} says"),
+                ClusterChoice::Weighted(split) => list(
+                    split.shares.iter().map(|share| format!("{} of {}", share.weight, share.name)),
+                    "nothing",
+                ),
             };
             writeln!(out, "{indent}    to {to}").unwrap();
             if let Some(PathRewrite::Prefix(prefix)) = &forward.rewrite {
                 writeln!(out, "{indent}    path {prefix}").unwrap();
             }
-            if let Some(host) = &forward.host_rewrite {
+            if let Some(HostRewrite::Literal(host)) = &forward.host_rewrite {
                 writeln!(out, "{indent}    host {host}").unwrap();
             }
             writeln!(out, "{indent}    timeout {:?}", forward.timeout.unwrap()).unwrap();

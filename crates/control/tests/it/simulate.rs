@@ -7,8 +7,9 @@ use ripstop_control::source::load;
 use ripstop_control::world::World;
 use ripstop_model::Snapshot;
 use ripstop_model::route::{ClusterChoice, RouteAction};
-use ripstop_policy::rewrite::rewrite_path;
+use ripstop_policy::rewrite::PathRewriter;
 use ripstop_policy::route::{RequestHead, RouteTable};
+use ripstop_policy::runtime::Runtime;
 
 use crate::support::{repository, snapshot};
 
@@ -24,29 +25,28 @@ fn outcome(
     call: &Call<'_>,
 ) -> Result<(String, BTreeMap<String, u32>), u16> {
     let config = &snapshot.routes[config];
-    let table = RouteTable::compile(config).unwrap();
-    let head = RequestHead {
-        authority: call.authority,
-        path: call.path,
-        query: None,
-        method: "GET",
-        scheme: "http",
-        headers: &HeaderMap::new(),
-    };
+    let table = RouteTable::compile(config, &Runtime::default()).unwrap();
+    let headers = HeaderMap::new();
+    let head = RequestHead::get(call.authority, call.path, &headers);
     let found = table.find(&head).map_err(|_| 404u16)?;
     let route = &config.virtual_hosts[found.virtual_host].routes[found.route];
     let forward = match &route.action {
         RouteAction::DirectResponse(answer) => return Err(answer.status),
         RouteAction::Forward(forward) => forward,
+        other => panic!("the control plane makes no {other:?}"),
     };
     let path = match &forward.rewrite {
-        Some(rewrite) => rewrite_path(&route.matches.path, rewrite, call.path),
+        Some(rewrite) => {
+            let rewriter = PathRewriter::compile(&route.matches.path, rewrite).unwrap();
+            rewriter.rewrite(call.path).unwrap()
+        }
         None => call.path.to_owned(),
     };
     let shares = match &forward.cluster {
         ClusterChoice::Single(name) => BTreeMap::from([(name.to_string(), 100)]),
-        ClusterChoice::Weighted(shares) => {
-            shares.iter().map(|share| (share.name.to_string(), share.weight)).collect()
+        ClusterChoice::Header(_) => BTreeMap::new(),
+        ClusterChoice::Weighted(split) => {
+            split.shares.iter().map(|share| (share.name.to_string(), share.weight)).collect()
         }
     };
     Ok((path, shares))

@@ -21,7 +21,7 @@ fn routes<'a>(snapshot: &'a Snapshot, config: &str, domain: &str) -> &'a [Route]
 fn clusters(route: &Route) -> Vec<Name> {
     match &route.action {
         RouteAction::Forward(forward) => forward.cluster.names().cloned().collect(),
-        RouteAction::DirectResponse(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -73,7 +73,7 @@ fn what_is_not_there_keeps_its_share_as_a_cluster_without_endpoints() {
     let [route] = routes(&snapshot, "outbound", "web") else { panic!() };
     let missing = "outbound|8080||gone.default.svc.cluster.local";
     let RouteAction::Forward(forward) = &route.action else { panic!("{route:?}") };
-    assert!(matches!(&forward.cluster, ClusterChoice::Weighted(shares) if shares[1].weight == 10));
+    assert!(matches!(&forward.cluster, ClusterChoice::Weighted(shares) if shares.shares[1].weight == 10));
     assert_eq!(&*clusters(route)[1], missing);
     assert_eq!(snapshot.endpoints[missing].endpoints().count(), 0);
     assert!(snapshot.clusters.contains_key(missing));

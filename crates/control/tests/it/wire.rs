@@ -9,6 +9,7 @@ use ripstop_control::translate::{ProxyRef, translate};
 use ripstop_control::world::World;
 use ripstop_model::Snapshot;
 use ripstop_policy::route::RouteTable;
+use ripstop_policy::runtime::Runtime;
 use ripstop_xds::decode::{
     Decoded, Rejection, decode_cluster, decode_listener, decode_load_assignment, decode_route_configuration,
 };
@@ -91,7 +92,8 @@ fn documents_with_any_line_missing_are_answered_or_give_whole_configurations() {
                     for snapshot in snapshots(&world) {
                         assert_eq!(snapshot.dangling(), Vec::<String>::new(), "{text}");
                         for routes in snapshot.routes.values() {
-                            RouteTable::compile(routes).unwrap_or_else(|error| panic!("{error}\n{text}"));
+                            RouteTable::compile(routes, &Runtime::default())
+                                .unwrap_or_else(|error| panic!("{error}\n{text}"));
                         }
                     }
                     good += 1;

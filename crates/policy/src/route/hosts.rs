@@ -31,15 +31,12 @@ impl HostIndex {
     /// Sorts the domains of all virtual hosts.
     ///
     /// # Errors
-    /// A domain that stands twice or is malformed.
+    /// A domain that stands twice.
     pub fn compile(hosts: &[VirtualHost]) -> Result<HostIndex, CompileError> {
         let mut index = HostIndex::default();
         for (position, host) in hosts.iter().enumerate() {
             for domain in &host.domains {
-                let malformed =
-                    || CompileError::Domain { virtual_host: host.name.clone(), domain: domain.clone() };
-                let taken = index.insert(domain, position).ok_or_else(malformed)?;
-                if let Some(other) = taken {
+                if let Some(other) = index.insert(domain, position) {
                     return Err(CompileError::DuplicateDomain {
                         virtual_host: host.name.clone(),
                         domain: domain.clone(),
@@ -62,34 +59,27 @@ impl HostIndex {
         exact().or_else(suffix).or_else(prefix).or(self.any)
     }
 
-    /// `None`: the domain is malformed; `Some(Some(other))`: it already belongs to `other`.
-    fn insert(&mut self, domain: &Name, position: usize) -> Option<Option<usize>> {
+    /// The one that the domain already belongs to, if there is one.
+    fn insert(&mut self, domain: &Name, position: usize) -> Option<usize> {
         let domain = lower_case(domain);
         if *domain == *"*" {
-            return Some(match self.any {
-                None => {
-                    self.any = Some(position);
-                    None
-                }
-                taken => taken,
-            });
+            let taken = self.any;
+            self.any = taken.or(Some(position));
+            return taken;
         }
+        // Any other `*` means itself.
         let (map, name) = match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
-            (Some(suffix), None) => (self.suffixes.of_length(suffix.len()), suffix),
+            (Some(suffix), _) => (self.suffixes.of_length(suffix.len()), suffix),
             (None, Some(prefix)) => (self.prefixes.of_length(prefix.len()), prefix),
             (None, None) => (&mut self.exact, &*domain),
-            (Some(_), Some(_)) => return None,
         };
-        if name.is_empty() || name.contains('*') {
-            return None;
-        }
-        Some(match map.entry(name.into()) {
+        match map.entry(name.into()) {
             Entry::Occupied(taken) => Some(*taken.get()),
             Entry::Vacant(free) => {
                 free.insert(position);
                 None
             }
-        })
+        }
     }
 }
 
@@ -107,6 +97,14 @@ impl ByLength {
         let shorter = self.0.iter().filter(|(length, _)| *length < host_length);
         shorter.filter_map(|(length, names)| names.get(cut(*length)?)).next().copied()
     }
+}
+
+/// A host without its port, if it has one.
+pub(super) fn without_port(host: &str) -> &str {
+    let Some((name, port)) = host.rsplit_once(':') else { return host };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    // The colons of an IPv6 address are within brackets.
+    if is_port && (!name.contains(':') || name.ends_with(']')) { name } else { host }
 }
 
 fn lower_case(host: &str) -> Cow<'_, str> {

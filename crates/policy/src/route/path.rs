@@ -3,6 +3,8 @@
 use ripstop_model::Name;
 use ripstop_model::route::PathMatch;
 
+use super::RequestHead;
+use super::template::TemplateMatcher;
 use super::text::{FullRegex, RegexError, equal};
 
 /// A compiled [`PathMatch`].
@@ -18,6 +20,8 @@ enum Rule {
     Exact(Name),
     Regex(FullRegex),
     SeparatedPrefix(Name),
+    Template(TemplateMatcher),
+    Connect,
 }
 
 impl PathMatcher {
@@ -31,22 +35,30 @@ impl PathMatcher {
             PathMatch::Exact(path) => Rule::Exact(path.clone()),
             PathMatch::Regex(pattern) => Rule::Regex(FullRegex::compile(pattern)?),
             PathMatch::PathSeparatedPrefix(prefix) => Rule::SeparatedPrefix(prefix.clone()),
+            PathMatch::Template(template) => Rule::Template(TemplateMatcher::compile(template)?),
+            PathMatch::Connect => Rule::Connect,
         };
         Ok(PathMatcher { rule, case_sensitive })
     }
 
-    /// Whether `path` fulfils the condition.
-    pub fn matches(&self, path: &str) -> bool {
-        let path = path.as_bytes();
+    /// Whether a request fulfils the condition, whose path is `path`. CONNECT requests have no path; what takes them
+    /// takes nothing else.
+    pub fn matches(&self, request: &RequestHead<'_>, path: &str) -> bool {
+        if request.method == "CONNECT" || matches!(self.rule, Rule::Connect) {
+            return request.method == "CONNECT" && matches!(self.rule, Rule::Connect);
+        }
+        let bytes = path.as_bytes();
         let equal = |a: &[u8], b: &Name| equal(a, b.as_bytes(), self.case_sensitive);
-        let begins = |prefix: &Name| path.get(..prefix.len()).is_some_and(|start| equal(start, prefix));
+        let begins = |prefix: &Name| bytes.get(..prefix.len()).is_some_and(|start| equal(start, prefix));
         match &self.rule {
             Rule::Prefix(prefix) => begins(prefix),
-            Rule::Exact(exact) => equal(path, exact),
-            Rule::Regex(regex) => regex.matches(path),
+            Rule::Exact(exact) => equal(bytes, exact),
+            Rule::Regex(regex) => regex.matches(bytes),
             Rule::SeparatedPrefix(prefix) => {
-                begins(prefix) && matches!(path.get(prefix.len()), None | Some(b'/'))
+                begins(prefix) && matches!(bytes.get(prefix.len()), None | Some(b'/'))
             }
+            Rule::Template(template) => template.matches(path),
+            Rule::Connect => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use ripstop_model::Name;
 use ripstop_model::matcher::{StringMatch, StringPattern};
 
 /// Largest compiled expression in bytes. Bounds what a configuration can make us hold and build.
-const MAX_COMPILED_BYTES: usize = 1 << 20;
+pub(crate) const MAX_COMPILED_BYTES: usize = 1 << 20;
 
 /// A compiled [`StringMatch`].
 #[derive(Clone, Debug)]

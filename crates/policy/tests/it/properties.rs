@@ -8,7 +8,7 @@ use http::HeaderMap;
 use ripstop_model::cluster::OutlierDetection;
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::load_balancing::{ConsistentHashing, HashFunction, LocalityBalancing, SlowStart};
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch};
+use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch, StringMatch};
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction, RouteConfiguration, RouteMatch};
 use ripstop_model::{
     Address, ClusterLoadAssignment, Endpoint, HealthStatus, LbPolicy, LoadBalancing, Name, Percent,
@@ -19,6 +19,7 @@ use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::outlier::{Outcome, OutlierDetector};
 use ripstop_policy::route::{NoRoute, RequestHead, RouteRef, RouteTable};
+use ripstop_policy::runtime::Runtime;
 
 const ROUTE_TABLES: u64 = 300;
 const REQUESTS_PER_TABLE: usize = 100;
@@ -63,7 +64,10 @@ fn random_match(rng: &mut fastrand::Rng) -> RouteMatch {
         });
     }
     if rng.u8(0..4) == 0 {
-        let value = rng.bool().then(|| StringMatch::exact("1"));
+        let value = match rng.bool() {
+            true => QueryValueMatch::String(StringMatch::exact("1")),
+            false => QueryValueMatch::Present(rng.bool()),
+        };
         matches.query.push(QueryMatch { name: "q".into(), value });
     }
     matches
@@ -121,6 +125,7 @@ fn naive_path(matches: &RouteMatch, path: &str) -> bool {
             let literal = pattern.strip_suffix("[ab]*").unwrap_or(pattern);
             path.strip_prefix(literal).is_some_and(|rest| rest.chars().all(|c| c == 'a' || c == 'b'))
         }
+        PathMatch::Template(_) | PathMatch::Connect => unreachable!("not made here"),
     }
 }
 
@@ -148,10 +153,9 @@ fn naive_find(
     let takes = |route: &Route| {
         naive_path(&route.matches, request.path)
             && route.matches.headers.iter().all(|rule| naive_header(rule, header))
-            && route.matches.query.iter().all(|rule| match request.query {
-                Some("q=1") => true,
-                Some("q=2") => rule.value.is_none(),
-                _ => false,
+            && route.matches.query.iter().all(|rule| match rule.value {
+                QueryValueMatch::Present(wanted) => request.query.is_some() == wanted,
+                QueryValueMatch::String(_) => request.query == Some("q=1"),
             })
     };
     let route = config.virtual_hosts[virtual_host].routes.iter().position(takes);
@@ -165,7 +169,8 @@ fn the_route_table_agrees_with_a_naive_search() {
     for seed in 0..ROUTE_TABLES {
         let mut rng = fastrand::Rng::with_seed(seed);
         let config = random_routes(&mut rng);
-        let table = RouteTable::compile(&config).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let table = RouteTable::compile(&config, &Runtime::default())
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         for _ in 0..REQUESTS_PER_TABLE {
             let (authority, path) = (random_host_name(&mut rng), random_path(&mut rng));
             let header = [None, Some(""), Some("1"), Some("2")][rng.usize(0..4)];
@@ -175,12 +180,8 @@ fn the_route_table_agrees_with_a_naive_search() {
                     (http::HeaderName::from_static("x-h"), http::HeaderValue::from_static(text))
                 }));
             let request = RequestHead {
-                authority: &authority,
-                path: &path,
                 query: [None, Some("q=1"), Some("q=2")][rng.usize(0..3)],
-                method: "GET",
-                scheme: "http",
-                headers: &headers,
+                ..RequestHead::get(&authority, &path, &headers)
             };
             let expected = naive_find(&config, &request, header);
             assert_eq!(table.find(&request), expected, "seed {seed}: {request:?} in {config:#?}");

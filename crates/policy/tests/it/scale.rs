@@ -11,6 +11,7 @@ use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LbPolicy, LoadBala
 use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::route::{RequestHead, RouteTable};
+use ripstop_policy::runtime::Runtime;
 
 fn virtual_host(n: usize) -> VirtualHost {
     let domain = match n % 4 {
@@ -29,7 +30,7 @@ fn virtual_host(n: usize) -> VirtualHost {
 fn ten_thousand_virtual_hosts_are_told_apart() {
     let virtual_hosts = (0..10_000).map(virtual_host).collect();
     let config = RouteConfiguration::new("r", virtual_hosts);
-    let table = RouteTable::compile(&config).expect("the domains differ");
+    let table = RouteTable::compile(&config, &Runtime::default()).expect("the domains differ");
     assert_eq!(table.len(), 10_000);
     let headers = HeaderMap::new();
     for n in 0..10_000 {
@@ -38,14 +39,7 @@ fn ten_thousand_virtual_hosts_are_told_apart() {
             1 => format!("prefix-{n}.anything"),
             _ => format!("HOST-{n}.example.com"),
         };
-        let head = RequestHead {
-            authority: &authority,
-            path: "/",
-            query: None,
-            method: "GET",
-            scheme: "http",
-            headers: &headers,
-        };
+        let head = RequestHead::get(&authority, "/", &headers);
         assert_eq!(table.find(&head).map(|found| (found.virtual_host, found.index)), Ok((n, n)));
     }
 }

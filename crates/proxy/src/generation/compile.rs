@@ -16,7 +16,7 @@ use super::addresses::keep_apart;
 use super::cluster::{ActiveCluster, ClusterError};
 use super::listener::{ActiveListener, ListenerError, Parts};
 use super::routes::CompiledRoutes;
-use super::slot::ClusterSlots;
+use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
 use crate::access_log::format::{self, Format};
 use crate::access_log::writer::Sink;
@@ -101,8 +101,11 @@ impl Compiler {
         let mut rejected = Vec::new();
         let routes = self.routes(&snapshot, &previous, &mut rejected);
         let listeners = self.listeners(&snapshot, &previous, &mut rejected);
-        let clusters = self.clusters(&snapshot, &previous, &mut rejected);
-        let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters };
+        // The slots of all clusters first: their number is the length of the table.
+        let named = |name: &Name| (name.clone(), self.slots.of(name));
+        let slots: HashMap<_, _> = snapshot.clusters.keys().map(named).collect();
+        let clusters = self.clusters(&snapshot, &previous, &slots, &mut rejected);
+        let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters, slots };
         self.previous = Arc::new(generation);
         self.stale = false;
         drop(previous);
@@ -124,7 +127,7 @@ impl Compiler {
                 routes.insert(name.clone(), same.clone());
                 continue;
             }
-            match CompiledRoutes::compile(config.clone(), &mut self.slots) {
+            match CompiledRoutes::compile(config.clone(), &mut self.slots, &self.runtime) {
                 Ok(compiled) => {
                     routes.insert(name.clone(), Arc::new(compiled));
                 }
@@ -182,12 +185,12 @@ impl Compiler {
         &mut self,
         snapshot: &Snapshot,
         previous: &Generation,
+        slots: &HashMap<Name, Arc<ClusterSlot>>,
         rejected: &mut Vec<Rejected>,
     ) -> Vec<Option<Arc<ActiveCluster>>> {
-        // The slots of all clusters first: their number is the length of the table.
-        let slots: Vec<_> = snapshot.clusters.keys().map(|name| self.slots.of(name)).collect();
         let mut clusters = vec![None; self.slots.end()];
-        for (slot, config) in slots.iter().zip(snapshot.clusters.values()) {
+        for (name, config) in &snapshot.clusters {
+            let Some(slot) = slots.get(name) else { continue };
             let assignment = config.assignment_name().and_then(|name| snapshot.endpoints.get(name));
             let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
             let old = old.filter(|old| old.name() == slot.name());

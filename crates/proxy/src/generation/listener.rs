@@ -287,7 +287,7 @@ fn compile_manager(
     let routes = match &config.routes {
         RouteSource::Rds(name) | RouteSource::File { name, .. } => ActiveRoutes::Rds(name.clone()),
         RouteSource::Inline(routes) => {
-            let compiled = CompiledRoutes::compile(Arc::new(routes.clone()), parts.slots)
+            let compiled = CompiledRoutes::compile(Arc::new(routes.clone()), parts.slots, parts.runtime)
                 .map_err(|source| ListenerError::Routes { listener: listener.clone(), source })?;
             ActiveRoutes::Inline(Arc::new(compiled))
         }

@@ -18,9 +18,10 @@ use ripstop_policy::timeout::deadline;
 
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
 use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
-use super::headers::{self, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
+use super::headers::{self, X_ENVOY_ATTEMPT_COUNT, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
 use super::request_body::{Counted, Replayable, RequestBody};
 use super::response_body::ResponseBody;
+use super::rewrite::endpoint_host;
 use super::stream::ActiveStream;
 use super::target::Target;
 use super::terminate::RawConnection;
@@ -178,13 +179,18 @@ impl Forwarding<'_> {
         let expected = !self.manager.config.router.suppress_envoy_headers;
         self.times.announce(&mut headers, elapsed, expected);
         self.stream.progress.touch();
+        let mut target = self.target.clone();
         if let Some(number) = retry.attempt_header() {
             headers.insert(X_RIPSTOP_ATTEMPT, HeaderValue::from(number));
         }
+        if self.route.request_attempt_count {
+            headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(retry.attempt_number()));
+        }
+        endpoint_host(&mut target, &mut headers, self.route, &entry.endpoint.hostname);
         let asked = self.tunnel.as_ref().map(|tunnel| tunnel.asked.clone());
         let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
         let worker = self.worker.id;
-        let sending = attempt(&self.cluster, self.worker, entry, &self.target, outgoing, permit);
+        let sending = attempt(&self.cluster, self.worker, entry, &target, outgoing, permit);
         let stats = self.cluster.active.lasting.stats.of(worker);
         let mut try_limit = Deadline::new(self.times.per_try, &self.stream.progress);
         // A try that begins after the request was whole has its time from its own beginning.
@@ -312,6 +318,9 @@ impl Forwarding<'_> {
         {
             let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);
             parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
+        }
+        if self.route.response_attempt_count {
+            parts.headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(self.stream.facts.attempts));
         }
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();

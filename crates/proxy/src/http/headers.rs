@@ -20,7 +20,9 @@ pub const X_ENVOY_UPSTREAM_SERVICE_TIME: HeaderName =
     HeaderName::from_static("x-envoy-upstream-service-time");
 /// `x-envoy-original-path`: the path before it was rewritten.
 pub const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
-/// `x-envoy-attempt-count` and ours for the same, see [`ripstop_policy::retry::ATTEMPT_HEADER`].
+/// `x-envoy-attempt-count`: the number of a try, or of all tries.
+pub const X_ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+/// Ours for the same between hops, see [`ripstop_policy::retry::ATTEMPT_HEADER`].
 pub const X_RIPSTOP_ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
 /// `x-request-id`.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,21 +1,22 @@
 //! What happens to one request: sanitised, routed, answered or forwarded.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
-use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::uri::Scheme;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ripstop_policy::grpc::is_grpc;
+use ripstop_policy::redirect::{Redirector, RequestUrl};
 use ripstop_policy::request_times::{Limits, RequestTimes};
-use ripstop_policy::rewrite::rewrite_path;
-use ripstop_policy::route::RequestHead;
+use ripstop_policy::route::{NoRoute, RequestHead};
 
 use super::forward::Forwarding;
-use super::headers::X_ENVOY_ORIGINAL_PATH;
 use super::response_body::ResponseBody;
+use super::rewrite::rewrite;
 use super::sanitise::Stop;
 use super::stream::ActiveStream;
 use super::target::Target;
@@ -23,7 +24,7 @@ use super::upgrade::TunnelRequest;
 use super::{reply, sanitise};
 use crate::error::ProxyError;
 use crate::generation::listener::{ActiveManager, ActiveRoutes};
-use crate::generation::routes::{CompiledAction, CompiledForward, CompiledRoutes};
+use crate::generation::routes::{CompiledAction, CompiledRoutes, Target as RouteTarget};
 use crate::listener::connection::ConnectionInfo;
 use crate::worker::Worker;
 use crate::worker::generation::WorkerGeneration;
@@ -75,24 +76,38 @@ async fn serve(
         stats.no_route.inc();
         return reply::error(stream, &manager, ProxyError::NoRoute);
     };
-    let head = RequestHead {
-        authority: target.authority.as_str(),
-        path: target.path.path(),
-        query: target.path.query(),
-        method: parts.method.as_str(),
-        scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
-        headers: &headers,
+    let head = head(&parts.method, &target, &headers, &connection, &worker);
+    let url = RequestUrl {
+        scheme: head.scheme,
+        forwarded_proto: headers
+            .get("x-forwarded-proto")
+            .and_then(|proto| proto.to_str().ok())
+            .unwrap_or_default(),
+        authority: head.authority,
+        path_and_query: target.path.as_str(),
     };
-    // As with Envoy, a tunnel needs a route that is made for tunnels, and there are none.
-    let found = routes.find(&head).ok().filter(|_| parts.method != Method::CONNECT);
-    let Some(route) = found else {
-        stats.no_route.inc();
-        return reply::error(stream, &manager, ProxyError::NoRoute);
+    let route = match routes.find(&head) {
+        Ok(route) => route,
+        Err(NoRoute::TlsRequired(_)) => {
+            let location = Redirector::to_https(url);
+            return reply::send_elsewhere(stream, &manager, StatusCode::MOVED_PERMANENTLY, &location);
+        }
+        Err(NoRoute::VirtualHost | NoRoute::Route(_)) => {
+            stats.no_route.inc();
+            return reply::error(stream, &manager, ProxyError::NoRoute);
+        }
     };
     stream.facts.route = route.name.clone();
     let forward = match &route.action {
         CompiledAction::Direct { status, body } => {
             return reply::direct(stream, &manager, *status, body.clone());
+        }
+        CompiledAction::Redirect { status, to } => {
+            return reply::send_elsewhere(stream, &manager, *status, &to.location(url));
+        }
+        CompiledAction::NonForwarding => {
+            stats.no_cluster.inc();
+            return reply::error(stream, &manager, ProxyError::NoCluster);
         }
         CompiledAction::Forward(forward) => forward,
     };
@@ -105,16 +120,21 @@ async fn serve(
         stream.allow_upgrade();
         terminate = granted.terminate;
     }
+    let (slot, share_host) = match forward.target(&head, client_ip(&connection)) {
+        RouteTarget::Slot(slot, host) => (Some(slot), host),
+        RouteTarget::Named(name) => (generation.shared.slots.get(name), None),
+        RouteTarget::Nowhere => (None, None),
+    };
+    let found = slot.and_then(|slot| generation.cluster(slot, || worker.dice(|rng| rng.u64(..))));
+    let Some(cluster) = found else {
+        stats.no_cluster.inc();
+        return reply::no_cluster(stream, &manager, forward.cluster_not_found);
+    };
+    stream.facts.cluster = Some(cluster.active.name().clone());
     if manager.config.origin.scheme.match_upstream {
         target.scheme = None;
     }
-    rewrite(&mut target, &mut headers, forward, &mut stream);
-    let slot = worker.dice(|rng| forward.target(rng).clone());
-    stream.facts.cluster = Some(slot.name().clone());
-    let Some(cluster) = generation.cluster(&slot, || worker.dice(|rng| rng.u64(..))) else {
-        stats.no_cluster.inc();
-        return reply::error(stream, &manager, ProxyError::NoCluster);
-    };
+    rewrite(&mut target, &mut headers, forward, share_host, &mut stream);
     let limits = Limits {
         timeout: forward.timeout,
         times: &forward.times,
@@ -148,6 +168,32 @@ fn routes(manager: &ActiveManager, generation: &WorkerGeneration) -> Option<Arc<
     }
 }
 
+/// What the route table looks at.
+fn head<'a>(
+    method: &'a Method,
+    target: &'a Target,
+    headers: &'a HeaderMap,
+    connection: &ConnectionInfo,
+    worker: &Worker,
+) -> RequestHead<'a> {
+    RequestHead {
+        authority: target.authority.as_str(),
+        path: target.path.path(),
+        query: target.path.query(),
+        method: method.as_str(),
+        scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
+        headers,
+        client_cert_presented: connection.client_cert.is_some(),
+        client_cert_validated: connection.peer.is_some(),
+        random: worker.dice(|rng| rng.u64(..)),
+    }
+}
+
+/// The address that requests of a connection are told apart by.
+fn client_ip(connection: &ConnectionInfo) -> IpAddr {
+    connection.remote.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
 /// Keeps for the log what will be gone when the line is written.
 fn describe(stream: &mut ActiveStream, manager: &ActiveManager, target: &Target, headers: &HeaderMap) {
     stream.facts.authority = Some(target.authority.as_str().into());
@@ -156,35 +202,5 @@ fn describe(stream: &mut ActiveStream, manager: &ActiveManager, target: &Target,
         if let Some(value) = headers.get(name) {
             stream.facts.request_headers.push((name.clone(), value.clone()));
         }
-    }
-}
-
-/// Makes path and host what the route wants them to be.
-fn rewrite(
-    target: &mut Target,
-    headers: &mut HeaderMap,
-    forward: &CompiledForward,
-    stream: &mut ActiveStream,
-) {
-    if let Some((matched, rewrite)) = &forward.rewrite {
-        let mut rewritten = rewrite_path(matched, rewrite, target.path.as_str());
-        if !rewritten.starts_with('/') {
-            rewritten.insert(0, '/');
-        }
-        if let Ok(path) = PathAndQuery::try_from(rewritten) {
-            let original = std::mem::replace(&mut target.path, path);
-            if stream.is_logged() {
-                stream.facts.original_path = Some(original.as_str().into());
-                stream.facts.path = Some(target.path.as_str().into());
-            }
-            if let Ok(original) = HeaderValue::from_str(original.as_str()) {
-                headers.insert(X_ENVOY_ORIGINAL_PATH, original);
-            }
-        }
-    }
-    if let Some(host) = &forward.host_rewrite
-        && let Ok(authority) = host.as_bytes().try_into()
-    {
-        target.authority = authority;
     }
 }

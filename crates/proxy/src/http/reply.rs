@@ -81,6 +81,32 @@ pub fn redirect(
     response
 }
 
+/// An answer that sends the client elsewhere.
+pub fn send_elsewhere(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    location: &str,
+) -> Response<ResponseBody> {
+    stream.facts.details = "direct_response";
+    let mut response = answer(stream, manager, status, Bytes::new());
+    // Made of what came in headers and of configuration, where no other bytes can be.
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// The answer to a request whose cluster is not there.
+pub fn no_cluster(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+) -> Response<ResponseBody> {
+    stream.fail(ProxyError::NoCluster);
+    answer(stream, manager, status, Bytes::new())
+}
+
 fn answer(
     mut stream: ActiveStream,
     manager: &ActiveManager,

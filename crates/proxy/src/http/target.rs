@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, HeaderValue};
 
 /// The target of a request.
+#[derive(Clone)]
 pub struct Target {
     /// Host as the client gave it.
     pub authority: Authority,

@@ -130,7 +130,7 @@ async fn an_answer_without_a_body_is_whole() {
         name: "direct".into(),
         ..Route::new(
             RouteMatch::prefix("/direct"),
-            RouteAction::DirectResponse(DirectResponse { status: 200, body: "teapot".into() }),
+            RouteAction::DirectResponse(DirectResponse::new(200, "teapot")),
         )
     };
     let rest = Route {

@@ -117,7 +117,7 @@ async fn what_cannot_be_forwarded_is_answered_as_envoy_answers() {
         name: "direct".into(),
         ..Route::new(
             RouteMatch::prefix("/direct"),
-            RouteAction::DirectResponse(DirectResponse { status: 418, body: "teapot".into() }),
+            RouteAction::DirectResponse(DirectResponse::new(418, "teapot")),
         )
     };
     let nowhere = Route {

@@ -1,17 +1,19 @@
 //! Route configurations, at random.
 
+mod forward;
+mod matches;
+mod redirect;
+
 use fastrand::Rng;
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch, StringPattern};
+use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, StringMatch, StringPattern};
 use ripstop_model::mirror::{MirrorTarget, RequestMirror};
 use ripstop_model::route::{
-    Backoff, ClusterChoice, DirectResponse, Forward, PathMatch, PathRewrite, RetryOn, RetryPolicy,
-    RouteAction, RouteMatch, WeightedCluster,
+    Backoff, DirectResponse, PathMatch, RequireTls, RetryOn, RetryPolicy, RouteAction,
 };
-use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
 use ripstop_model::runtime::RuntimeFraction;
-use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
+use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
-use super::{duration, list, name, option, percent, positive, upgrade};
+use super::{duration, list, name, option, percent, positive};
 
 pub(super) fn string_match(rng: &mut Rng) -> StringMatch {
     let text = name(rng);
@@ -37,22 +39,6 @@ pub(super) fn header_match(rng: &mut Rng) -> HeaderMatch {
         value,
         invert: rng.bool(),
         treat_missing_as_empty: rng.bool(),
-    }
-}
-
-pub(super) fn route_match(rng: &mut Rng) -> RouteMatch {
-    let path = Name::from(format!("/{}", name(rng)));
-    let path = match rng.u8(0..4) {
-        0 => PathMatch::Prefix(path),
-        1 => PathMatch::Exact(path),
-        2 => PathMatch::Regex(path),
-        _ => PathMatch::PathSeparatedPrefix(path),
-    };
-    RouteMatch {
-        path,
-        case_sensitive: rng.bool(),
-        headers: list(rng, 2, header_match),
-        query: list(rng, 2, |rng| QueryMatch { name: name(rng), value: option(rng, string_match) }),
     }
 }
 
@@ -85,57 +71,59 @@ fn mirror(rng: &mut Rng) -> RequestMirror {
     RequestMirror { target, share: option(rng, share), shadow_suffix: rng.bool(), host: option(rng, name) }
 }
 
-fn route_times(rng: &mut Rng) -> RouteTimes {
-    RouteTimes {
-        idle_timeout: option(rng, duration),
-        max_stream: option(rng, |rng| MaxStreamDuration {
-            max: option(rng, duration),
-            grpc_header_max: option(rng, duration),
-            grpc_header_offset: option(rng, duration),
-        }),
-        max_grpc_timeout: option(rng, duration),
-        grpc_timeout_offset: option(rng, duration),
-    }
+fn direct_response(rng: &mut Rng) -> DirectResponse {
+    let body = match rng.u8(0..3) {
+        0 => Vec::new(),
+        1 => name(rng).as_bytes().to_vec(),
+        _ => vec![0xff, rng.u8(..), rng.u8(..)],
+    };
+    DirectResponse { status: rng.u16(200..600), body }
 }
 
-pub(super) fn forward(rng: &mut Rng) -> Forward {
-    let cluster = match rng.bool() {
-        true => ClusterChoice::Single(name(rng)),
-        false => {
-            let share = |weight, rng: &mut Rng| WeightedCluster { name: name(rng), weight };
-            ClusterChoice::Weighted(vec![share(rng.u32(1..1000), rng), share(rng.u32(0..1000), rng)])
+fn route(rng: &mut Rng) -> Route {
+    let matches = matches::route_match(rng);
+    let action = match rng.u8(0..8) {
+        0 => RouteAction::DirectResponse(direct_response(rng)),
+        1 => RouteAction::Redirect(Box::new(redirect::redirect(rng))),
+        2 => RouteAction::NonForwarding,
+        _ => {
+            let template = match &matches.path {
+                PathMatch::Template(template) => Some(template),
+                _ => None,
+            };
+            RouteAction::Forward(Box::new(forward::forward(rng, template)))
         }
     };
-    Forward {
-        cluster,
-        rewrite: option(rng, |rng| PathRewrite::Prefix(format!("/{}", name(rng)).into())),
-        host_rewrite: option(rng, name),
-        timeout: option(rng, duration),
+    Route { name: if rng.bool() { name(rng) } else { "".into() }, matches, action }
+}
+
+fn virtual_host(rng: &mut Rng) -> VirtualHost {
+    VirtualHost {
+        name: name(rng),
+        domains: vec![name(rng), format!("*.{}", name(rng)).into()],
+        routes: list(rng, 4, route),
+        require_tls: match rng.u8(0..4) {
+            0 => RequireTls::All,
+            1 => RequireTls::ExternalOnly,
+            _ => RequireTls::None,
+        },
         retry: option(rng, retry_policy),
-        times: route_times(rng),
-        upgrades: upgrade::of_route(rng),
-        mirrors: list(rng, 2, mirror),
+        request_attempt_count: rng.bool(),
+        response_attempt_count: rng.bool(),
+        mirrors: list(rng, 1, mirror),
     }
-}
-
-pub(super) fn route(rng: &mut Rng) -> Route {
-    let action = match rng.u8(0..4) {
-        0 => {
-            let body = if rng.bool() { name(rng) } else { "".into() };
-            RouteAction::DirectResponse(DirectResponse { status: rng.u16(200..600), body })
-        }
-        _ => RouteAction::Forward(Box::new(forward(rng))),
-    };
-    Route { name: if rng.bool() { name(rng) } else { "".into() }, matches: route_match(rng), action }
 }
 
 /// A route configuration.
 pub(crate) fn route_configuration(rng: &mut Rng) -> RouteConfiguration {
-    let virtual_hosts = list(rng, 3, |rng| VirtualHost {
+    RouteConfiguration {
         name: name(rng),
-        domains: vec![name(rng), format!("*.{}", name(rng)).into()],
-        routes: list(rng, 4, route),
+        virtual_hosts: list(rng, 3, virtual_host),
+        ignore_port_in_host_matching: rng.bool(),
+        vhost_header: option(rng, |rng| name(rng).to_ascii_lowercase().into()),
+        ignore_path_parameters: rng.bool(),
+        validate_clusters: option(rng, Rng::bool),
+        max_direct_response_bytes: option(rng, |rng| rng.u32(16..)),
         mirrors: list(rng, 1, mirror),
-    });
-    RouteConfiguration { name: name(rng), virtual_hosts, mirrors: list(rng, 1, mirror) }
+    }
 }

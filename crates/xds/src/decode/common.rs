@@ -1,5 +1,7 @@
 //! What every reader needs: the place it is at, the list of what is wrong, and small values.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -147,6 +149,37 @@ pub(super) fn inline_text(cx: &mut Context, source: &pb::DataSource) -> Option<S
         },
         _ => cx.refuse("must be given in place, as inline_string"),
     }
+}
+
+/// Reads what stands in place, in a file or in a variable of the environment; at most `max` bytes.
+pub(super) fn data_source(cx: &mut Context, source: &pb::DataSource, max: u32) -> Option<Vec<u8>> {
+    use pb::data_source::Specifier;
+    let max = u64::from(max);
+    let bytes = match &source.specifier {
+        Some(Specifier::InlineString(text)) => text.clone().into_bytes(),
+        Some(Specifier::InlineBytes(bytes)) => bytes.clone(),
+        Some(Specifier::Filename(path)) => {
+            let mut bytes = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut bytes));
+            if let Err(error) = read {
+                return cx.at("filename", |cx| cx.refuse(format!("cannot read {path}: {error}")));
+            }
+            bytes
+        }
+        Some(Specifier::EnvironmentVariable(name)) => match std::env::var(name) {
+            Ok(text) => text.into_bytes(),
+            Err(error) => {
+                return cx.at("environment_variable", |cx| cx.refuse(format!("{name}: {error}")));
+            }
+        },
+        None => {
+            return cx.refuse("needs one of filename, inline_bytes, inline_string and environment_variable");
+        }
+    };
+    if bytes.len() as u64 > max {
+        return cx.refuse(format!("is longer than the {max} bytes that are allowed"));
+    }
+    Some(bytes)
 }
 
 /// Reads an address that needs no resolver.

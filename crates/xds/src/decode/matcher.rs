@@ -1,7 +1,10 @@
 //! Text, header and query rules ← wire. A rule that cannot be read makes the resource unusable: to match
 //! more, or less, than was asked for is never harmless.
 
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch, StringPattern};
+use ripstop_model::matcher::{
+    CookieMatch, HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch, StringMatch, StringPattern,
+};
+use ripstop_model::route::RegexSubstitution;
 
 use super::common::Context;
 use crate::pb;
@@ -61,13 +64,39 @@ pub(super) fn header(cx: &mut Context, wire: &pb::HeaderMatcher) -> Option<Heade
 pub(super) fn query(cx: &mut Context, wire: &pb::QueryParameterMatcher) -> Option<QueryMatch> {
     use pb::query_parameter_matcher::QueryParameterMatchSpecifier;
     let value = match &wire.query_parameter_match_specifier {
-        None | Some(QueryParameterMatchSpecifier::PresentMatch(true)) => None,
-        Some(QueryParameterMatchSpecifier::PresentMatch(false)) => {
-            return cx.at("present_match", |cx| cx.refuse("absence of a parameter cannot be matched"));
-        }
+        None => QueryValueMatch::Present(true),
+        Some(QueryParameterMatchSpecifier::PresentMatch(present)) => QueryValueMatch::Present(*present),
         Some(QueryParameterMatchSpecifier::StringMatch(rule)) => {
-            Some(cx.at("string_match", |cx| string(cx, rule))?)
+            QueryValueMatch::String(cx.at("string_match", |cx| string(cx, rule))?)
         }
     };
     Some(QueryMatch { name: wire.name.as_str().into(), value })
+}
+
+pub(super) fn cookie(cx: &mut Context, wire: &pb::CookieMatcher) -> Option<CookieMatch> {
+    let value = cx.at("string_match", |cx| match &wire.string_match {
+        Some(rule) => string(cx, rule),
+        None => cx.refuse("a rule for the value is needed"),
+    });
+    Some(CookieMatch { name: wire.name.as_str().into(), value: value?, invert: wire.invert_match })
+}
+
+/// What is replaced, and by what. As in Envoy, a substitution that is none replaces nothing.
+pub(super) fn substitution(
+    cx: &mut Context,
+    wire: &pb::RegexMatchAndSubstitute,
+) -> Option<RegexSubstitution> {
+    let Some(pattern) = &wire.pattern else { return cx.at("pattern", |cx| cx.refuse("is needed")) };
+    let mut letters = wire.substitution.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' && !letters.next().is_some_and(|next| next.is_ascii_digit() || next == '\\') {
+            cx.at("substitution", |cx| {
+                cx.warn("nothing is replaced: behind a backslash stands a digit or another backslash");
+            });
+        }
+    }
+    Some(RegexSubstitution {
+        pattern: pattern.regex.as_str().into(),
+        substitution: wire.substitution.as_str().into(),
+    })
 }

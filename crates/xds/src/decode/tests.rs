@@ -232,23 +232,25 @@ fn routes_that_would_match_otherwise_are_refused() {
     let at = "virtual_hosts[0].routes[0]";
     let to = "route: { cluster: c }";
     let matched = |rule: &str| route(&format!("{{ match: {{ prefix: /, {rule} }}, {to} }}"));
-    rejected(matched("grpc: {}"), &format!("{at}.match.grpc"), "not supported");
-    rejected(
-        matched("tls_context: { presented: true }"),
-        &format!("{at}.match.tls_context"),
-        "not supported",
-    );
-    rejected(
-        route("{ match: { prefix: / }, redirect: { path_redirect: /x } }"),
-        &format!("{at}.redirect"),
-        "redirects",
-    );
+    let state = "filter_state: [ { key: k, string_match: { exact: v } } ]";
+    rejected(matched(state), &format!("{at}.match.filter_state"), "not supported");
     rejected(
         route(
-            "{ match: { prefix: / }, route: { cluster: c, regex_rewrite: { pattern: { regex: a }, substitution: b } } }",
+            "{ match: { prefix: / }, route: { cluster: c, prefix_rewrite: /a, regex_rewrite: { pattern: { regex: a }, substitution: b } } }",
         ),
-        &format!("{at}.route.regex_rewrite"),
-        "not supported",
+        &format!("{at}.route"),
+        "only one of",
+    );
+    let hash =
+        "{ match: { prefix: / }, route: { cluster: c, hash_policy: [ { filter_state: { key: k } } ] } }";
+    rejected(route(hash), &format!("{at}.route.hash_policy[0].filter_state"), "no filter");
+    let body = "x".repeat(4097);
+    rejected(
+        route(&format!(
+            "{{ match: {{ prefix: / }}, direct_response: {{ status: 200, body: {{ inline_string: {body} }} }} }}"
+        )),
+        &format!("{at}.direct_response.body"),
+        "longer than the 4096 bytes",
     );
     rejected(
         route(
@@ -257,6 +259,49 @@ fn routes_that_would_match_otherwise_are_refused() {
         &format!("{at}.route.weighted_clusters"),
         "sum of the weights is 0",
     );
+}
+
+#[test]
+fn what_is_said_to_filters_is_told_apart() {
+    let said = |to: &str, config: &str| {
+        route(&format!(
+            "{{ match: {{ prefix: / }}, route: {{ cluster: c }}, typed_per_filter_config: {{ {to}: {{ {config} }} }} }}"
+        ))
+    };
+    let at = |to: &str| format!("virtual_hosts[0].routes[0].typed_per_filter_config[\"{to}\"]");
+    let cors = "'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy";
+    warned(&said("cors", cors).unwrap(), &at("cors"), "no effect");
+    let unknown = "'@type': type.googleapis.com/google.protobuf.Struct";
+    rejected(said("foo", unknown), &at("foo"), "no HTTP filter takes");
+    let wrapper = "'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig";
+    rejected(said("foo", wrapper), &at("foo"), "needs a config");
+    assert_eq!(said("foo", &format!("{wrapper}, disabled: true")).unwrap().warnings, []);
+    let optional = format!("{wrapper}, is_optional: true, config: {{ {unknown} }}");
+    warned(&said("foo", &optional).unwrap(), &at("foo"), "no effect");
+    let router = "'@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
+    rejected(said("envoy.filters.http.router", router), &at("envoy.filters.http.router"), "takes no");
+}
+
+#[test]
+fn direct_responses_may_stand_in_files() {
+    let path = std::env::temp_dir().join(format!("ripstop-direct-response-{}", std::process::id()));
+    std::fs::write(&path, "from a file").unwrap();
+    let yaml = |path: &str| {
+        format!(
+            "{{ match: {{ prefix: / }}, direct_response: {{ status: 200, body: {{ filename: '{path}' }} }} }}"
+        )
+    };
+    let decoded = route(&yaml(path.to_str().unwrap()));
+    std::fs::remove_file(&path).unwrap();
+    let decoded = decoded.unwrap();
+    let ripstop_model::route::RouteAction::DirectResponse(answer) =
+        &decoded.value.virtual_hosts[0].routes[0].action
+    else {
+        panic!("no direct response")
+    };
+    assert_eq!(answer.body, b"from a file");
+    let at = "virtual_hosts[0].routes[0].direct_response.body.filename";
+    rejected(route(&yaml("/nowhere/at/all")), at, "cannot read");
 }
 
 #[test]

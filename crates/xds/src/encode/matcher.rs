@@ -1,6 +1,9 @@
 //! Text, header and query rules → wire.
 
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, StringMatch, StringPattern};
+use ripstop_model::matcher::{
+    CookieMatch, HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch, StringMatch, StringPattern,
+};
+use ripstop_model::route::RegexSubstitution;
 
 use crate::pb;
 
@@ -42,11 +45,26 @@ pub(super) fn header(rule: &HeaderMatch) -> pb::HeaderMatcher {
 pub(super) fn query(rule: &QueryMatch) -> pb::QueryParameterMatcher {
     use pb::query_parameter_matcher::QueryParameterMatchSpecifier;
     let specifier = match &rule.value {
-        None => QueryParameterMatchSpecifier::PresentMatch(true),
-        Some(rule) => QueryParameterMatchSpecifier::StringMatch(string(rule)),
+        QueryValueMatch::Present(present) => QueryParameterMatchSpecifier::PresentMatch(*present),
+        QueryValueMatch::String(rule) => QueryParameterMatchSpecifier::StringMatch(string(rule)),
     };
     pb::QueryParameterMatcher {
         name: rule.name.to_string(),
         query_parameter_match_specifier: Some(specifier),
+    }
+}
+
+pub(super) fn cookie(rule: &CookieMatch) -> pb::CookieMatcher {
+    pb::CookieMatcher {
+        name: rule.name.to_string(),
+        string_match: Some(string(&rule.value)),
+        invert_match: rule.invert,
+    }
+}
+
+pub(super) fn substitution(rule: &RegexSubstitution) -> pb::RegexMatchAndSubstitute {
+    pb::RegexMatchAndSubstitute {
+        pattern: Some(regex(&rule.pattern)),
+        substitution: rule.substitution.to_string(),
     }
 }

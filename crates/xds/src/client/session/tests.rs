@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::route::{ClusterChoice, Forward, RouteAction, RouteMatch, WeightedCluster};
+use ripstop_model::route::{ClusterChoice, ClusterSplit, Forward, RouteAction, RouteMatch, WeightedCluster};
 use ripstop_model::{
     Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager,
     Listener, NetworkFilter, Route, RouteConfiguration, Snapshot, VirtualHost,
@@ -42,7 +42,10 @@ fn listener(snapshot: &mut Snapshot, name: &str, routes: &str) {
 
 fn routes(snapshot: &mut Snapshot, name: &str, clusters: &[&str]) {
     let shares = clusters.iter().map(|name| WeightedCluster::new(*name, 1));
-    let forward = Forward { cluster: ClusterChoice::Weighted(shares.collect()), ..Forward::to("") };
+    let forward = Forward {
+        cluster: ClusterChoice::Weighted(ClusterSplit::random(shares.collect())),
+        ..Forward::to("")
+    };
     let route = Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)));
     let host = VirtualHost::new("v", vec!["*".into()], vec![route]);
     let routes = RouteConfiguration::new(name, vec![host]);

@@ -6,44 +6,42 @@ use crate::decode::support::Support;
 pub(super) const ROUTE: &[Support] = &[
     Support {
         message: "envoy.config.route.v3.RouteConfiguration",
-        read: "name virtual_hosts request_mirror_policies",
+        read: "name virtual_hosts ignore_port_in_host_matching vhost_header validate_clusters \
+            ignore_path_parameters_in_path_matching max_direct_response_body_size_bytes \
+            typed_per_filter_config request_mirror_policies",
         harmless: "response_headers_to_add response_headers_to_remove request_headers_to_add \
-            most_specific_header_mutations_wins validate_clusters \
-            max_direct_response_body_size_bytes metadata \
-            typed_per_filter_config",
+            most_specific_header_mutations_wins metadata",
     },
     Support {
         message: "envoy.config.route.v3.VirtualHost",
-        read: "name domains routes request_mirror_policies",
+        read: "name domains routes require_tls retry_policy include_request_attempt_count \
+            include_attempt_count_in_response metadata typed_per_filter_config request_mirror_policies",
         harmless: "virtual_clusters request_headers_to_add response_headers_to_add \
-            response_headers_to_remove cors include_request_attempt_count \
-            include_attempt_count_in_response retry_policy hedge_policy \
-            include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit \
-            metadata typed_per_filter_config",
+            response_headers_to_remove cors hedge_policy include_is_timeout_retry_header \
+            per_request_buffer_limit_bytes request_body_buffer_limit",
     },
     Support {
         message: "envoy.config.route.v3.Route",
-        read: "name match metadata route direct_response redirect filter_action non_forwarding_action",
-        harmless: "decorator request_headers_to_add response_headers_to_add response_headers_to_remove \
-            tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit \
+        read: "name match metadata route direct_response redirect filter_action non_forwarding_action \
             typed_per_filter_config",
+        harmless: "decorator request_headers_to_add response_headers_to_add response_headers_to_remove \
+            tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit",
     },
     Support {
         message: "envoy.config.route.v3.RouteMatch",
         read: "prefix path safe_regex path_separated_prefix connect_matcher path_match_policy \
-            case_sensitive headers query_parameters",
+            case_sensitive headers query_parameters cookies grpc runtime_fraction tls_context",
         harmless: "",
     },
     Support {
         message: "envoy.config.route.v3.RouteAction",
         read: "cluster weighted_clusters cluster_header cluster_specifier_plugin \
-            inline_cluster_specifier_plugin prefix_rewrite host_rewrite_literal auto_host_rewrite \
-            host_rewrite_header host_rewrite_path_regex timeout retry_policy idle_timeout \
-            max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
+            inline_cluster_specifier_plugin cluster_not_found_response_code prefix_rewrite regex_rewrite \
+            path_rewrite_policy host_rewrite_literal auto_host_rewrite host_rewrite_header \
+            host_rewrite_path_regex host_rewrite append_x_forwarded_host timeout retry_policy hash_policy \
+            idle_timeout max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
             request_mirror_policies",
-        harmless: "cluster_not_found_response_code append_x_forwarded_host flush_timeout \
-            early_data_policy priority hash_policy cors \
-            hedge_policy",
+        harmless: "flush_timeout early_data_policy priority cors hedge_policy",
     },
     Support {
         message: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy",
@@ -53,14 +51,13 @@ pub(super) const ROUTE: &[Support] = &[
     },
     Support {
         message: "envoy.config.route.v3.WeightedCluster",
-        read: "clusters total_weight",
-        harmless: "runtime_key_prefix",
+        read: "clusters header_name use_hash_policy",
+        harmless: "runtime_key_prefix total_weight",
     },
     Support {
         message: "envoy.config.route.v3.WeightedCluster.ClusterWeight",
-        read: "name weight",
-        harmless: "request_headers_to_add response_headers_to_add response_headers_to_remove \
-            typed_per_filter_config",
+        read: "name cluster_header weight host_rewrite_literal typed_per_filter_config",
+        harmless: "request_headers_to_add response_headers_to_add response_headers_to_remove",
     },
     Support {
         message: "envoy.config.route.v3.RetryPolicy",

@@ -1,0 +1,180 @@
+//! The number that a request's properties make: equal requests have equal ones. Envoy's `hash_policy`.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName};
+use ripstop_model::Name;
+use ripstop_model::route::{HashPolicy, HashSource};
+
+use crate::route::cookie::cookie;
+use crate::route::text::RegexError;
+use crate::substitute::Substitution;
+
+mod xxhash;
+
+pub use xxhash::xxhash64;
+
+/// Compiled [`HashPolicy`]s of a route, in their order.
+#[derive(Clone, Debug)]
+pub struct RequestHasher(Vec<Rule>);
+
+#[derive(Clone, Debug)]
+struct Rule {
+    source: Source,
+    terminal: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Header {
+        name: HeaderName,
+        rewrite: Option<Box<Substitution>>,
+    },
+    Cookie(Name),
+    SourceIp,
+    QueryParameter(Name),
+    /// A header that no request can carry.
+    Never,
+}
+
+/// What of a request can be hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct HashInput<'a> {
+    /// All headers.
+    pub headers: &'a HeaderMap,
+    /// What follows the `?`.
+    pub query: Option<&'a str>,
+    /// The address of the client.
+    pub source_ip: IpAddr,
+}
+
+impl RequestHasher {
+    /// Compiles the policies of a route.
+    ///
+    /// # Errors
+    /// A regular expression cannot be compiled.
+    pub fn compile(policies: &[HashPolicy]) -> Result<RequestHasher, RegexError> {
+        let rule = |policy: &HashPolicy| {
+            let source = match &policy.source {
+                HashSource::Header { name, rewrite } => {
+                    let rewrite = rewrite.as_ref().map(Substitution::compile).transpose()?.map(Box::new);
+                    HeaderName::try_from(&**name)
+                        .map_or(Source::Never, |name| Source::Header { name, rewrite })
+                }
+                HashSource::Cookie(cookie) => Source::Cookie(cookie.name.clone()),
+                HashSource::SourceIp => Source::SourceIp,
+                HashSource::QueryParameter(name) => Source::QueryParameter(name.clone()),
+            };
+            Ok(Rule { source, terminal: policy.terminal })
+        };
+        policies.iter().map(rule).collect::<Result<_, _>>().map(RequestHasher)
+    }
+
+    /// The hash of a request; `None` if it has nothing of what is hashed. Each hash is mixed into a rotation of those
+    /// before it, as Envoy does.
+    pub fn hash(&self, input: HashInput<'_>) -> Option<u64> {
+        let mut hash: Option<u64> = None;
+        for rule in &self.0 {
+            if let Some(new) = rule.source.hash(input) {
+                hash = Some(hash.map_or(0, |before| before.rotate_left(1)) ^ new);
+            }
+            if rule.terminal && hash.is_some() {
+                break;
+            }
+        }
+        hash
+    }
+}
+
+impl Source {
+    fn hash(&self, input: HashInput<'_>) -> Option<u64> {
+        match self {
+            Source::Header { name, rewrite } => header_hash(input.headers, name, rewrite.as_deref()),
+            Source::Cookie(name) => {
+                let value = cookie(input.headers, name).filter(|value| !value.is_empty())?;
+                Some(xxhash64(value.as_bytes(), 0))
+            }
+            Source::SourceIp => Some(xxhash64(input.source_ip.to_string().as_bytes(), 0)),
+            Source::QueryParameter(name) => {
+                let mut pairs =
+                    input.query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+                let (_, value) = pairs.find(|(found, _)| **found == **name)?;
+                Some(xxhash64(value.as_bytes(), 0))
+            }
+            Source::Never => None,
+        }
+    }
+}
+
+/// Several values are hashed in alphabetical order, each with the hash of those before it as its seed.
+fn header_hash(headers: &HeaderMap, name: &HeaderName, rewrite: Option<&Substitution>) -> Option<u64> {
+    let mut values: Vec<Vec<u8>> = Vec::new();
+    for value in headers.get_all(name) {
+        values.push(match (rewrite, value.to_str()) {
+            (Some(rewrite), Ok(text)) => rewrite.replace_all(text).into_owned().into_bytes(),
+            _ => value.as_bytes().to_vec(),
+        });
+    }
+    values.sort();
+    if values.is_empty() { None } else { Some(values.iter().fold(0, |seed, value| xxhash64(value, seed))) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use ripstop_model::route::{HashCookie, RegexSubstitution};
+
+    fn policy(source: HashSource) -> HashPolicy {
+        HashPolicy { source, terminal: false }
+    }
+
+    fn header(name: &str) -> HashSource {
+        HashSource::Header { name: name.into(), rewrite: None }
+    }
+
+    fn hash(
+        policies: &[HashPolicy],
+        lines: &[(&'static str, &'static str)],
+        query: Option<&str>,
+    ) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let source_ip = "10.0.0.1".parse().unwrap();
+        RequestHasher::compile(policies).unwrap().hash(HashInput { headers: &headers, query, source_ip })
+    }
+
+    #[test]
+    fn each_source_gives_the_hash_of_its_value() {
+        let a = Some(xxhash64(b"a", 0));
+        assert_eq!(hash(&[policy(header("x-k"))], &[("x-k", "a")], None), a);
+        assert_eq!(hash(&[policy(header("x-k"))], &[], None), None);
+        let cookie = HashCookie { name: "k".into(), ttl: None, path: "".into(), attributes: Vec::new() };
+        let cookie = [policy(HashSource::Cookie(cookie))];
+        assert_eq!(hash(&cookie, &[("cookie", "b=1; k=a")], None), a);
+        assert_eq!(hash(&cookie, &[("cookie", "b=1")], None), None);
+        let query = [policy(HashSource::QueryParameter("k".into()))];
+        assert_eq!(hash(&query, &[], Some("b&k=a&k=b")), a);
+        assert_eq!(hash(&query, &[], Some("b")), None);
+        assert_eq!(hash(&[policy(HashSource::SourceIp)], &[], None), Some(xxhash64(b"10.0.0.1", 0)));
+        let rule = RegexSubstitution { pattern: "^x".into(), substitution: "".into() };
+        let rewritten = HashSource::Header { name: "x-k".into(), rewrite: Some(rule) };
+        assert_eq!(hash(&[policy(rewritten)], &[("x-k", "xa")], None), a);
+    }
+
+    #[test]
+    fn several_values_and_policies_are_mixed() {
+        let two = |first, second| hash(&[policy(header("x-k"))], &[("x-k", first), ("x-k", second)], None);
+        assert_eq!(two("a", "b"), Some(xxhash64(b"b", xxhash64(b"a", 0))));
+        assert_eq!(two("a", "b"), two("b", "a"));
+        let both = |terminal| {
+            let first = HashPolicy { source: header("x-k"), terminal };
+            hash(&[first, policy(header("x-l"))], &[("x-k", "a"), ("x-l", "b")], None)
+        };
+        assert_eq!(both(true), Some(xxhash64(b"a", 0)));
+        assert_eq!(both(false), Some(xxhash64(b"a", 0).rotate_left(1) ^ xxhash64(b"b", 0)));
+    }
+}

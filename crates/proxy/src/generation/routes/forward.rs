@@ -1,0 +1,201 @@
+//! Forwarding ready for requests: which cluster, as what path and host, and how patiently.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use ripstop_model::Name;
+use ripstop_model::route::RetryPolicy;
+use ripstop_model::route::{
+    ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HostRewrite, Route, SplitBy, VirtualHost,
+};
+use ripstop_model::route_times::RouteTimes;
+use ripstop_model::upgrade::Upgrade;
+use ripstop_policy::hash::{HashInput, RequestHasher};
+use ripstop_policy::rewrite::PathRewriter;
+use ripstop_policy::route::RequestHead;
+use ripstop_policy::route::text::RegexError;
+use ripstop_policy::split::WeightedChoice;
+use ripstop_policy::substitute::Substitution;
+use ripstop_policy::timeout::route_timeout;
+
+use crate::generation::slot::{ClusterSlot, ClusterSlots};
+
+/// A compiled [`Forward`].
+pub struct CompiledForward {
+    targets: Targets,
+    /// Status of the answer where the cluster is not there.
+    pub cluster_not_found: StatusCode,
+    /// What the path becomes.
+    pub rewrite: Option<PathRewriter>,
+    /// What the host becomes.
+    pub host_rewrite: Option<CompiledHostRewrite>,
+    /// The host that was asked for goes into `x-forwarded-host`.
+    pub append_x_forwarded_host: bool,
+    /// From the start of the request to the end of the response; `None`: no limit.
+    pub timeout: Option<Duration>,
+    /// When and how it is tried again.
+    pub retry: Option<RetryPolicy>,
+    /// Its other time limits.
+    pub times: RouteTimes,
+    /// Upgrades that are allowed or forbidden here.
+    pub upgrades: Vec<Upgrade>,
+    /// Each try says its number.
+    pub request_attempt_count: bool,
+    /// The answer says how many tries there were.
+    pub response_attempt_count: bool,
+}
+
+/// A compiled [`HostRewrite`].
+pub enum CompiledHostRewrite {
+    /// This one.
+    Literal(HeaderValue),
+    /// That of the endpoint.
+    Endpoint,
+    /// What this header says.
+    Header(HeaderName),
+    /// The path, changed.
+    PathRegex(Substitution),
+}
+
+enum Targets {
+    One(Arc<ClusterSlot>),
+    Header(HeaderName),
+    Split(Split),
+}
+
+struct Split {
+    shares: Box<[(Arc<ClusterSlot>, Option<HeaderValue>)]>,
+    choice: WeightedChoice,
+    by: By,
+}
+
+enum By {
+    Dice,
+    Header(HeaderName),
+    Hash(RequestHasher),
+}
+
+/// Where one request goes.
+pub enum Target<'r, 'h> {
+    /// To a cluster that the configuration names, as this host if there is one.
+    Slot(&'r Arc<ClusterSlot>, Option<&'r HeaderValue>),
+    /// To a cluster of this name.
+    Named(&'h str),
+    /// The request names no cluster.
+    Nowhere,
+}
+
+impl CompiledForward {
+    /// Compiles what becomes of the requests that `route` takes.
+    pub(super) fn compile(
+        forward: &Forward,
+        route: &Route,
+        host: &VirtualHost,
+        slots: &mut ClusterSlots,
+    ) -> Result<CompiledForward, FieldError> {
+        let rewrite = forward.rewrite.as_ref().map(|rewrite| {
+            PathRewriter::compile(&route.matches.path, rewrite).map_err(at("route.regex_rewrite"))
+        });
+        Ok(CompiledForward {
+            targets: targets(forward, slots)?,
+            cluster_not_found: match forward.cluster_not_found {
+                ClusterNotFound::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+                ClusterNotFound::NotFound => StatusCode::NOT_FOUND,
+                ClusterNotFound::InternalServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            rewrite: rewrite.transpose()?,
+            host_rewrite: forward.host_rewrite.as_ref().map(host_rewrite).transpose()?.flatten(),
+            append_x_forwarded_host: forward.append_x_forwarded_host,
+            timeout: route_timeout(forward.timeout),
+            retry: forward.retry.clone().or_else(|| host.retry.clone()),
+            times: forward.times,
+            upgrades: forward.upgrades.clone(),
+            request_attempt_count: host.request_attempt_count,
+            response_attempt_count: host.response_attempt_count,
+        })
+    }
+
+    /// The cluster of a request.
+    pub fn target<'r, 'h>(&'r self, head: &RequestHead<'h>, source_ip: IpAddr) -> Target<'r, 'h> {
+        match &self.targets {
+            Targets::One(slot) => Target::Slot(slot, None),
+            Targets::Header(name) => {
+                let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+                value.filter(|value| !value.is_empty()).map_or(Target::Nowhere, Target::Named)
+            }
+            Targets::Split(split) => {
+                let number = split.by.number(head, source_ip).unwrap_or(head.random);
+                let (slot, host) = &split.shares[split.choice.pick_by(number)];
+                Target::Slot(slot, host.as_ref())
+            }
+        }
+    }
+}
+
+impl By {
+    /// What decides instead of the dice.
+    fn number(&self, head: &RequestHead<'_>, source_ip: IpAddr) -> Option<u64> {
+        match self {
+            By::Dice => None,
+            By::Header(name) => head.headers.get(name)?.to_str().ok()?.parse().ok(),
+            By::Hash(hasher) => {
+                hasher.hash(HashInput { headers: head.headers, query: head.query, source_ip })
+            }
+        }
+    }
+}
+
+/// Which field has the bad expression.
+pub(super) struct FieldError {
+    pub(super) field: &'static str,
+    pub(super) error: RegexError,
+}
+
+pub(super) fn at(field: &'static str) -> impl Fn(RegexError) -> FieldError {
+    move |error| FieldError { field, error }
+}
+
+fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, FieldError> {
+    Ok(match &forward.cluster {
+        ClusterChoice::Single(name) => Targets::One(slots.of(name)),
+        ClusterChoice::Header(name) => Targets::Header(header_name(name)),
+        ClusterChoice::Weighted(ClusterSplit { shares, by }) => Targets::Split(Split {
+            choice: WeightedChoice::compile(shares),
+            shares: shares
+                .iter()
+                .map(|share| (slots.of(&share.name), share.host_rewrite.as_ref().and_then(header_value)))
+                .collect(),
+            by: match by {
+                SplitBy::Dice => By::Dice,
+                SplitBy::Header(name) => By::Header(header_name(name)),
+                SplitBy::Hash => {
+                    By::Hash(RequestHasher::compile(&forward.hash).map_err(at("route.hash_policy"))?)
+                }
+            },
+        }),
+    })
+}
+
+fn host_rewrite(rewrite: &HostRewrite) -> Result<Option<CompiledHostRewrite>, FieldError> {
+    Ok(match rewrite {
+        HostRewrite::Literal(host) => header_value(host).map(CompiledHostRewrite::Literal),
+        HostRewrite::Endpoint => Some(CompiledHostRewrite::Endpoint),
+        HostRewrite::Header(name) => Some(CompiledHostRewrite::Header(header_name(name))),
+        HostRewrite::PathRegex(regex) => {
+            let regex = Substitution::compile(regex).map_err(at("route.host_rewrite_path_regex"))?;
+            Some(CompiledHostRewrite::PathRegex(regex))
+        }
+    })
+}
+
+/// What is no name of a header could not have been decoded; a name that nothing has stands for it.
+fn header_name(name: &Name) -> HeaderName {
+    HeaderName::try_from(&**name).unwrap_or(HeaderName::from_static("x-no-such-header"))
+}
+
+/// What is no value of a header could not have been decoded.
+fn header_value(value: &Name) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok()
+}
