@@ -6,13 +6,10 @@ use http::{HeaderMap, HeaderName};
 use ripstop_model::Name;
 use ripstop_model::route::{HashPolicy, HashSource};
 
+use crate::balance::hash::{xx, xx_seeded};
 use crate::route::cookie::cookie;
 use crate::route::text::RegexError;
 use crate::substitute::Substitution;
-
-mod xxhash;
-
-pub use xxhash::xxhash64;
 
 /// Compiled [`HashPolicy`]s of a route, in their order.
 #[derive(Clone, Debug)]
@@ -92,14 +89,14 @@ impl Source {
             Source::Header { name, rewrite } => header_hash(input.headers, name, rewrite.as_deref()),
             Source::Cookie(name) => {
                 let value = cookie(input.headers, name).filter(|value| !value.is_empty())?;
-                Some(xxhash64(value.as_bytes(), 0))
+                Some(xx(value.as_bytes()))
             }
-            Source::SourceIp => Some(xxhash64(input.source_ip.to_string().as_bytes(), 0)),
+            Source::SourceIp => Some(xx(input.source_ip.to_string().as_bytes())),
             Source::QueryParameter(name) => {
                 let mut pairs =
                     input.query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
                 let (_, value) = pairs.find(|(found, _)| **found == **name)?;
-                Some(xxhash64(value.as_bytes(), 0))
+                Some(xx(value.as_bytes()))
             }
             Source::Never => None,
         }
@@ -116,7 +113,7 @@ fn header_hash(headers: &HeaderMap, name: &HeaderName, rewrite: Option<&Substitu
         });
     }
     values.sort();
-    if values.is_empty() { None } else { Some(values.iter().fold(0, |seed, value| xxhash64(value, seed))) }
+    if values.is_empty() { None } else { Some(values.iter().fold(0, |seed, value| xx_seeded(value, seed))) }
 }
 
 #[cfg(test)]
@@ -149,7 +146,7 @@ mod tests {
 
     #[test]
     fn each_source_gives_the_hash_of_its_value() {
-        let a = Some(xxhash64(b"a", 0));
+        let a = Some(xx(b"a"));
         assert_eq!(hash(&[policy(header("x-k"))], &[("x-k", "a")], None), a);
         assert_eq!(hash(&[policy(header("x-k"))], &[], None), None);
         let cookie = HashCookie { name: "k".into(), ttl: None, path: "".into(), attributes: Vec::new() };
@@ -159,7 +156,7 @@ mod tests {
         let query = [policy(HashSource::QueryParameter("k".into()))];
         assert_eq!(hash(&query, &[], Some("b&k=a&k=b")), a);
         assert_eq!(hash(&query, &[], Some("b")), None);
-        assert_eq!(hash(&[policy(HashSource::SourceIp)], &[], None), Some(xxhash64(b"10.0.0.1", 0)));
+        assert_eq!(hash(&[policy(HashSource::SourceIp)], &[], None), Some(xx(b"10.0.0.1")));
         let rule = RegexSubstitution { pattern: "^x".into(), substitution: "".into() };
         let rewritten = HashSource::Header { name: "x-k".into(), rewrite: Some(rule) };
         assert_eq!(hash(&[policy(rewritten)], &[("x-k", "xa")], None), a);
@@ -168,13 +165,13 @@ mod tests {
     #[test]
     fn several_values_and_policies_are_mixed() {
         let two = |first, second| hash(&[policy(header("x-k"))], &[("x-k", first), ("x-k", second)], None);
-        assert_eq!(two("a", "b"), Some(xxhash64(b"b", xxhash64(b"a", 0))));
+        assert_eq!(two("a", "b"), Some(xx_seeded(b"b", xx(b"a"))));
         assert_eq!(two("a", "b"), two("b", "a"));
         let both = |terminal| {
             let first = HashPolicy { source: header("x-k"), terminal };
             hash(&[first, policy(header("x-l"))], &[("x-k", "a"), ("x-l", "b")], None)
         };
-        assert_eq!(both(true), Some(xxhash64(b"a", 0)));
-        assert_eq!(both(false), Some(xxhash64(b"a", 0).rotate_left(1) ^ xxhash64(b"b", 0)));
+        assert_eq!(both(true), Some(xx(b"a")));
+        assert_eq!(both(false), Some(xx(b"a").rotate_left(1) ^ xx(b"b")));
     }
 }
