@@ -71,18 +71,13 @@ impl CertificateFacts {
         }
         let key_usage = parsed.key_usage().map_err(malformed)?;
         let constraints = parsed.basic_constraints().map_err(malformed)?;
-        let mut serial = String::new();
-        for byte in parsed.serial.to_bytes_be() {
-            // Writing to a String cannot fail.
-            let _ = write!(serial, "{byte:02x}");
-        }
         Ok(Self {
             uri_names,
             dns_names,
             subject: rfc2253(parsed.subject()),
             not_before: from_unix_seconds(parsed.validity().not_before.timestamp()),
             not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),
-            serial,
+            serial: serial_hex(&parsed),
             is_ca: constraints.is_some_and(|extension| extension.value.ca),
             may_sign_handshakes: key_usage.is_none_or(|extension| extension.value.digital_signature()),
         })
@@ -112,6 +107,16 @@ pub(crate) fn parse<'a>(
     }
 }
 
+/// The serial number in lower-case hexadecimal.
+pub(crate) fn serial_hex(parsed: &X509Certificate<'_>) -> String {
+    let mut serial = String::new();
+    for byte in parsed.serial.to_bytes_be() {
+        // Writing to a String cannot fail.
+        let _ = write!(serial, "{byte:02x}");
+    }
+    serial
+}
+
 /// PEM text of one certificate.
 pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
     let config = pem::EncodeConfig::default().set_line_ending(pem::LineEnding::LF);
@@ -123,7 +128,7 @@ fn malformed(error: impl std::fmt::Display) -> CertificateError {
 }
 
 /// RFC 2253 section 2: most specific name first, attributes joined by `,` and special characters escaped.
-fn rfc2253(name: &X509Name<'_>) -> String {
+pub(crate) fn rfc2253(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = Vec::new();
     for rdn in name.iter_rdn() {
         let attributes: Vec<String> = rdn

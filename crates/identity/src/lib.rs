@@ -17,6 +17,7 @@ pub mod bundle;
 pub mod certificate;
 pub mod channel;
 pub mod clock;
+pub mod context;
 pub mod csr;
 pub mod files;
 pub mod forwarded;

@@ -1,4 +1,4 @@
-//! The four rustls configurations of the mesh, all made from an [`IdentityHandle`] so that they follow renewal and new
+//! The rustls configurations of the mesh, all made from an [`IdentityHandle`] so that they follow renewal and new
 //! roots without being rebuilt. TLS 1.3 and 1.2; X25519MLKEM768 is preferred for the key exchange.
 //!
 //! Sessions are not resumed on either side. A resumed handshake skips the peer's certificate, so it would outlive an
@@ -84,22 +84,6 @@ pub fn control_client_config(
     present: Present,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
     client_config(identity, AllowedIdentities::only(control), &[ALPN_H2], present)
-}
-
-/// A server side that proves itself and asks nothing of the client: for gateways whose clients are outside the mesh.
-///
-/// # Errors
-/// Only if the provider lacked TLS 1.2 and 1.3.
-pub fn open_server_config(
-    identity: &IdentityHandle,
-    alpn: &[&[u8]],
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SvidResolver(identity.clone())));
-    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    Ok(Arc::new(config))
 }
 
 fn server_config(

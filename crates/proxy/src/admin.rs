@@ -26,6 +26,7 @@ use crate::apply::Applied;
 use crate::listener::socket_key::sockets_of;
 use crate::runtime_layers::RuntimeLayers;
 use crate::stats::registry::Registry;
+use crate::tls::TlsContexts;
 
 /// What the pages look at.
 pub struct Inspector {
@@ -47,6 +48,8 @@ pub struct Inspector {
     pub runtime: Arc<RuntimeLayers>,
     /// Access log lines that were lost.
     pub lost_log_lines: Arc<AtomicU64>,
+    /// TLS contexts.
+    pub tls: TlsContexts,
     /// Ends the process.
     pub shutdown: Shutdown,
 }

@@ -194,6 +194,8 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
     let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });
     let compiler = Compiler::new(registry.clone(), identity);
     let lost_log_lines = compiler.dropped_log_lines();
+    let tls = compiler.tls();
+    tokio::spawn(tls.clone().refresh_for_ever());
     let (applier, applied) = Applier::new(compiler, workers);
     if let Some(socket) = admin_socket {
         let inspector = Inspector {
@@ -206,6 +208,7 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
             xds: parts.xds,
             runtime: parts.runtime,
             lost_log_lines,
+            tls,
             shutdown: shutdown.clone(),
         };
         tokio::spawn(admin::serve(socket, Arc::new(pages(inspector)), shutdown.watch()));

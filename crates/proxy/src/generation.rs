@@ -11,6 +11,7 @@ pub mod listener;
 pub mod listener_filter;
 pub mod routes;
 pub mod slot;
+pub mod transport;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

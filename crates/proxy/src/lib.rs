@@ -19,5 +19,6 @@ pub mod sources;
 pub mod stats;
 pub mod sweep;
 pub mod tcp_proxy;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

@@ -10,3 +10,4 @@ pub mod io;
 pub mod live;
 pub mod read_ahead;
 pub mod socket_key;
+pub mod tls;

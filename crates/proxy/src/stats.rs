@@ -12,3 +12,4 @@ pub mod listener;
 pub mod per_worker;
 pub mod prometheus;
 pub mod registry;
+pub mod ssl;

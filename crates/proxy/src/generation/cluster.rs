@@ -4,20 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use ripstop_identity::tls::mesh_client_config;
-use ripstop_identity::verify::AllowedIdentities;
+use ripstop_identity::context::ContextError;
 use ripstop_model::cluster::{Cluster, Discovery};
-use ripstop_model::tls::PeerValidation;
-use ripstop_model::{ClusterLoadAssignment, Name};
+use ripstop_model::{Address, ClusterLoadAssignment, Name};
 use ripstop_policy::host::HostSet;
 use ripstop_policy::limits::ClusterLimits;
 use ripstop_policy::outlier::OutlierDetector;
-use rustls::pki_types::ServerName;
 
-use crate::identity::Identity;
+use super::transport::{ActiveTransport, Transports, Ways};
 use crate::stats::cluster::ClusterStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
+use crate::tls::TlsContexts;
 
 /// A cluster in one generation.
 pub struct ActiveCluster {
@@ -27,19 +25,11 @@ pub struct ActiveCluster {
     pub assignment: Option<Arc<ClusterLoadAssignment>>,
     /// Its endpoints.
     pub hosts: Arc<HostSet>,
-    /// How TLS is spoken to them.
-    pub tls: Option<UpstreamTls>,
+    /// How they are reached.
+    transports: Arc<Transports>,
+    ways: Ways,
     /// What it shares with the generations before and after.
     pub lasting: Lasting,
-}
-
-/// How TLS is spoken to the endpoints of a cluster.
-#[derive(Clone)]
-pub struct UpstreamTls {
-    /// Certificates, trust and ALPN.
-    pub config: Arc<rustls::ClientConfig>,
-    /// Name sent in the ClientHello.
-    pub server_name: ServerName<'static>,
 }
 
 /// What outlives a change of configuration.
@@ -58,27 +48,13 @@ pub struct Lasting {
 /// A cluster that cannot be made to work.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// It wants TLS with the workload's identity, and there is none.
-    #[error("cluster {0} needs a workload identity, and this proxy has none: start it with --control")]
-    NoIdentity(Name),
-    /// It wants TLS with other certificates than the workload's.
-    #[error("cluster {0}: only the identities of the mesh can be verified")]
-    Certificates(Name),
-    /// Its server name is not one.
-    #[error("cluster {cluster}: '{sni}' is not a server name")]
-    ServerName {
-        /// Which cluster.
-        cluster: Name,
-        /// What it asks for.
-        sni: Name,
-    },
-    /// rustls objects.
+    /// Its certificates are of no use.
     #[error("cluster {cluster}: {source}")]
     Tls {
         /// Which cluster.
         cluster: Name,
         /// Why.
-        source: rustls::Error,
+        source: ContextError,
     },
 }
 
@@ -89,7 +65,7 @@ impl ActiveCluster {
         assignment: Option<&Arc<ClusterLoadAssignment>>,
         previous: Option<&ActiveCluster>,
         registry: &Registry,
-        identity: Option<&Identity>,
+        contexts: &TlsContexts,
     ) -> Result<ActiveCluster, ClusterError> {
         let same_config = previous.filter(|previous| previous.config == *config);
         let hosts = match (same_config, assignment) {
@@ -99,15 +75,24 @@ impl ActiveCluster {
             (Some(previous), None) if previous.assignment.is_none() => previous.hosts.clone(),
             _ => Arc::new(host_set(config, assignment, previous)),
         };
-        let tls = match same_config {
-            Some(previous) => previous.tls.clone(),
-            None => upstream_tls(config, identity)?,
+        let transports = match same_config {
+            Some(previous) => previous.transports.clone(),
+            None => Arc::new(
+                Transports::compile(config, contexts)
+                    .map_err(|source| ClusterError::Tls { cluster: config.name.clone(), source })?,
+            ),
         };
+        let known = match &config.discovery {
+            Discovery::Static(inline) => Some(inline),
+            _ => assignment.map(|assignment| &**assignment),
+        };
+        let ways = transports.ways(config, known);
         Ok(ActiveCluster {
             config: config.clone(),
             assignment: assignment.cloned(),
             hosts,
-            tls,
+            transports,
+            ways,
             lasting: lasting(config, previous, registry),
         })
     }
@@ -115,6 +100,16 @@ impl ActiveCluster {
     /// Its name.
     pub fn name(&self) -> &Name {
         &self.config.name
+    }
+
+    /// The way to an endpoint.
+    pub fn transport(&self, address: &Address) -> &ActiveTransport {
+        self.transports.to(&self.ways, address)
+    }
+
+    /// The host name that is asked for at an endpoint, where its own is.
+    pub fn host_name(&self, address: &Address) -> Option<&Name> {
+        self.ways.host_name(self.transport(address), address)
     }
 
     /// Whether connections made for `other` serve this one as well: then a change keeps the pools.
@@ -168,30 +163,4 @@ fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, registry: &Regist
             starving: Arc::default(),
         },
     }
-}
-
-fn upstream_tls(config: &Cluster, identity: Option<&Identity>) -> Result<Option<UpstreamTls>, ClusterError> {
-    let Some(tls) = &config.transport.tls else { return Ok(None) };
-    let Some(PeerValidation::Mesh(peer)) = &tls.peer else {
-        return Err(ClusterError::Certificates(config.name.clone()));
-    };
-    let identity = identity.ok_or_else(|| ClusterError::NoIdentity(config.name.clone()))?;
-    let allowed = match peer.allowed.as_slice() {
-        [] => AllowedIdentities::AnyInTrustDomain,
-        ids => AllowedIdentities::Exact(ids.into()),
-    };
-    let alpn: Vec<&[u8]> = tls.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
-    let mut client = mesh_client_config(&identity.handle, allowed, &alpn)
-        .map_err(|source| ClusterError::Tls { cluster: config.name.clone(), source })?;
-    // Peers are known by their SPIFFE ID; the name only helps a gateway to route. Some names that Istio
-    // uses (`outbound_.80_._.svc`) are DNS names with underscores, which rustls takes; without a name none is sent.
-    let server_name = if tls.sni.is_empty() {
-        Arc::make_mut(&mut client).enable_sni = false;
-        ServerName::try_from("none.invalid")
-    } else {
-        ServerName::try_from(tls.sni.to_string())
-    };
-    let server_name = server_name
-        .map_err(|_| ClusterError::ServerName { cluster: config.name.clone(), sni: tls.sni.clone() })?;
-    Ok(Some(UpstreamTls { config: client, server_name }))
 }

@@ -22,6 +22,7 @@ use crate::access_log::format::{self, Format};
 use crate::access_log::writer::Sink;
 use crate::identity::Identity;
 use crate::stats::registry::Registry;
+use crate::tls::TlsContexts;
 
 /// A resource that could not be compiled. The one that was in force before stays.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,7 @@ const GLOBAL_CONNECTION_LIMIT: &str = "overload.global_downstream_max_connection
 /// Compiles one generation after the other.
 pub struct Compiler {
     registry: Arc<Registry>,
-    identity: Option<Identity>,
+    tls: TlsContexts,
     slots: ClusterSlots,
     sinks: Sinks,
     runtime: Arc<Runtime>,
@@ -61,9 +62,10 @@ pub struct Compiler {
 impl Compiler {
     /// A compiler that has seen nothing yet.
     pub fn new(registry: Arc<Registry>, identity: Option<Identity>) -> Compiler {
+        let tls = TlsContexts::new(identity.as_ref().map(|identity| identity.handle.clone()));
         Compiler {
             registry,
-            identity,
+            tls,
             slots: ClusterSlots::default(),
             sinks: Sinks::default(),
             runtime: Arc::default(),
@@ -76,6 +78,11 @@ impl Compiler {
     /// The latest generation.
     pub fn latest(&self) -> &Arc<Generation> {
         &self.previous
+    }
+
+    /// The TLS contexts of what is compiled.
+    pub fn tls(&self) -> TlsContexts {
+        self.tls.clone()
     }
 
     /// How many access log lines were lost.
@@ -99,6 +106,7 @@ impl Compiler {
     pub fn compile(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Generation>, Vec<Rejected>) {
         let previous = self.previous.clone();
         let mut rejected = Vec::new();
+        self.tls.lock().replace_secrets(&snapshot.secrets);
         let routes = self.routes(&snapshot, &previous, &mut rejected);
         let listeners = self.listeners(&snapshot, &previous, &mut rejected);
         // The slots of all clusters first: their number is the length of the table.
@@ -159,7 +167,7 @@ impl Compiler {
                 slots: &mut self.slots,
                 registry: &self.registry,
                 sinks: &mut self.sinks,
-                identity: self.identity.as_ref(),
+                tls: &self.tls,
                 runtime: &self.runtime,
                 stale: self.stale,
                 connections: &self.connections,
@@ -201,8 +209,8 @@ impl Compiler {
                 Some(same) => Some(same.clone()),
                 None => {
                     let old_cluster = old.map(|old| &**old);
-                    let identity = self.identity.as_ref();
-                    match ActiveCluster::compile(config, assignment, old_cluster, &self.registry, identity) {
+                    let tls = &self.tls;
+                    match ActiveCluster::compile(config, assignment, old_cluster, &self.registry, tls) {
                         Ok(compiled) => Some(Arc::new(compiled)),
                         Err(error) => {
                             rejected.push(error.into());

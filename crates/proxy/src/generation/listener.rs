@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use ripstop_identity::tls::mesh_server_config;
-use ripstop_identity::verify::AllowedIdentities;
+use ripstop_identity::context::ContextError;
+use ripstop_identity::context::server::ServerContext;
+use ripstop_identity::context::store::Slot;
 use ripstop_model::chain_match::FilterChainMatch;
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
 use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
-use ripstop_model::tls::{CertificateSource, PeerValidation};
-use ripstop_model::{Address, FilterChain, Name, SpiffeId, TlsServer};
+use ripstop_model::{Address, FilterChain, Name};
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
@@ -25,11 +25,11 @@ use crate::access_log::AccessLogs;
 use crate::access_log::format::FormatError;
 use crate::access_log::writer::OpenError;
 use crate::generation::compile::Sinks;
-use crate::identity::Identity;
 use crate::stats::http::HttpStats;
 use crate::stats::listener::ListenerStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
+use crate::tls::TlsContexts;
 
 /// A compiled [`Listener`].
 pub struct ActiveListener {
@@ -53,8 +53,7 @@ pub struct ActiveChain {
     /// How long a TLS handshake may take; `None`: as long as the proxy allows.
     pub handshake_timeout: Option<Duration>,
     /// How TLS is spoken; `None`: plaintext.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    identity: Option<Identity>,
+    pub tls: Option<Arc<Slot<ServerContext>>>,
     /// What is done with the bytes.
     pub filter: ActiveFilter,
 }
@@ -102,9 +101,6 @@ pub struct ActiveTcpProxy {
 /// A listener that cannot be made to work.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenerError {
-    /// It wants TLS with the workload's identity, and there is none.
-    #[error("listener {0} needs a workload identity, and this proxy has none: start it with --control")]
-    NoIdentity(Name),
     /// Its chains cannot be told apart.
     #[error("listener {listener}: {source}")]
     Chains {
@@ -123,16 +119,13 @@ pub enum ListenerError {
         /// The other one.
         holder: Name,
     },
-    /// It wants TLS with other certificates than the workload's.
-    #[error("listener {0}: only the identities of the mesh can be used")]
-    Certificates(Name),
-    /// rustls objects.
+    /// Its certificates are of no use.
     #[error("listener {listener}: {source}")]
     Tls {
         /// Which listener.
         listener: Name,
         /// Why.
-        source: rustls::Error,
+        source: ContextError,
     },
     /// A route that cannot be compiled.
     #[error("listener {listener}: {source}")]
@@ -168,8 +161,8 @@ pub struct Parts<'a> {
     pub registry: &'a Registry,
     /// Open access logs.
     pub sinks: &'a mut Sinks,
-    /// The workload's identity.
-    pub identity: Option<&'a Identity>,
+    /// TLS contexts.
+    pub tls: &'a TlsContexts,
     /// Nothing that was compiled before may be taken over.
     pub stale: bool,
     /// How many connections all listeners have.
@@ -253,19 +246,21 @@ fn origins(config: &Listener, previous: Option<&Listener>) -> Vec<Option<usize>>
     config.filter_chains.iter().map(same).chain(default).collect()
 }
 
-impl ActiveChain {
-    /// The identity that a TLS client sees now.
-    pub fn own_id(&self) -> Option<SpiffeId> {
-        Some(self.identity.as_ref()?.handle.svid()?.id().clone())
-    }
-}
-
 fn compile_chain(
     listener: &Name,
     chain: &FilterChain,
     parts: &mut Parts<'_>,
 ) -> Result<ActiveChain, ListenerError> {
-    let tls = chain.tls.as_ref().map(|tls| server_tls(listener, tls, parts.identity)).transpose()?;
+    let tls = match &chain.tls {
+        Some(tls) => Some(
+            parts
+                .tls
+                .lock()
+                .server(tls)
+                .map_err(|source| ListenerError::Tls { listener: listener.clone(), source })?,
+        ),
+        None => None,
+    };
     let filter = match &chain.filter {
         NetworkFilter::Tcp(config) => ActiveFilter::Tcp(Arc::new(ActiveTcpProxy {
             config: config.clone(),
@@ -275,8 +270,7 @@ fn compile_chain(
             ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
         }
     };
-    let identity = parts.identity.cloned();
-    Ok(ActiveChain { handshake_timeout: chain.handshake_timeout, tls, identity, filter })
+    Ok(ActiveChain { handshake_timeout: chain.handshake_timeout, tls, filter })
 }
 
 fn compile_manager(
@@ -300,31 +294,4 @@ fn compile_manager(
         rules: HttpRules::compile(config, parts.runtime),
         server: HeaderValue::from_static("ripstop"),
     })
-}
-
-fn server_tls(
-    listener: &Name,
-    tls: &TlsServer,
-    identity: Option<&Identity>,
-) -> Result<Arc<rustls::ServerConfig>, ListenerError> {
-    let identity = identity.ok_or_else(|| ListenerError::NoIdentity(listener.clone()))?;
-    let alpn: Vec<&[u8]> = tls.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
-    if tls.certificates != CertificateSource::WorkloadIdentity {
-        return Err(ListenerError::Certificates(listener.clone()));
-    }
-    let peer = match &tls.peer {
-        Some(PeerValidation::Mesh(peer)) => Some(peer),
-        None => None,
-        Some(_) => return Err(ListenerError::Certificates(listener.clone())),
-    };
-    let config = match peer {
-        Some(peer) if !peer.allowed.is_empty() => mesh_server_config(
-            &identity.handle,
-            AllowedIdentities::Exact(peer.allowed.as_slice().into()),
-            &alpn,
-        ),
-        Some(_) => mesh_server_config(&identity.handle, AllowedIdentities::AnyInTrustDomain, &alpn),
-        None => ripstop_identity::tls::open_server_config(&identity.handle, &alpn),
-    };
-    config.map_err(|source| ListenerError::Tls { listener: listener.clone(), source })
 }

@@ -95,7 +95,9 @@ pub async fn attempt(
     let asked = outgoing.asked.clone();
     let open = asked.as_ref().and_then(|_| lease.hold());
     let (leash, holder) = Leash::new();
-    let Some(request) = request(&lease, active.tls.is_some(), target, outgoing, leash) else {
+    let Some(request) =
+        request(&lease, active.transport(entry.host.address()).tls.is_some(), target, outgoing, leash)
+    else {
         return Err(unsent(ProxyError::MissingHost, RequestBody::empty()));
     };
     stats.rq_total.inc();

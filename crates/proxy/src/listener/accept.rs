@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use ripstop_identity::context::facts::TlsFacts;
 use ripstop_identity::forwarded::client_cert_element;
 use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::Address;
 use ripstop_policy::connection_count::Counted;
 use ripstop_runtime::listen::Listener as Socket;
-use rustls::pki_types::CertificateDer;
-use tokio_rustls::TlsAcceptor;
 
 use super::activity::Activity;
 use super::connection::ConnectionInfo;
@@ -20,6 +19,7 @@ use super::incoming::Incoming;
 use super::inspect::inspect;
 use super::io::{ClientIo, Rewound};
 use super::live::LiveListener;
+use super::tls::handshake;
 use crate::generation::listener::{ActiveChain, ActiveFilter, ActiveListener};
 use crate::http::connection::serve_http;
 use crate::stats::listener::ListenerStats;
@@ -29,7 +29,7 @@ use crate::worker::Worker;
 /// Most client connections of one worker. Further ones are closed at once and counted.
 pub const MAX_CONNECTIONS_PER_WORKER: u64 = 50_000;
 
-/// How long a TLS handshake may take.
+/// How long a TLS handshake may take unless the chain says otherwise.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long accepting rests when the process is out of file descriptors.
@@ -153,49 +153,39 @@ async fn establish(
         let info = ConnectionInfo::plain(remote, local);
         return Some((io, ConnectionInfo { activity, direct_remote, server_name, ..info }));
     };
-    let handshake = TlsAcceptor::from(tls.clone()).accept(io);
-    let limit = chain.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
-    let stream = match tokio::time::timeout(limit, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            count_handshake_error(&error, stats);
-            tracing::debug!(%remote, %error, "TLS handshake failed");
-            return None;
-        }
-        Err(_) => {
-            stats.handshake_timeout.inc();
-            return None;
-        }
+    let Some(context) = tls.get() else {
+        stats.secrets_not_ready.inc();
+        return None;
     };
-    stats.ssl_handshake.inc();
+    let limit = chain.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
+    let (stream, facts) = handshake(&context, io, limit, stats).await?;
     let connection = stream.get_ref().1;
     let peer = PeerIdentity::from_chain(connection.peer_certificates()).ok().flatten();
-    let client_cert = client_cert(chain, connection.peer_certificates().unwrap_or_default());
+    let client_cert = client_cert(chain, &facts);
     let server_name = match connection.server_name() {
         Some(name) if server_name.is_empty() => name.to_ascii_lowercase().into(),
         _ => server_name,
     };
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
-    let info =
-        ConnectionInfo { remote, direct_remote, local, server_name, peer, tls: true, client_cert, activity };
+    let info = ConnectionInfo {
+        remote,
+        direct_remote,
+        local,
+        server_name,
+        peer,
+        tls: true,
+        client_cert,
+        activity,
+        secured: Some(Box::new(facts)),
+    };
     Some((io, info))
 }
 
 /// What requests say of the certificate that the client has shown.
-fn client_cert(chain: &ActiveChain, shown: &[CertificateDer<'_>]) -> Option<HeaderValue> {
+fn client_cert(chain: &ActiveChain, facts: &TlsFacts) -> Option<HeaderValue> {
     let ActiveFilter::Http(manager) = &chain.filter else { return None };
-    let by: Vec<String> = chain.own_id().iter().map(ToString::to_string).collect();
-    let element = client_cert_element(shown, &by, manager.config.client_cert_details).ok()?;
+    let by = facts.local().map_or(&[][..], |own| &own.uris);
+    let element = client_cert_element(facts.peer_chain(), by, manager.config.client_cert_details).ok()?;
     HeaderValue::try_from(element).ok()
-}
-
-fn count_handshake_error(error: &std::io::Error, stats: &ListenerStats) {
-    stats.ssl_connection_error.inc();
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(rustls::Error::NoCertificatesPresented) => stats.ssl_fail_verify_no_cert.inc(),
-        Some(rustls::Error::InvalidCertificate(_)) => stats.ssl_fail_verify_error.inc(),
-        _ => {}
-    }
 }

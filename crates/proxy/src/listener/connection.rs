@@ -1,5 +1,6 @@
 //! What is known of a client connection before its first request.
 
+use ripstop_identity::context::facts::TlsFacts;
 use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::{Address, Name};
 
@@ -19,6 +20,8 @@ pub struct ConnectionInfo {
     pub peer: Option<PeerIdentity>,
     /// Whether the client speaks TLS.
     pub tls: bool,
+    /// What is known of its TLS.
+    pub secured: Option<Box<TlsFacts>>,
     /// The element that describes the client's certificate in `x-forwarded-client-cert`; `None`: it has shown none.
     pub client_cert: Option<http::HeaderValue>,
     /// When something last happened on it.
@@ -36,6 +39,7 @@ impl ConnectionInfo {
             server_name: Name::from(""),
             peer: None,
             tls: false,
+            secured: None,
             client_cert: None,
             activity: Activity::new(Heard::default()),
         }

@@ -1,6 +1,7 @@
 //! What is counted for one listener (Envoy's `listener.<address>.*`).
 
 use super::cell::Cell;
+use super::ssl::SslKinds;
 
 /// Cells of one listener in one worker.
 #[derive(Debug, Default)]
@@ -33,6 +34,18 @@ pub struct ListenerStats {
     pub ssl_connection_error: Cell,
     /// Of these, the ones without a client certificate where one is needed.
     pub ssl_fail_verify_no_cert: Cell,
-    /// Of these, the ones whose client certificate was refused.
+    /// Of these, the ones whose client certificate leads to no trusted root or is out of its time.
     pub ssl_fail_verify_error: Cell,
+    /// Of these, the ones whose client certificate has none of the names asked for.
+    pub ssl_fail_verify_san: Cell,
+    /// Of these, the ones whose client certificate has none of the hashes asked for.
+    pub ssl_fail_verify_cert_hash: Cell,
+    /// TLS handshakes in which the client presented no certificate.
+    pub ssl_no_certificate: Cell,
+    /// TLS handshakes that were cut short.
+    pub ssl_session_reused: Cell,
+    /// Connections refused because a certificate was not there yet.
+    pub secrets_not_ready: Cell,
+    /// TLS handshakes by version, cipher suite and curve.
+    pub ssl_kinds: SslKinds,
 }

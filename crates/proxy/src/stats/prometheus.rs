@@ -9,6 +9,7 @@ use super::http::HttpStats;
 use super::listener::ListenerStats;
 use super::per_worker::PerWorker;
 use super::registry::Tables;
+use super::ssl::{CIPHERS, CURVES, VERSIONS};
 
 /// Writes metric families one after the other.
 #[derive(Default)]
@@ -77,7 +78,7 @@ const HTTP: &[Field<HttpStats>] = &[
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];
 
-const LISTENER: [Field<ListenerStats>; 15] = [
+const LISTENER: &[Field<ListenerStats>] = &[
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
@@ -93,6 +94,13 @@ const LISTENER: [Field<ListenerStats>; 15] = [
     ("ssl_connection_error", Kind::Counter, |s| &s.ssl_connection_error),
     ("ssl_fail_verify_no_cert", Kind::Counter, |s| &s.ssl_fail_verify_no_cert),
     ("ssl_fail_verify_error", Kind::Counter, |s| &s.ssl_fail_verify_error),
+    ("ssl_fail_verify_san", Kind::Counter, |s| &s.ssl_fail_verify_san),
+    ("ssl_fail_verify_cert_hash", Kind::Counter, |s| &s.ssl_fail_verify_cert_hash),
+    ("ssl_no_certificate", Kind::Counter, |s| &s.ssl_no_certificate),
+    ("ssl_session_reused", Kind::Counter, |s| &s.ssl_session_reused),
+    ("server_ssl_socket_factory_downstream_context_secrets_not_ready", Kind::Counter, |s| {
+        &s.secrets_not_ready
+    }),
 ];
 
 impl Text {
@@ -110,8 +118,11 @@ impl Text {
         self.times("envoy_http_downstream_rq_time", prefix, &http, |s| &s.rq_time);
 
         let listeners: Vec<_> = tables.listeners.iter().map(|(name, block)| (&**name, &**block)).collect();
-        self.fields("envoy_listener_", "envoy_listener_address", &LISTENER, &listeners);
+        self.fields("envoy_listener_", "envoy_listener_address", LISTENER, &listeners);
         self.connections(&tables.connections);
+        self.kinds("versions", "envoy_ssl_version", &VERSIONS, &listeners, |s| &s.ssl_kinds.versions);
+        self.kinds("ciphers", "envoy_ssl_cipher", &CIPHERS, &listeners, |s| &s.ssl_kinds.ciphers);
+        self.kinds("curves", "envoy_ssl_curve", &CURVES, &listeners, |s| &s.ssl_kinds.curves);
     }
 
     /// One gauge without tags.
@@ -163,6 +174,29 @@ impl Text {
             };
             let values = blocks.iter().map(|(label, block)| (*label, block.sum(|s| cell(s).get())));
             self.family(&format!("{prefix}{name}"), kind, tag, values);
+        }
+    }
+
+    /// Handshakes of listeners by kind; what never happened is not shown.
+    fn kinds(
+        &mut self,
+        family: &str,
+        tag: &str,
+        kinds: &[&str],
+        blocks: &[(&str, &PerWorker<ListenerStats>)],
+        cells: fn(&ListenerStats) -> &[Cell],
+    ) {
+        let name = format!("envoy_listener_ssl_{family}");
+        let _ = writeln!(self.out, "# TYPE {name} counter");
+        for (label, block) in blocks {
+            let label = Escaped(label);
+            for (index, kind) in kinds.iter().enumerate() {
+                let count = block.sum(|s| cells(s).get(index).map_or(0, Cell::get));
+                if count > 0 {
+                    let tags = format_args!("envoy_listener_address=\"{label}\",{tag}=\"{kind}\"");
+                    let _ = writeln!(self.out, "{name}{{{tags}}} {count}");
+                }
+            }
         }
     }
 

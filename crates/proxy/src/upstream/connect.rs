@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ripstop_identity::context::client::{ClientContext, nameless};
 use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
 use ripstop_runtime::socket;
 use ripstop_runtime::stream::Stream;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -80,7 +82,7 @@ pub async fn connect(
     let open =
         OpenConnection { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
-        let transport = transport(cluster, host).await?;
+        let transport = open_transport(cluster, host, |context| &context.http).await?;
         handshake(transport, cluster.config.protocol, open).await
     });
     let connected = connected.await.unwrap_or(Err(ConnectError::Timeout));
@@ -101,17 +103,35 @@ pub async fn connect(
 
 /// Connects without any HTTP.
 pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport, ConnectError> {
+    open_transport(cluster, host, |context| &context.tcp).await
+}
+
+/// Connects, with the protocols on offer that `config` has.
+async fn open_transport(
+    cluster: &ActiveCluster,
+    host: &Host,
+    config: fn(&ClientContext) -> &Arc<rustls::ClientConfig>,
+) -> Result<Transport, ConnectError> {
     let stream = match host.address() {
         Address::Socket(address) => socket::connect(*address).await.map(Stream::Tcp),
         Address::Pipe(path) => socket::connect_unix(path).await.map(Stream::Unix),
     };
     let stream = stream.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
-    let Some(tls) = &cluster.tls else { return Ok(Transport::Plain(stream)) };
-    let stream = TlsConnector::from(tls.config.clone())
-        .connect(tls.server_name.clone(), stream)
+    let Some(tls) = &cluster.transport(host.address()).tls else { return Ok(Transport::Plain(stream)) };
+    let Some(context) = tls.get() else { return Err(ConnectError::SecretsNotReady) };
+    let stream = TlsConnector::from(config(&context).clone())
+        .connect(server_name(cluster, host, &context), stream)
         .await
         .map_err(|error| ConnectError::Tls(Arc::new(error)))?;
     Ok(Transport::Tls(Box::new(stream)))
+}
+
+/// The name that an endpoint is asked for.
+fn server_name(cluster: &ActiveCluster, host: &Host, context: &ClientContext) -> ServerName<'static> {
+    let host_name = cluster.host_name(host.address());
+    let host_name = host_name.and_then(|name| ServerName::try_from(name.to_string()).ok());
+    let ip = host.address().as_socket().map(|address| address.ip());
+    host_name.or_else(|| context.server_name.clone()).unwrap_or_else(|| nameless(ip))
 }
 
 async fn handshake(

@@ -25,6 +25,9 @@ pub enum ConnectError {
     /// The TLS handshake failed, most likely because the peer is not who it should be.
     #[error("TLS handshake: {0}")]
     Tls(Arc<std::io::Error>),
+    /// A certificate that is needed is not there yet.
+    #[error("TLS: a secret is not there yet")]
+    SecretsNotReady,
     /// The HTTP/2 handshake failed.
     #[error("HTTP handshake: {0}")]
     Http(Arc<HyperError>),
@@ -36,7 +39,7 @@ impl ConnectError {
         match self {
             ConnectError::Overflow(_) => ProxyError::Overflow,
             ConnectError::Timeout => ProxyError::ConnectTimeout,
-            ConnectError::Tls(_) => ProxyError::TlsFailure,
+            ConnectError::Tls(_) | ConnectError::SecretsNotReady => ProxyError::TlsFailure,
             ConnectError::Tcp(_) | ConnectError::Http(_) => ProxyError::ConnectFailure,
         }
     }

@@ -149,7 +149,7 @@ impl Pools {
             UpstreamProtocol::Auto => {
                 let hosts = self.hosts.borrow();
                 let chose = hosts.get(host.address()).and_then(|pool| pool.chose_http2);
-                chose.unwrap_or(cluster.tls.is_some())
+                chose.unwrap_or(cluster.transport(host.address()).tls.is_some())
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ripstop_identity::svid::IdentityHandle;
@@ -16,6 +17,7 @@ use ripstop_proxy::generation::compile::Compiler;
 use ripstop_proxy::identity::Identity;
 use ripstop_proxy::stats::prometheus::Text;
 use ripstop_proxy::stats::registry::Registry;
+use ripstop_proxy::tls::TlsContexts;
 use ripstop_proxy::worker::thread::WorkerThread;
 use ripstop_runtime::listen::Place;
 use tokio::sync::watch;
@@ -25,6 +27,7 @@ pub struct Proxy {
     applier: Option<Applier>,
     pub applied: watch::Receiver<Applied>,
     registry: Arc<Registry>,
+    tls: TlsContexts,
 }
 
 impl Proxy {
@@ -35,8 +38,10 @@ impl Proxy {
         let start = |id| WorkerThread::start(id, id as u64, starvation.clone()).unwrap();
         let workers = (0..WORKERS).map(start).collect();
         let identity = identity.map(|handle| Identity { handle });
-        let (applier, applied) = Applier::new(Compiler::new(registry.clone(), identity), workers);
-        Proxy { applier: Some(applier), applied, registry }
+        let compiler = Compiler::new(registry.clone(), identity);
+        let tls = compiler.tls();
+        let (applier, applied) = Applier::new(compiler, workers);
+        Proxy { applier: Some(applier), applied, registry, tls }
     }
 
     /// A proxy that is configured with `snapshot`.
@@ -60,6 +65,17 @@ impl Proxy {
 
     pub async fn connections(&self) -> u64 {
         self.applier.as_ref().unwrap().connections().await
+    }
+
+    /// Looks for certificates that have changed.
+    pub fn reload_certificates(&self) {
+        self.tls.lock().refresh();
+    }
+
+    /// How often changed certificates were taken, and how often not.
+    pub fn reloads(&self) -> (u64, u64) {
+        let counts = self.tls.lock().counts();
+        (counts.succeeded.load(Ordering::Relaxed), counts.failed.load(Ordering::Relaxed))
     }
 
     pub fn problems(&self) -> Vec<String> {

@@ -14,4 +14,5 @@ mod sanitise;
 mod silence;
 mod sources;
 mod times;
+mod tls;
 mod tunnels;

@@ -44,7 +44,12 @@ const ROOMS: &[Room] = &[
         may_use: &["ripstop-model", "ripstop-yaml"],
         must_not_use: &["hyper"],
     },
-    Room { name: "ripstop-identity", layer: 2, may_use: &["ripstop-model"], must_not_use: &["hyper"] },
+    Room {
+        name: "ripstop-identity",
+        layer: 2,
+        may_use: &["ripstop-model", "ripstop-policy"],
+        must_not_use: &["hyper"],
+    },
     Room { name: "ripstop-runtime", layer: 2, may_use: &[], must_not_use: &["tonic"] },
     Room {
         name: "ripstop-proxy",
