@@ -37,6 +37,8 @@ pub enum ProxyError {
     Overflow,
     /// No connection could be made.
     ConnectFailure,
+    /// Nobody listens at the address of the endpoint.
+    ConnectionRefused,
     /// No connection could be made in time.
     ConnectTimeout,
     /// The TLS handshake failed: wrong identity, expired certificate, no TLS at all.
@@ -45,6 +47,8 @@ pub enum ProxyError {
     UpstreamClosed,
     /// The upstream reset the stream before it answered.
     UpstreamReset,
+    /// The upstream did not take the stream.
+    UpstreamRefused,
     /// The upstream sent something that is not HTTP.
     UpstreamProtocol,
     /// The upstream did not answer in the time the route gives.
@@ -108,6 +112,7 @@ impl ProxyError {
     }
 
     /// The table.
+    #[allow(clippy::too_many_lines)]
     pub fn consequence(self) -> Consequence {
         use At::{Downstream, Local, Upstream};
         use ResponseFlag as Flag;
@@ -143,6 +148,13 @@ impl ProxyError {
                 "upstream_reset_before_response_started{remote_connection_failure}",
                 reset!("remote connection failure"),
             ),
+            ProxyError::ConnectionRefused => (
+                Upstream,
+                503,
+                Flag::UpstreamConnectionFailure,
+                "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+                reset!("remote connection failure"),
+            ),
             ProxyError::ConnectTimeout => (
                 Upstream,
                 503,
@@ -170,6 +182,13 @@ impl ProxyError {
                 Flag::UpstreamRemoteReset,
                 "upstream_reset_before_response_started{remote_reset}",
                 reset!("remote reset"),
+            ),
+            ProxyError::UpstreamRefused => (
+                Upstream,
+                503,
+                Flag::UpstreamRemoteReset,
+                "upstream_reset_before_response_started{remote_refused_stream_reset}",
+                reset!("remote refused stream reset"),
             ),
             ProxyError::UpstreamProtocol => (
                 Upstream,
@@ -224,6 +243,22 @@ impl ProxyError {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let flag = self.flagged().then_some(flag);
         Consequence { at, status, flag, details, body }
+    }
+}
+
+impl Consequence {
+    /// The words for the log where the answer had begun before it broke off.
+    pub fn details_after_begin(&self) -> &'static str {
+        match self.flag {
+            Some(ResponseFlag::UpstreamConnectionTermination) => {
+                "upstream_reset_after_response_started{connection_termination}"
+            }
+            Some(ResponseFlag::UpstreamRemoteReset) => "upstream_reset_after_response_started{remote_reset}",
+            Some(ResponseFlag::UpstreamProtocolError) => {
+                "upstream_reset_after_response_started{protocol_error}"
+            }
+            _ => self.details,
+        }
     }
 }
 

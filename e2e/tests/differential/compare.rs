@@ -22,10 +22,12 @@ impl Row {
     }
 }
 
-/// Whether a field is what a pattern means: the name itself, or any that begins as it does up to its `*`.
+/// Whether a field is what a pattern means: the name itself, or any that is like it but for what its `*` stands for.
 fn means(pattern: &str, field: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => field.starts_with(beginning),
+    match pattern.split_once('*') {
+        Some((beginning, end)) => {
+            field.len() >= beginning.len() + end.len() && field.starts_with(beginning) && field.ends_with(end)
+        }
         None => field == pattern,
     }
 }

@@ -8,6 +8,7 @@
 //! | header `date` with a date as HTTP writes it, and such a date in a log line | `{{date}}` |
 //! | a time as ISO 8601 writes it | `{{time}}` |
 //! | header `server`: `envoy` or `ripstop` | `{{server}}` |
+//! | header `x-envoy-expected-rq-timeout-ms` above 1000 | rounded up to half a second |
 //! | header `x-envoy-upstream-service-time` with digits, digits before `ms` in a log line | `{{ms}}` |
 
 use std::sync::LazyLock;
@@ -73,6 +74,11 @@ impl Normal {
         match header {
             "date" if DATE.is_match(value) && value.len() == 29 => "{{date}}".to_owned(),
             "server" if ["envoy", "ripstop"].contains(&value) => "{{server}}".to_owned(),
+            // What is left for a later try depends on how long the ones before took.
+            "x-envoy-expected-rq-timeout-ms" => value.parse().map_or_else(
+                |_| value.to_owned(),
+                |left: u64| if left > 1000 { left.next_multiple_of(500) } else { left }.to_string(),
+            ),
             "x-envoy-upstream-service-time" if DIGITS.is_match(value) => "{{ms}}".to_owned(),
             _ => self.text(value),
         }

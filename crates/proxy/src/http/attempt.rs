@@ -150,7 +150,8 @@ pub async fn attempt(
                 record(cluster, worker, entry, Outcome::Reset);
             }
             let attempt = Attempt {
-                reused_connection: reused,
+                // A stream that is reset says nothing against its connection.
+                reused_connection: reused && failure.proxy_error == ProxyError::UpstreamClosed,
                 request_sent: failure.request_sent,
                 ..Attempt::new(failure.outcome)
             };
@@ -193,6 +194,9 @@ fn request(
         (if connect { target.authority_form()? } else { target.absolute(scheme)? }, Version::HTTP_2)
     } else {
         headers.insert(header::HOST, target.host()?);
+        if body.is_end_stream() && method_has_body(&method) && !headers.contains_key(header::CONTENT_LENGTH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         // hyper takes it that a GET has no body unless a header says so.
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -214,6 +218,11 @@ fn request(
         asked.ask_http2(&mut request);
     }
     Some(request)
+}
+
+/// Whether a request of this method is expected to have a body, so that one without says so.
+fn method_has_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::CONNECT | Method::TRACE)
 }
 
 /// Tells outlier detection and the counters of the endpoint how a request to it went.

@@ -310,6 +310,8 @@ impl Forwarding<'_> {
     ) -> Response<ResponseBody> {
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
+        // The words of a status are ours, whatever the upstream's were.
+        parts.extensions.remove::<hyper::ext::ReasonPhrase>();
         parts.headers.insert(http::header::SERVER, self.manager.server.clone());
         sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
         // Of an answer that came before the request was whole, nobody can say how long it took.
@@ -325,6 +327,7 @@ impl Forwarding<'_> {
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
         self.stream.facts.status = parts.status.as_u16();
+        self.stream.facts.details = "via_upstream";
         if self.manager.access_logs.want_response_headers() {
             self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
         }

@@ -18,6 +18,8 @@ const VITAL: [&str; 3] = ["host", "content-length", "te"];
 /// `x-envoy-upstream-service-time`: milliseconds until the head of the response.
 pub const X_ENVOY_UPSTREAM_SERVICE_TIME: HeaderName =
     HeaderName::from_static("x-envoy-upstream-service-time");
+/// `x-envoy-overloaded`: the request was not tried because a limit is reached.
+pub const X_ENVOY_OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 /// `x-envoy-original-path`: the path before it was rewritten.
 pub const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 /// `x-envoy-attempt-count`: the number of a try, or of all tries.
@@ -28,6 +30,27 @@ pub const X_RIPSTOP_ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `x-envoy-force-trace`.
 pub const X_ENVOY_FORCE_TRACE: HeaderName = HeaderName::from_static("x-envoy-force-trace");
+
+/// Makes one header of several cookies, which HTTP/2 may send one by one (RFC 9113 §8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(header::COOKIE).iter();
+    let Some(first) = cookies.next().filter(|_| headers.get_all(header::COOKIE).iter().count() > 1) else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for cookie in cookies {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(cookie.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// Whether the client waits to be told to go on. Only that expectation is answered here.
+pub fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
 
 /// Removes what belongs to the connection that a message came over.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -8,7 +8,7 @@ use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use ripstop_policy::grpc::is_grpc;
 use ripstop_policy::redirect::{Redirector, RequestUrl};
 use ripstop_policy::request_times::{Limits, RequestTimes};
@@ -56,6 +56,9 @@ async fn serve(
 ) -> Response<ResponseBody> {
     let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
     stream.is_grpc = is_grpc(&parts.headers);
+    if body.is_end_stream() {
+        stream.progress.end();
+    }
     let Some(mut target) = Target::of(&parts.uri, &parts.headers) else {
         return reply::error(stream, &manager, ProxyError::MissingHost);
     };

@@ -5,6 +5,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use ripstop_policy::grpc;
 
+use super::headers::X_ENVOY_OVERLOADED;
 use super::response_body::ResponseBody;
 use super::sanitise;
 use super::stream::ActiveStream;
@@ -14,12 +15,26 @@ use crate::generation::listener::ActiveManager;
 /// The answer to a request that failed.
 pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyError) -> Response<ResponseBody> {
     stream.fail(error);
-    let consequence = error.consequence();
-    let body = Bytes::from_static(consequence.body.as_bytes());
-    if stream.is_grpc {
-        return call_failed(stream, manager, consequence.status, error.grpc_status(), &body);
+    let is_overflow = error == ProxyError::Overflow;
+    if is_overflow {
+        // No endpoint was asked.
+        stream.facts.host = None;
     }
-    answer(stream, manager, consequence.status, body)
+    let consequence = error.consequence();
+    let body = match consequence.body.split_once(" reset reason: ") {
+        Some((before, reason)) if stream.facts.attempts > 1 => {
+            Bytes::from(format!("{before} retried and the latest reset reason: {reason}"))
+        }
+        _ => Bytes::from_static(consequence.body.as_bytes()),
+    };
+    let mut response = match stream.is_grpc {
+        true => call_failed(stream, manager, consequence.status, error.grpc_status(), &body),
+        false => answer(stream, manager, consequence.status, body),
+    };
+    if is_overflow {
+        response.headers_mut().insert(X_ENVOY_OVERLOADED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// The answer to a request that is not allowed; nothing has failed.
@@ -117,11 +132,20 @@ fn answer(
         return call_failed(stream, manager, status, None, &body);
     }
     stream.facts.status = status.as_u16();
-    let has_body = !body.is_empty();
-    let body = if stream.is_head() { Bytes::new() } else { body };
+    let length = body.len();
+    let unread = stream.is_unread_http1() && stream.is_unsent();
+    let is_head = stream.is_head();
+    let body = if is_head { Bytes::new() } else { body };
     let mut headers = HeaderMap::new();
-    if has_body {
+    if length > 0 {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if is_head {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+    if unread {
+        // Nobody will read the rest of the request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(header::SERVER, manager.server.clone());
     sanitise::answer::response(&mut headers, manager, &stream);

@@ -76,8 +76,13 @@ impl Counted {
         if let Some(Ok(frame)) = &frame {
             self.progress.received(frame.data_ref().map_or(0, Bytes::len));
         }
-        // Whoever sends a body of known length does not ask again once it has all of it.
-        if frame.is_none() || self.body.is_end_stream() || self.body.size_hint().exact() == Some(0) {
+        // Whoever sends a body of known length does not ask again once it has all of it, nor after trailers.
+        let trailers = frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+        if frame.is_none()
+            || trailers
+            || self.body.is_end_stream()
+            || self.body.size_hint().exact() == Some(0)
+        {
             self.progress.end();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))

@@ -16,6 +16,7 @@ use super::deadline::Clock;
 use super::stream::ActiveStream;
 use super::under_way::LookedAfter;
 use crate::error::ProxyError;
+use crate::upstream::error::broken_off;
 use crate::worker::Worker;
 
 /// What the client connection reads the body of a response from.
@@ -114,10 +115,7 @@ impl Passing {
             upstream.request.fail(error);
         }
         if let Some(mut stream) = self.stream.take() {
-            stream.fail(error);
-            if error == ProxyError::UpstreamClosed {
-                stream.facts.details = "upstream_reset_after_response_started{connection_termination}";
-            }
+            stream.break_off(error);
         }
     }
 
@@ -164,7 +162,7 @@ impl Passing {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                self.fail(ProxyError::UpstreamClosed);
+                self.fail(broken_off(&error));
                 Poll::Ready(Some(Err(ResponseBodyError::Upstream(error))))
             }
             Poll::Ready(Some(Ok(frame))) => {
@@ -172,7 +170,8 @@ impl Passing {
                     stream.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
                     stream.progress.touch();
                 }
-                if upstream.body.is_end_stream() {
+                // Nobody asks for what comes after trailers.
+                if frame.is_trailers() || upstream.body.is_end_stream() {
                     self.end();
                 }
                 Poll::Ready(Some(Ok(frame)))

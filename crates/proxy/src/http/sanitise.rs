@@ -41,7 +41,10 @@ pub fn request(
     target::host(target, config.hosts, local_port).map_err(Stop::Refused)?;
     headers::remove_hop_by_hop(headers);
     // The client was told to go on by the one who reads its body: that is us.
-    headers.remove(header::EXPECT);
+    if headers::expects_continue(headers) {
+        headers.remove(header::EXPECT);
+    }
+    headers::join_cookies(headers);
     let client = origin::apply(target, headers, manager, connection);
     stream.facts.client = client.forwarded.map(|address| Address::socket(address, 0));
     if let Some(via) = &manager.rules.via {

@@ -131,6 +131,16 @@ impl ActiveStream {
         self.method == Method::HEAD
     }
 
+    /// Whether an HTTP/1 request has not come to its end, so that nothing can follow it on its connection.
+    pub fn is_unread_http1(&self) -> bool {
+        self.protocol < Version::HTTP_2 && self.progress.ended_at().is_none()
+    }
+
+    /// Whether nothing was sent to an upstream.
+    pub fn is_unsent(&self) -> bool {
+        self.facts.attempts == 0
+    }
+
     /// The client reads no more of an answer that was given up.
     pub fn stall(&self) {
         self.connection.activity.stall();
@@ -159,6 +169,12 @@ impl ActiveStream {
     pub fn begin_tunnel(&self) -> TunnelGuard {
         self.connection.activity.begin_tunnel();
         TunnelGuard(self.connection.clone())
+    }
+
+    /// Its answer had begun and cannot be ended.
+    pub fn break_off(&mut self, error: ProxyError) {
+        self.fail(error);
+        self.facts.details = error.consequence().details_after_begin();
     }
 
     /// Its answer was given whole.

@@ -67,7 +67,7 @@ impl TunnelRequest {
     pub fn allowed(&self, manager: &[Upgrade], route: &CompiledForward) -> Option<Granted> {
         let named = |upgrade: &&Upgrade| self.asked.is_for(&upgrade.protocol);
         let upgrade = route.upgrades.iter().find(named).or_else(|| manager.iter().find(named))?;
-        upgrade.enabled.then(|| Granted { terminate: upgrade.terminate })
+        upgrade.enabled.then_some(Granted { terminate: upgrade.terminate })
     }
 }
 

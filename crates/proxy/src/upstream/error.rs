@@ -40,6 +40,9 @@ impl ConnectError {
             ConnectError::Overflow(_) => ProxyError::Overflow,
             ConnectError::Timeout => ProxyError::ConnectTimeout,
             ConnectError::Tls(_) | ConnectError::SecretsNotReady => ProxyError::TlsFailure,
+            ConnectError::Tcp(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                ProxyError::ConnectionRefused
+            }
             ConnectError::Tcp(_) | ConnectError::Http(_) => ProxyError::ConnectFailure,
         }
     }
@@ -67,7 +70,7 @@ impl SendError {
         let (outcome, proxy_error) = if let Some(error) = clients_fault(&cause) {
             (AttemptOutcome::Reset, error)
         } else if refused {
-            (AttemptOutcome::RefusedStream, ProxyError::UpstreamReset)
+            (AttemptOutcome::RefusedStream, ProxyError::UpstreamRefused)
         } else if http2.is_some_and(|error| error.stream_reset) {
             (AttemptOutcome::Reset, ProxyError::UpstreamReset)
         } else if cause.is_parse() {
@@ -78,6 +81,22 @@ impl SendError {
         let request_sent = unsent.is_none() && !refused;
         SendError { outcome, proxy_error, request_sent, body: unsent.map(http::Request::into_body), cause }
     }
+}
+
+/// What it was that ended an answer in its middle.
+pub fn broken_off(cause: &HyperError) -> ProxyError {
+    match reason(cause) {
+        Some(error) if error.stream_reset => ProxyError::UpstreamReset,
+        None if is_malformed(cause) => ProxyError::UpstreamProtocol,
+        _ => ProxyError::UpstreamClosed,
+    }
+}
+
+/// Whether a body is shorter than announced, or its chunks are none.
+fn is_malformed(cause: &HyperError) -> bool {
+    let kinds = causes(cause).filter_map(|cause| cause.downcast_ref().map(std::io::Error::kind));
+    let broken = [ErrorKind::UnexpectedEof, ErrorKind::InvalidInput, ErrorKind::InvalidData];
+    cause.is_incomplete_message() || cause.is_parse() || kinds.into_iter().any(|kind| broken.contains(&kind))
 }
 
 #[derive(Clone, Copy)]

@@ -126,7 +126,7 @@ fn maglev(cx: &mut Context, wire: &pb::Cluster, hashing: ConsistentHashing) -> O
 }
 
 fn is_prime(n: u32) -> bool {
-    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
 }
 
 fn locality(cx: &mut Context, common: &CommonLbConfig) -> LocalityBalancing {

@@ -89,7 +89,12 @@ fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
             Some(assignment) => cx
                 .at("load_assignment", |cx| endpoint::load_assignment(cx, assignment))
                 .map(Discovery::Static),
-            None => cx.at("load_assignment", |cx| cx.refuse("a static cluster holds its endpoints here")),
+            // A cluster that nobody has endpoints for yet.
+            None => endpoint::load_assignment(
+                cx,
+                &pb::ClusterLoadAssignment { cluster_name: wire.name.clone(), ..Default::default() },
+            )
+            .map(Discovery::Static),
         },
         Ok(DiscoveryType::Eds) => {
             if wire.load_assignment.is_some() {

@@ -124,7 +124,6 @@ fn what_a_cluster_cannot_be_is_refused_or_reported() {
         "ORIGINAL_DST is not supported",
     );
     rejected(cluster("name: c\ntype: STRICT_DNS"), "load_assignment", "holds its names");
-    rejected(cluster("name: c\ntype: STATIC"), "load_assignment", "holds its endpoints");
     rejected(decode_cluster(&[]), "name", "");
     rejected(
         cluster(
