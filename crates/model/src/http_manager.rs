@@ -3,14 +3,17 @@
 pub mod client_cert;
 pub mod origin;
 pub mod paths;
+pub mod server;
 
 use std::time::Duration;
 
 pub use client_cert::{ClientCertDetails, ForwardClientCert};
 use origin::{Origin, RequestIds};
 use paths::{HostRules, PathRules, Underscores};
+use server::ServerHeader;
 
 use crate::grpc::GrpcStats;
+use crate::http1::Http1Options;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
 use crate::upgrade::Upgrade;
@@ -29,6 +32,10 @@ pub struct HttpConnectionManager {
     pub access_logs: Vec<AccessLog>,
     /// The remote address is the connection's own (edge), instead of what `x-forwarded-for` says.
     pub use_remote_address: bool,
+    /// What answers say of us.
+    pub server: ServerHeader,
+    /// How HTTP/1 is spoken with clients.
+    pub http1: Http1Options,
     /// What is done to paths.
     pub paths: PathRules,
     /// What is done to hosts.
@@ -87,6 +94,8 @@ impl HttpConnectionManager {
             routes,
             access_logs: Vec::new(),
             use_remote_address: false,
+            server: ServerHeader::default(),
+            http1: Http1Options::default(),
             paths: PathRules::default(),
             hosts: HostRules::default(),
             underscores: Underscores::default(),

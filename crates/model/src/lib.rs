@@ -22,6 +22,7 @@ pub mod config_file;
 pub mod endpoint;
 pub mod format;
 pub mod grpc;
+pub mod http1;
 pub mod http2;
 pub mod http_manager;
 pub mod listener;

@@ -10,6 +10,7 @@
 //! | which filter chain takes a connection | [`filter_chain::ChainTable`] |
 //! | which route takes a request | [`route::RouteTable`] |
 //! | which cluster of a split | [`split::WeightedChoice`] |
+//! | whether bytes of HTTP/1 may be passed on | [`http1::scan::Scanner`] |
 //! | what a request is taken to mean | [`sanitise`] |
 //! | what is set by name | [`runtime::Runtime`] |
 //! | what the path becomes | [`rewrite::rewrite_path`] |
@@ -37,6 +38,7 @@ pub mod grpc;
 pub mod hash;
 pub mod host;
 pub mod inspect;
+pub mod http1;
 pub mod limits;
 pub mod outlier;
 pub mod redirect;

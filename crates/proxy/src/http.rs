@@ -15,6 +15,7 @@ pub mod deadline;
 pub mod forward;
 pub mod frame_guard;
 pub mod frames;
+pub mod guard;
 pub mod headers;
 pub mod leash;
 pub mod local_exec;

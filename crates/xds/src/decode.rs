@@ -10,6 +10,7 @@ mod common;
 pub(crate) mod config_source;
 mod endpoint;
 mod filter_chain;
+mod http1;
 mod http2;
 mod http_filters;
 mod http_manager;

@@ -10,6 +10,7 @@ mod chain_match;
 mod cluster;
 mod common;
 mod endpoint;
+mod http1;
 mod http2;
 mod http_filters;
 mod http_manager;

@@ -273,6 +273,12 @@ fn compile_chain(
     Ok(ActiveChain { handshake_timeout: chain.handshake_timeout, tls, filter })
 }
 
+/// What a connection manager calls itself. Envoy's rules let no other text through than what a header may hold.
+fn server(config: &HttpConnectionManager) -> HeaderValue {
+    let name = config.server.name.as_ref().and_then(|name| HeaderValue::from_str(name).ok());
+    name.unwrap_or(HeaderValue::from_static("ripstop"))
+}
+
 fn compile_manager(
     listener: &Name,
     config: &HttpConnectionManager,
@@ -292,6 +298,6 @@ fn compile_manager(
         access_logs: parts.sinks.access_logs(listener, &config.access_logs)?,
         routes,
         rules: HttpRules::compile(config, parts.runtime),
-        server: HeaderValue::from_static("ripstop"),
+        server: server(config),
     })
 }

@@ -11,14 +11,19 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ripstop_model::http1::HeaderNames;
+use ripstop_model::http_manager::server::ServerTransformation;
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
+use ripstop_policy::http1::head::{HeadRules, Refusal};
 use ripstop_model::http2::Http2Options;
 
 use super::deadline::stream_idle_timeout;
 use super::frame_guard::FrameGuard;
+use super::guard::Guarded;
 use super::local_exec::LocalExec;
 use super::manager::handle;
 use crate::generation::listener::ActiveManager;
+use crate::listener::activity::Waiting;
 use crate::listener::connection::ConnectionInfo;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
@@ -28,6 +33,9 @@ use crate::worker::Worker;
 
 /// How long a client may take to send enough to tell the protocol.
 const SNIFF_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the answer to a head that took too long may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A silent HTTP/2 client is pinged after this long …
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -54,6 +62,7 @@ pub async fn serve_http(
     stats.cx_active.inc();
     if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
     let _open = Open(stats);
+    let heard = io.heard();
     let served = if http2 {
         serve_http2(worker, manager, io, info.clone(), drain).await
     } else {
@@ -61,11 +70,13 @@ pub async fn serve_http(
     };
     // What has become a tunnel goes on without HTTP, and the connection is open as long.
     info.activity.tunnels_over().await;
+    let mut parse = false;
     if let Err(error) = served {
-        if error.is_parse() {
-            stats.cx_protocol_error.inc();
-        }
+        parse = error.is_parse();
         tracing::debug!(%error, "client connection ended");
+    }
+    if parse || heard.is_refused() {
+        stats.cx_protocol_error.inc();
     }
 }
 
@@ -103,23 +114,48 @@ async fn serve_http1(
         .max_headers(headers_count(config))
         .max_header_size(head_bytes)
         .max_buf_size(HTTP1_BUFFER_BYTES.max(head_bytes))
-        .serve_connection(TokioIo::new(io), service)
+        .title_case_headers(config.http1.names == HeaderNames::ProperCase)
+        .preserve_header_case(config.http1.names == HeaderNames::Preserve)
+        .serve_connection(TokioIo::new(guarded(io, manager)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
         served = connection.as_mut() => return served,
-        () = drain.begun() => {}
-        () = info.activity.over(head_timeout(config), idle_timeout(config)) => return Ok(()),
+        () = drain.begun() => connection.as_mut().graceful_shutdown(),
+        () = info.activity.over(head_timeout(config), idle_timeout(config)) => {
+            // A head that does not end is answered; a connection on which nothing comes is not.
+            if !matches!(info.activity.waiting(), Waiting::Head(_)) {
+                return Ok(());
+            }
+            info.activity.heard().expire();
+            return tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()));
+        }
         () = info.activity.stalled() => return Ok(()),
     }
-    connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         served = connection.as_mut() => served,
         () = info.activity.over(head_timeout(config), idle_timeout(config)) => Ok(()),
         () = info.activity.stalled() => Ok(()),
     }
+}
+
+/// The bytes of the client, of which only what is HTTP gets through.
+fn guarded(io: Rewound, manager: &ActiveManager) -> Guarded<Rewound> {
+    let config = &manager.config;
+    let rules = HeadRules {
+        max_bytes: head_bytes(config) as usize,
+        max_fields: headers_count(config),
+        accept_http_10: config.http1.accept_http_10,
+        allow_chunked_length: config.http1.allow_chunked_length,
+    };
+    let silent = config.server.transformation == ServerTransformation::PassThrough;
+    let server = (!silent).then(|| manager.server.clone());
+    let own = config.request_headers_timeout.is_some_and(|limit| !limit.is_zero());
+    let late = if own { Refusal::HeadTimeout } else { Refusal::IdleTimeout };
+    let heard = io.heard();
+    Guarded::new(io, rules, heard, server, late)
 }
 
 async fn serve_http2(

@@ -270,7 +270,7 @@ impl Forwarding<'_> {
 
     /// Tells the client that its tunnel is open, and opens it.
     fn open(mut self, mut head: Parts, tunnel: TunnelRequest, upstream: Upstream) -> Response<ResponseBody> {
-        head.headers.insert(http::header::SERVER, self.manager.server.clone());
+        sanitise::answer::response(&mut head.headers, self.manager, &self.stream);
         head.version = http::Version::default();
         self.stream.facts.status = head.status.as_u16();
         if self.manager.access_logs.want_response_headers() {
@@ -312,7 +312,6 @@ impl Forwarding<'_> {
         headers::remove_hop_by_hop(&mut parts.headers);
         // The words of a status are ours, whatever the upstream's were.
         parts.extensions.remove::<hyper::ext::ReasonPhrase>();
-        parts.headers.insert(http::header::SERVER, self.manager.server.clone());
         sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
         // Of an answer that came before the request was whole, nobody can say how long it took.
         if let Some(whole) = self.stream.progress.ended_at()

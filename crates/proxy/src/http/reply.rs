@@ -77,7 +77,6 @@ fn call_failed(
     if let Some(message) = message {
         headers.insert(grpc::GRPC_MESSAGE, message);
     }
-    headers.insert(header::SERVER, manager.server.clone());
     sanitise::answer::response(&mut headers, manager, &stream);
     let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
     *response.headers_mut() = headers;
@@ -147,7 +146,6 @@ fn answer(
         // Nobody will read the rest of the request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    headers.insert(header::SERVER, manager.server.clone());
     sanitise::answer::response(&mut headers, manager, &stream);
     let mut response = Response::new(ResponseBody::local(body, stream));
     *response.status_mut() = status;

@@ -2,16 +2,26 @@
 //! decided where the connection is served.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// When the first bytes after a silence came; kept by the reading side of a connection, which can be sent to other threads
-/// although nobody does.
+/// What the reading side of a connection and its requests tell each other: when the first bytes after a silence came, and
+/// how many requests are over. It can be sent to other threads although nobody does.
 #[derive(Clone, Debug, Default)]
-pub struct Heard(Arc<AtomicU64>);
+pub struct Heard(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    at: AtomicU64,
+    ended: AtomicU64,
+    refused: AtomicBool,
+    late: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
 
 /// What the times in [`Heard`] count from.
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -20,7 +30,7 @@ impl Heard {
     /// When that was.
     pub fn get(&self) -> Option<Instant> {
         // Nanoseconds and one; 0 stands for nothing.
-        let nanos = self.0.load(Ordering::Relaxed).checked_sub(1)?;
+        let nanos = self.0.at.load(Ordering::Relaxed).checked_sub(1)?;
         Some(*BEGINNING + Duration::from_nanos(nanos))
     }
 
@@ -29,7 +39,49 @@ impl Heard {
         let nanos = at.map(|at| at.saturating_duration_since(*BEGINNING).as_nanos());
         let nanos =
             nanos.map_or(0, |nanos| u64::try_from(nanos).map_or(u64::MAX, |nanos| nanos.saturating_add(1)));
-        self.0.store(nanos, Ordering::Relaxed);
+        self.0.at.store(nanos, Ordering::Relaxed);
+    }
+
+    /// One more request is over.
+    fn end(&self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        // Only who refuses something waits for that.
+        if self.is_refused()
+            && let Some(waker) = self.0.waiting.lock().ok().and_then(|mut waiting| waiting.take())
+        {
+            waker.wake();
+        }
+    }
+
+    /// Ready when so many requests are over.
+    pub fn poll_ended(&self, requests: u64, cx: &Context<'_>) -> Poll<()> {
+        if self.0.ended.load(Ordering::Relaxed) >= requests {
+            return Poll::Ready(());
+        }
+        if let Ok(mut waiting) = self.0.waiting.lock() {
+            *waiting = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// What the client sends is refused.
+    pub fn refuse(&self) {
+        self.0.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn is_refused(&self) -> bool {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    /// The head that is coming takes too long.
+    pub fn expire(&self) {
+        self.0.late.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn is_late(&self) -> bool {
+        self.0.late.load(Ordering::Relaxed)
     }
 }
 
@@ -74,8 +126,14 @@ impl Activity {
         self.heard.set(None);
     }
 
+    /// What the reading side knows.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
     /// One request is over.
     pub fn end(&self) {
+        self.heard.end();
         self.open.set(self.open.get().saturating_sub(1));
         self.heard.set(None);
         self.quiet_since.set(Instant::now());

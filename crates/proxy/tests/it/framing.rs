@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_model::http1::Http1Options;
+use ripstop_model::http_manager::HttpConnectionManager;
 use ripstop_model::route::{DirectResponse, Forward, RetryOn, RetryPolicy, Route, RouteAction, RouteMatch};
 use ripstop_testkit::client::{Http1, Http2, get};
 use ripstop_testkit::upstream::{Speaks, Upstream, text};
@@ -82,7 +84,10 @@ async fn bad_chunks_end_the_request_on_both_sides() {
 #[tokio::test]
 async fn a_transfer_coding_beats_a_length_and_only_one_of_them_travels_on() {
     let upstream = echo();
-    let proxy = Proxy::with(simple(to_c(), &[upstream.address])).await;
+    let http1 = Http1Options { allow_chunked_length: true, ..Http1Options::default() };
+    let manager = HttpConnectionManager { http1, ..manager() };
+    let config = snapshot(listener(manager, None), routes(to_c()), cluster(&[upstream.address]));
+    let proxy = Proxy::with(config).await;
     // What follows the last chunk must not be taken for another request.
     let smuggled = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
     for length in [0, 5, 500] {
@@ -154,7 +159,10 @@ async fn an_answer_without_a_body_is_whole() {
 #[tokio::test]
 async fn http_1_0_is_answered_and_closed() {
     let upstream = echo();
-    let proxy = Proxy::with(simple(to_c(), &[upstream.address])).await;
+    let http1 = Http1Options { accept_http_10: true, ..Http1Options::default() };
+    let manager = HttpConnectionManager { http1, ..manager() };
+    let config = snapshot(listener(manager, None), routes(to_c()), cluster(&[upstream.address]));
+    let proxy = Proxy::with(config).await;
     let answer = raw(proxy.address(), "GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("GET "), "{answer}");
     assert!(raw(proxy.address(), "GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 400"));

@@ -1,6 +1,7 @@
 //! The proxy in one process: real sockets, real upstreams, configuration handed over as snapshots.
 #![allow(clippy::unwrap_used)]
 
+mod bad_input;
 mod bodies;
 mod configuration;
 mod floods;

@@ -198,7 +198,7 @@ async fn malformed_requests_are_refused_and_the_connection_closed() {
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
-        "GET /\r\nnot http\r\n\r\n",
+        "GET / HTTX/1.1\r\nhost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nhost : a\r\n\r\n",
     ] {
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();

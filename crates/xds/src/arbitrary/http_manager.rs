@@ -43,6 +43,8 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         access_logs: list(rng, 2, access_log),
         use_remote_address: rng.bool(),
         forward_client_cert: modes[rng.usize(0..modes.len())],
+        server: request::server(rng),
+        http1: request::http1(rng),
         paths: request::paths(rng),
         hosts: request::hosts(rng),
         underscores: request::underscores(rng),

@@ -9,6 +9,7 @@ use super::access_log::access_log;
 use super::common::{Context, duration, is_true};
 use super::config_source::{ConfigOrigin, config_source};
 use super::http_filters::http_filters;
+use super::http1::http1_options;
 use super::http2::http2_options;
 use super::route::route_configuration;
 use super::upgrade;
@@ -54,6 +55,8 @@ pub(super) fn http_manager(
             .and_then(|common| common.max_headers_count.as_ref())
             .map(|limit| limit.value),
         http2: http2.unwrap_or_default(),
+        server: request::server(cx, wire),
+        http1: http1.map(|http1| cx.at("http_protocol_options", |cx| http1_options(cx, http1))).unwrap_or_default(),
         http1_trailers: http1.is_some_and(|http1| http1.enable_trailers),
         upgrades,
         proxy_100_continue: wire.proxy_100_continue,

@@ -5,11 +5,13 @@ mod request;
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::paths::Underscores;
 use ripstop_model::http_manager::{Codec, RouteSource};
+use ripstop_model::http1::Http1Options;
 use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
 use super::common::{ads, bool_value, config_file, duration, u32_value};
 use super::http_filters::{grpc_stats, router};
+use super::http1::http1_options;
 use super::http2::http2_options;
 use super::route::route_configuration;
 use super::upgrade;
@@ -37,9 +39,8 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
             headers_with_underscores_action: request::underscores(manager.underscores).into(),
             ..Default::default()
         });
-    let http1 = manager
-        .http1_trailers
-        .then(|| pb::Http1ProtocolOptions { enable_trailers: true, ..Default::default() });
+    let http1 = (manager.http1_trailers || manager.http1 != Http1Options::default())
+        .then(|| http1_options(&manager.http1, manager.http1_trailers));
     let http2 = (manager.http2 != Http2Options::default()).then(|| http2_options(&manager.http2));
     let stats = manager.grpc_stats.iter().map(grpc_stats);
     let mut wire = pb::HttpConnectionManager {

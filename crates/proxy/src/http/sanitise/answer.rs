@@ -2,12 +2,23 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use ripstop_model::http_manager::server::ServerTransformation;
+
 use crate::generation::listener::ActiveManager;
 use crate::http::headers::X_REQUEST_ID;
 use crate::http::stream::ActiveStream;
 
 /// Adds to an answer what the connection manager says of itself and of the request.
 pub fn response(headers: &mut HeaderMap, manager: &ActiveManager, stream: &ActiveStream) {
+    match manager.config.server.transformation {
+        ServerTransformation::Overwrite => {
+            headers.insert(header::SERVER, manager.server.clone());
+        }
+        ServerTransformation::AppendIfAbsent if !headers.contains_key(header::SERVER) => {
+            headers.insert(header::SERVER, manager.server.clone());
+        }
+        ServerTransformation::AppendIfAbsent | ServerTransformation::PassThrough => {}
+    }
     if let Some(via) = &manager.rules.via {
         append(headers, header::VIA, via, ", ");
     }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fastrand::Rng;
 use ripstop_model::cidr::CidrRange;
+use ripstop_model::http1::{HeaderNames, Http1Options};
+use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 use ripstop_model::http_manager::client_cert::ClientCertDetails;
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
@@ -12,6 +14,25 @@ use super::super::{list, name, option};
 
 fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.usize(0..choices.len())]
+}
+
+pub(super) fn server(rng: &mut Rng) -> ServerHeader {
+    let transformations = [
+        ServerTransformation::Overwrite,
+        ServerTransformation::AppendIfAbsent,
+        ServerTransformation::PassThrough,
+    ];
+    ServerHeader { name: option(rng, name), transformation: one_of(rng, &transformations) }
+}
+
+pub(super) fn http1(rng: &mut Rng) -> Http1Options {
+    Http1Options {
+        accept_http_10: rng.bool(),
+        default_host_for_http_10: option(rng, name),
+        allow_absolute_url: rng.bool(),
+        allow_chunked_length: rng.bool(),
+        names: one_of(rng, &[HeaderNames::Lower, HeaderNames::ProperCase, HeaderNames::Preserve]),
+    }
 }
 
 pub(super) fn paths(rng: &mut Rng) -> PathRules {

@@ -2,11 +2,27 @@
 
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
+use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
 
 use super::super::common::{Context, cidr_range, is, is_true, type_name, unpack};
 use crate::pb;
 use crate::pb::http_connection_manager as wire_manager;
+
+pub(super) fn server(cx: &mut Context, wire: &pb::HttpConnectionManager) -> ServerHeader {
+    use wire_manager::ServerHeaderTransformation as Wire;
+    let transformation = match Wire::try_from(wire.server_header_transformation) {
+        Ok(Wire::Overwrite) => ServerTransformation::Overwrite,
+        Ok(Wire::AppendIfAbsent) => ServerTransformation::AppendIfAbsent,
+        Ok(Wire::PassThrough) => ServerTransformation::PassThrough,
+        Err(_) => {
+            cx.at("server_header_transformation", |cx| cx.reject("is not known"));
+            ServerTransformation::Overwrite
+        }
+    };
+    let name = Some(wire.server_name.as_str()).filter(|name| !name.is_empty());
+    ServerHeader { name: name.map(Into::into), transformation }
+}
 
 pub(super) fn paths(cx: &mut Context, wire: &pb::HttpConnectionManager) -> PathRules {
     use wire_manager::PathWithEscapedSlashesAction as Wire;

@@ -3,6 +3,7 @@
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{InternalAddresses, RequestIds, SchemeRules};
+use ripstop_model::http_manager::server::ServerTransformation;
 use ripstop_model::http_manager::paths::{EscapedSlashes, StripPort, Underscores};
 
 use super::super::common::{any, bool_value, cidr_range};
@@ -12,6 +13,8 @@ use crate::pb::http_connection_manager as wire;
 /// Sets the fields about paths, hosts, addresses and ids.
 pub(super) fn fill(manager: &HttpConnectionManager, into: &mut pb::HttpConnectionManager) {
     let (paths, hosts, origin) = (&manager.paths, &manager.hosts, &manager.origin);
+    into.server_name = manager.server.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    into.server_header_transformation = server(manager.server.transformation).into();
     into.normalize_path = paths.normalize.map(bool_value);
     into.merge_slashes = paths.merge_slashes;
     into.path_with_escaped_slashes_action = escaped_slashes(paths.escaped_slashes).into();
@@ -30,6 +33,14 @@ pub(super) fn fill(manager: &HttpConnectionManager, into: &mut pb::HttpConnectio
     into.request_id_extension = request_id_extension(manager.request_ids);
     into.forward_client_cert_details = forward_client_cert(manager.forward_client_cert).into();
     into.set_current_client_cert_details = client_cert_details(manager.client_cert_details);
+}
+
+fn server(transformation: ServerTransformation) -> wire::ServerHeaderTransformation {
+    match transformation {
+        ServerTransformation::Overwrite => wire::ServerHeaderTransformation::Overwrite,
+        ServerTransformation::AppendIfAbsent => wire::ServerHeaderTransformation::AppendIfAbsent,
+        ServerTransformation::PassThrough => wire::ServerHeaderTransformation::PassThrough,
+    }
 }
 
 fn escaped_slashes(action: EscapedSlashes) -> wire::PathWithEscapedSlashesAction {

@@ -41,9 +41,9 @@ pub(super) const SHARED: &[Support] = &[
     },
     Support {
         message: "envoy.config.core.v3.Http1ProtocolOptions",
-        read: "enable_trailers",
-        harmless: "allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format \
-            allow_chunked_length override_stream_error_on_invalid_http_message \
+        read: "enable_trailers allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format \
+            allow_chunked_length",
+        harmless: "override_stream_error_on_invalid_http_message \
             send_fully_qualified_url use_balsa_parser allow_custom_methods ignore_http_11_upgrade",
     },
     Support { message: "envoy.config.accesslog.v3.AccessLog", read: "name typed_config", harmless: "filter" },

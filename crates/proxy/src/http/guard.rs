@@ -1,0 +1,205 @@
+//! Stands between a client that speaks HTTP/1 and the parser: whole heads and sound bodies are passed on, anything else is
+//! refused in an answer of its own. What is HTTP and what is not is decided by [`ripstop_policy::http1`].
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderValue;
+use ripstop_policy::http1::head::{HeadRules, Refusal};
+use ripstop_policy::http1::scan::{Scanner, Verdict};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::listener::activity::Heard;
+
+/// The bytes of one client that speaks HTTP/1.
+pub struct Guarded<I> {
+    inner: I,
+    scanner: Scanner,
+    /// The beginning of a head; no longer than a head may be, and one reading.
+    held: BytesMut,
+    /// Passed, and not given to the parser yet.
+    passed: Bytes,
+    refusal: Option<Refusal>,
+    broken: bool,
+    /// The answer that refuses, as far as it is not written; `None`: it was not begun.
+    answer: Option<Bytes>,
+    /// Everything that was written was flushed too, so that an answer may follow.
+    flushed: bool,
+    heard: Heard,
+    server: Option<HeaderValue>,
+    /// What is answered to a head that takes too long.
+    late: Refusal,
+}
+
+impl<I> Guarded<I> {
+    /// Guards a connection of which nothing was read.
+    pub fn new(
+        inner: I,
+        rules: HeadRules,
+        heard: Heard,
+        server: Option<HeaderValue>,
+        late: Refusal,
+    ) -> Guarded<I> {
+        Guarded {
+            inner,
+            scanner: Scanner::new(rules),
+            held: BytesMut::new(),
+            passed: Bytes::new(),
+            refusal: None,
+            broken: false,
+            answer: None,
+            flushed: true,
+            heard,
+            server,
+            late,
+        }
+    }
+
+    /// How many of the bytes that were looked at may be passed on.
+    fn judge(&mut self, verdict: Verdict) -> usize {
+        match verdict {
+            Verdict::Pass(bytes) => bytes,
+            Verdict::Broken(bytes) => {
+                self.broken = true;
+                bytes
+            }
+            Verdict::Refuse(bytes, refusal) => {
+                self.refuse(refusal);
+                bytes
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.heard.refuse();
+        self.held = BytesMut::new();
+    }
+
+    fn answer(&self, refusal: Refusal) -> Bytes {
+        let (status, reason, body) = refusal.answer();
+        let content_type = if body.is_empty() { "" } else { "content-type: text/plain\r\n" };
+        let server = self.server.as_ref().and_then(|server| server.to_str().ok());
+        let server = server.map_or(String::new(), |server| format!("server: {server}\r\n"));
+        let head = format!(
+            "HTTP/1.1 {status} {reason}\r\ncontent-length: {}\r\n{content_type}{server}connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        Bytes::from(head)
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.passed.is_empty() {
+                let bytes = this.passed.len().min(buf.remaining());
+                buf.put_slice(&this.passed[..bytes]);
+                this.passed.advance(bytes);
+                return Poll::Ready(Ok(()));
+            }
+            if this.broken {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the body is broken")));
+            }
+            if this.refusal.is_none() && this.heard.is_late() && this.scanner.is_in_head() {
+                this.refuse(this.late);
+            }
+            if this.refusal.is_some() {
+                // To the parser the connection ends here, behind the answers to what came before.
+                return this.heard.poll_ended(this.scanner.heads(), cx).map(Ok);
+            }
+            let start = buf.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+            let read = buf.filled().len() - start;
+            if read == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            if this.held.is_empty() {
+                let verdict = this.scanner.take(&buf.filled()[start..]);
+                let bytes = this.judge(verdict);
+                if this.refusal.is_none() && !this.broken {
+                    this.held.extend_from_slice(&buf.filled()[start + bytes..]);
+                }
+                buf.set_filled(start + bytes);
+                if bytes > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            } else {
+                this.held.extend_from_slice(&buf.filled()[start..]);
+                buf.set_filled(start);
+                let verdict = this.scanner.take(&this.held);
+                let mut held = std::mem::take(&mut this.held);
+                let bytes = this.judge(verdict);
+                this.passed = held.split_to(bytes).freeze();
+                if this.refusal.is_none() && !this.broken {
+                    this.held = held;
+                }
+            }
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.flushed = false;
+        Pin::new(&mut this.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.flushed = false;
+        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
+        this.flushed = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let Some(refusal) = this.refusal else { return Pin::new(&mut this.inner).poll_shutdown(cx) };
+        if this.flushed && this.answer.is_none() {
+            this.answer = Some(this.answer(refusal));
+        }
+        if let Some(answer) = &mut this.answer {
+            while !answer.is_empty() {
+                let written = ready!(Pin::new(&mut this.inner).poll_write(cx, answer))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                answer.advance(written);
+            }
+            ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
+        }
+        ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        // What has come is taken from the kernel: closing on it would take the answer from the client.
+        let mut thrown = [0; 4096];
+        for _ in 0..64 {
+            let mut buf = ReadBuf::new(&mut thrown);
+            match Pin::new(&mut this.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
