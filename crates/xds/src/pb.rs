@@ -9,6 +9,7 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
@@ -55,10 +56,9 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connec
     HttpConnectionManager, HttpFilter, Rds, RequestIdExtension, http_connection_manager, http_filter,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
+pub(crate) use envoy_types::pb::envoy::extensions::http::header_formatters::preserve_case::v3::PreserveCaseFormatterConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::v3::UriTemplateMatchConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
-pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
-pub(crate) use envoy_types::pb::envoy::extensions::http::header_formatters::preserve_case::v3::PreserveCaseFormatterConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;

@@ -57,9 +57,7 @@ impl Refusal {
             Refusal::IdleTimeout => (408, "Request Timeout", "stream timeout"),
             Refusal::RequestTimeout => (408, "Request Timeout", "request timeout"),
             Refusal::Version => (426, "Upgrade Required", "Upgrade Required"),
-            Refusal::TooLarge => {
-                (431, "Request Header Fields Too Large", "Request Header Fields Too Large")
-            }
+            Refusal::TooLarge => (431, "Request Header Fields Too Large", "Request Header Fields Too Large"),
             Refusal::Coding => (501, "Not Implemented", "Not Implemented"),
         }
     }
@@ -67,10 +65,40 @@ impl Refusal {
 
 /// The methods that Envoy's parser knows.
 const METHODS: [&[u8]; 34] = [
-    b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"PATCH", b"OPTIONS", b"CONNECT", b"TRACE", b"COPY", b"LOCK",
-    b"MKCOL", b"MOVE", b"PROPFIND", b"PROPPATCH", b"SEARCH", b"UNLOCK", b"BIND", b"REBIND", b"UNBIND", b"ACL",
-    b"REPORT", b"MKACTIVITY", b"CHECKOUT", b"MERGE", b"M-SEARCH", b"NOTIFY", b"SUBSCRIBE", b"UNSUBSCRIBE",
-    b"PURGE", b"MKCALENDAR", b"LINK", b"UNLINK", b"SOURCE",
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"HEAD",
+    b"PATCH",
+    b"OPTIONS",
+    b"CONNECT",
+    b"TRACE",
+    b"COPY",
+    b"LOCK",
+    b"MKCOL",
+    b"MOVE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"SEARCH",
+    b"UNLOCK",
+    b"BIND",
+    b"REBIND",
+    b"UNBIND",
+    b"ACL",
+    b"REPORT",
+    b"MKACTIVITY",
+    b"CHECKOUT",
+    b"MERGE",
+    b"M-SEARCH",
+    b"NOTIFY",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"PURGE",
+    b"MKCALENDAR",
+    b"LINK",
+    b"UNLINK",
+    b"SOURCE",
 ];
 
 /// Most headers that `connection` may name, as with Envoy.
@@ -237,7 +265,19 @@ const TOKEN: [bool; 256] = {
         table[byte] = char.is_ascii_alphanumeric()
             || matches!(
                 char,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|'
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
                     | b'~'
             );
         byte += 1;

@@ -119,7 +119,11 @@ const MAX_BLANK_BYTES: usize = 64;
 
 /// What is no HTTP is refused at once and not when its head ends: that may never happen.
 fn looks_like_http(begin: &[u8]) -> bool {
-    begin.iter().take(8).take_while(|byte| **byte != b' ').all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
+    begin
+        .iter()
+        .take(8)
+        .take_while(|byte| **byte != b' ')
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'-')
 }
 
 /// Where the empty line behind a head ends, which does not begin before `at`.
@@ -168,7 +172,10 @@ mod tests {
         let good = "GET / HTTP/1.1\r\n\r\n";
         check(&format!("{good}GET / HTTP/1.1\r\nx y\r\n\r\n"), Verdict::Refuse(18, Refusal::BadRequest));
         check(&format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(100)), Verdict::Refuse(0, Refusal::TooLarge));
-        check(&format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(90)), Verdict::Refuse(0, Refusal::TooLarge));
+        check(
+            &format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(90)),
+            Verdict::Refuse(0, Refusal::TooLarge),
+        );
         check("\x16\x03\x01", Verdict::Refuse(0, Refusal::BadRequest));
         check(&"\r\n".repeat(50), Verdict::Refuse(0, Refusal::BadRequest));
         check("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabcd", Verdict::Broken(47));

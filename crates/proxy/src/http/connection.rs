@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ripstop_model::http1::HeaderNames;
 use ripstop_model::http_manager::server::ServerTransformation;
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
-use ripstop_policy::http1::head::{HeadRules, Refusal};
+use ripstop_model::http1::HeaderNames;
 use ripstop_model::http2::Http2Options;
+use ripstop_policy::http1::head::{HeadRules, Refusal};
 
 use super::deadline::stream_idle_timeout;
 use super::frame_guard::FrameGuard;

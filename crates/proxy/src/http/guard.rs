@@ -92,11 +92,7 @@ impl<I> Guarded<I> {
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
             if !this.passed.is_empty() {

@@ -61,10 +61,25 @@ async fn bad_heads_are_refused_and_go_nowhere() {
     let get = "GET / HTTP/1.1\r\nhost: a\r\n";
     let mut cases: Vec<(Vec<u8>, &str)> = Vec::new();
     for field in [
-        "x: a\0b", "x: a\x01b", "x: a\x7fb", "x: a\rb", "x: a\r\n b", "x : a", " x: a", "x", ": a", "x(y: a",
-        "host: b", "host: a", "connection: x-forwarded-for", "connection: :path",
-        "content-length: 3, 3", "content-length: +3", "content-length: 1\r\ncontent-length: 1",
-        "content-length: 1\r\ncontent-length: 2", "content-length: 3\r\ntransfer-encoding: chunked",
+        "x: a\0b",
+        "x: a\x01b",
+        "x: a\x7fb",
+        "x: a\rb",
+        "x: a\r\n b",
+        "x : a",
+        " x: a",
+        "x",
+        ": a",
+        "x(y: a",
+        "host: b",
+        "host: a",
+        "connection: x-forwarded-for",
+        "connection: :path",
+        "content-length: 3, 3",
+        "content-length: +3",
+        "content-length: 1\r\ncontent-length: 1",
+        "content-length: 1\r\ncontent-length: 2",
+        "content-length: 3\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 3",
     ] {
         cases.push((format!("{get}{field}\r\n\r\n").into_bytes(), "400 Bad Request"));
@@ -133,7 +148,10 @@ async fn bad_bodies_reach_no_upstream_as_another_request() {
         let (proxy, seen) = with(manager()).await;
         let answer = raw(proxy.address(), format!("{head}{body}{smuggled}").as_bytes()).await;
         // An upstream that answers before it has read may be faster than the end of the body.
-        assert!(answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 200"), "{body:?}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.1 200"),
+            "{body:?}: {answer}"
+        );
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answer}");
         let seen = String::from_utf8_lossy(&seen.lock().unwrap()).into_owned();
         assert!(!seen.contains("smuggled"), "{body:?}: {seen}");

@@ -56,7 +56,9 @@ pub(super) fn http_manager(
             .map(|limit| limit.value),
         http2: http2.unwrap_or_default(),
         server: request::server(cx, wire),
-        http1: http1.map(|http1| cx.at("http_protocol_options", |cx| http1_options(cx, http1))).unwrap_or_default(),
+        http1: http1
+            .map(|http1| cx.at("http_protocol_options", |cx| http1_options(cx, http1)))
+            .unwrap_or_default(),
         http1_trailers: http1.is_some_and(|http1| http1.enable_trailers),
         upgrades,
         proxy_100_continue: wire.proxy_100_continue,

@@ -4,8 +4,8 @@ use ripstop_model::http1::{HeaderNames, Http1Options};
 
 use super::common::bool_value;
 use crate::pb;
-use crate::pb::http1_protocol_options::header_key_format::{HeaderFormat, ProperCaseWords};
 use crate::pb::http1_protocol_options::HeaderKeyFormat;
+use crate::pb::http1_protocol_options::header_key_format::{HeaderFormat, ProperCaseWords};
 
 /// Writes the options, and whether trailers are passed on.
 pub(super) fn http1_options(options: &Http1Options, trailers: bool) -> pb::Http1ProtocolOptions {

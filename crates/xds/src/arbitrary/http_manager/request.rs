@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fastrand::Rng;
 use ripstop_model::cidr::CidrRange;
-use ripstop_model::http1::{HeaderNames, Http1Options};
-use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 use ripstop_model::http_manager::client_cert::ClientCertDetails;
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
+use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
+use ripstop_model::http1::{HeaderNames, Http1Options};
 
 use super::super::{list, name, option};
 

@@ -2,8 +2,8 @@
 
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
-use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
+use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 
 use super::super::common::{Context, cidr_range, is, is_true, type_name, unpack};
 use crate::pb;

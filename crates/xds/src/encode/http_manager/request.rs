@@ -3,8 +3,8 @@
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{InternalAddresses, RequestIds, SchemeRules};
-use ripstop_model::http_manager::server::ServerTransformation;
 use ripstop_model::http_manager::paths::{EscapedSlashes, StripPort, Underscores};
+use ripstop_model::http_manager::server::ServerTransformation;
 
 use super::super::common::{any, bool_value, cidr_range};
 use crate::pb;
