@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::HostPort;
 use crate::tls::{TransportSocket, TransportSocketMatch};
+use crate::upstream_http::UpstreamHttp;
 use crate::{ClusterLoadAssignment, ConfigFile, LbPolicy, LoadBalancing, Name, Percent};
 
 /// Envoy's `Cluster`.
@@ -24,6 +25,8 @@ pub struct Cluster {
     pub transport_matches: Vec<TransportSocketMatch>,
     /// What is spoken to its endpoints.
     pub protocol: UpstreamProtocol,
+    /// How HTTP is spoken beyond that.
+    pub http: UpstreamHttp,
     /// Limits on what may be under way at once, default priority.
     pub limits: CircuitLimits,
     /// Passive health; `None`: no endpoint is ever ejected.
@@ -50,6 +53,7 @@ impl Cluster {
             transport: TransportSocket::default(),
             transport_matches: Vec::new(),
             protocol: UpstreamProtocol::Http1,
+            http: UpstreamHttp::default(),
             limits: CircuitLimits::default(),
             outlier: None,
             max_requests_per_connection: None,

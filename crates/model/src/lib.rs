@@ -40,6 +40,7 @@ pub mod snapshot;
 pub mod spiffe;
 pub mod tls;
 pub mod upgrade;
+pub mod upstream_http;
 
 pub use access_log::AccessLog;
 pub use address::Address;

@@ -181,8 +181,6 @@ pub struct TransportSocketMatch {
 /// What lies between TCP and the protocol that is spoken to an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransportSocket {
-    /// A PROXY protocol header that is sent first, in plaintext.
-    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// `None`: plaintext.
     pub tls: Option<Box<TlsClient>>,
 }
@@ -190,17 +188,8 @@ pub struct TransportSocket {
 impl TransportSocket {
     /// TLS over TCP.
     pub fn tls(tls: TlsClient) -> TransportSocket {
-        TransportSocket { proxy_protocol: None, tls: Some(Box::new(tls)) }
+        TransportSocket { tls: Some(Box::new(tls)) }
     }
-}
-
-/// Version of the PROXY protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProxyProtocolVersion {
-    /// A line of text.
-    V1,
-    /// Binary.
-    V2,
 }
 
 /// What a peer of the mesh has to prove. The trust bundle is always the mesh's own (SDS `ROOTCA`).

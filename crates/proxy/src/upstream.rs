@@ -4,4 +4,5 @@ pub mod connect;
 pub mod error;
 pub mod lease;
 pub mod pool;
+pub mod purpose;
 pub mod shared_connect;

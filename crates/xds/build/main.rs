@@ -46,7 +46,6 @@ const CORE: &[&str] = &[
     "envoy/extensions/filters/network/rbac/v3/",
     "envoy/extensions/filters/network/sni_cluster/v3/",
     "envoy/extensions/filters/network/tcp_proxy/v3/",
-    "envoy/extensions/transport_sockets/proxy_protocol/v3/",
     "envoy/extensions/path/match/uri_template/v3/",
     "envoy/extensions/path/rewrite/uri_template/v3/",
     "envoy/extensions/transport_sockets/raw_buffer/v3/",

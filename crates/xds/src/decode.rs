@@ -26,6 +26,7 @@ mod subsets;
 mod support;
 mod tls;
 mod upgrade;
+mod upstream_http;
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
-pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::UpstreamHttpProtocolOptions;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
@@ -61,7 +61,6 @@ pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::
 pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
-pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret,

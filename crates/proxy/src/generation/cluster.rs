@@ -118,6 +118,7 @@ impl ActiveCluster {
         a.transport == b.transport
             && a.transport_matches == b.transport_matches
             && a.protocol == b.protocol
+            && a.http == b.http
             && a.max_requests_per_connection == b.max_requests_per_connection
     }
 

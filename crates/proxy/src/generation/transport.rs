@@ -1,4 +1,4 @@
-//! How the endpoints of a cluster are reached: plainly, by TLS, with a PROXY protocol header; all alike, or by their labels.
+//! How the endpoints of a cluster are reached: plainly or by TLS; all alike, or by their labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,15 +7,13 @@ use ripstop_identity::context::ContextError;
 use ripstop_identity::context::client::{ClientContext, ClientUse};
 use ripstop_identity::context::store::Slot;
 use ripstop_model::cluster::UpstreamProtocol;
-use ripstop_model::tls::{ProxyProtocolVersion, TransportSocket};
+use ripstop_model::tls::TransportSocket;
 use ripstop_model::{Address, Cluster, ClusterLoadAssignment, Name};
 
 use crate::tls::TlsContexts;
 
 /// One way to reach an endpoint.
 pub struct ActiveTransport {
-    /// A header that is sent first.
-    pub proxy_protocol: Option<ProxyProtocolVersion>,
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<Arc<Slot<ClientContext>>>,
     /// Whether the host name of the endpoint is asked for.
@@ -40,13 +38,15 @@ impl Transports {
         let compile = |socket: &TransportSocket| {
             let tls = match &socket.tls {
                 Some(tls) => {
-                    let used = ClientUse { alpn: alpn(config.protocol), verify_server_name: false };
+                    let used = ClientUse {
+                        alpn: alpn(config.protocol),
+                        verify_server_name: config.http.server_name.auto_san_validation,
+                    };
                     Some(contexts.lock().client(tls, used)?)
                 }
                 None => None,
             };
             Ok(ActiveTransport {
-                proxy_protocol: socket.proxy_protocol,
                 tls,
                 auto_host_sni: socket.tls.as_ref().is_some_and(|tls| tls.auto_host_sni),
             })

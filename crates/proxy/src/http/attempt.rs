@@ -21,6 +21,7 @@ use crate::error::ProxyError;
 use crate::stats::cluster::ClusterStats;
 use crate::upstream::connect::OpenConnection;
 use crate::upstream::lease::Lease;
+use crate::upstream::purpose::Purpose;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
@@ -79,7 +80,9 @@ pub async fn attempt(
         return Err(unsent(ProxyError::Overflow, outgoing.body));
     };
     let host_request = entry.host.begin_request();
-    let mut lease = match cluster.pools.lease(on, active, &entry.host).await {
+    let options = &active.config.http.server_name;
+    let purpose = Purpose::of(options, target.authority.as_str(), &outgoing.headers);
+    let mut lease = match cluster.pools.lease(on, active, &entry.host, purpose).await {
         Ok(lease) => lease,
         Err(error) => {
             let error = error.proxy_error();

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::ConnectError;
+use super::purpose::Purpose;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::local_exec::LocalExec;
 use crate::http::request_body::RequestBody;
@@ -74,6 +75,7 @@ pub async fn connect(
     worker: usize,
     cluster: &Arc<ActiveCluster>,
     host: &Arc<Host>,
+    purpose: &Purpose,
     permit: Permit,
 ) -> Result<Connected, ConnectError> {
     let stats = cluster.lasting.stats.of(worker);
@@ -82,7 +84,7 @@ pub async fn connect(
     let open =
         OpenConnection { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
-        let transport = open_transport(cluster, host, |context| &context.http).await?;
+        let transport = open_transport(cluster, host, purpose, |context| &context.http).await?;
         handshake(transport, cluster.config.protocol, open).await
     });
     let connected = connected.await.unwrap_or(Err(ConnectError::Timeout));
@@ -103,13 +105,14 @@ pub async fn connect(
 
 /// Connects without any HTTP.
 pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport, ConnectError> {
-    open_transport(cluster, host, |context| &context.tcp).await
+    open_transport(cluster, host, &Purpose::default(), |context| &context.tcp).await
 }
 
 /// Connects, with the protocols on offer that `config` has.
 async fn open_transport(
     cluster: &ActiveCluster,
     host: &Host,
+    purpose: &Purpose,
     config: fn(&ClientContext) -> &Arc<rustls::ClientConfig>,
 ) -> Result<Transport, ConnectError> {
     let stream = match host.address() {
@@ -120,14 +123,22 @@ async fn open_transport(
     let Some(tls) = &cluster.transport(host.address()).tls else { return Ok(Transport::Plain(stream)) };
     let Some(context) = tls.get() else { return Err(ConnectError::SecretsNotReady) };
     let stream = TlsConnector::from(config(&context).clone())
-        .connect(server_name(cluster, host, &context), stream)
+        .connect(server_name(cluster, host, purpose, &context), stream)
         .await
         .map_err(|error| ConnectError::Tls(Arc::new(error)))?;
     Ok(Transport::Tls(Box::new(stream)))
 }
 
 /// The name that an endpoint is asked for.
-fn server_name(cluster: &ActiveCluster, host: &Host, context: &ClientContext) -> ServerName<'static> {
+fn server_name(
+    cluster: &ActiveCluster,
+    host: &Host,
+    purpose: &Purpose,
+    context: &ClientContext,
+) -> ServerName<'static> {
+    if let Some(asked) = purpose.tls_name() {
+        return asked;
+    }
     let host_name = cluster.host_name(host.address());
     let host_name = host_name.and_then(|name| ServerName::try_from(name.to_string()).ok());
     let ip = host.address().as_socket().map(|address| address.ip());
@@ -178,13 +189,21 @@ async fn http2<T>(io: T, open: OpenConnection) -> Result<Connected, ConnectError
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let options = &open.cluster.config.http.http2;
+    let (interval, timeout) = match &options.keepalive {
+        Some(keepalive) => (keepalive.interval, keepalive.timeout),
+        None => (Some(HTTP2_PING_INTERVAL), HTTP2_PING_TIMEOUT),
+    };
     let (sender, connection) = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(options.initial_stream_window_size.unwrap_or(STREAM_WINDOW_BYTES))
+        .initial_connection_window_size(
+            options.initial_connection_window_size.unwrap_or(CONNECTION_WINDOW_BYTES),
+        )
+        .header_table_size(options.hpack_table_size)
         .max_header_list_size(ANSWER_HEAD_BYTES)
-        .keep_alive_interval(HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
         .handshake(TokioIo::new(io))
         .await
         .map_err(|error| ConnectError::Http(Arc::new(error)))?;

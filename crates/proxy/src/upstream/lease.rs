@@ -6,11 +6,11 @@ use std::rc::{Rc, Weak};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use ripstop_model::Address;
 
 use super::connect::OpenConnection;
 use super::error::SendError;
 use super::pool::Pools;
+use super::purpose::Destination;
 use crate::http::request_body::RequestBody;
 
 /// A connection that is ours for one request.
@@ -24,7 +24,7 @@ pub enum Lease {
 /// An HTTP/1 connection out of the pool.
 pub struct Http1Lease {
     pub(super) sender: http1::SendRequest<RequestBody>,
-    pub(super) address: Address,
+    pub(super) to: Destination,
     pub(super) pools: Rc<Pools>,
     /// Requests sent over it so far.
     pub(super) requests: u32,

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::connect::{Connected, OpenConnection, connect};
 use super::error::ConnectError;
 use super::lease::{Http1Lease, Http2Lease, Lease, StreamCount};
+use super::purpose::{Destination, Purpose};
 use super::shared_connect::SharedConnect;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::request_body::RequestBody;
@@ -38,7 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Connections that can be used again, by endpoint.
 #[derive(Default)]
 pub struct Pools {
-    hosts: RefCell<HashMap<Address, HostPool>>,
+    hosts: RefCell<HashMap<Destination, HostPool>>,
     /// A connection was given back or closed.
     released: Notify,
     /// How many requests of this worker wait for a connection because the limit is reached.
@@ -97,16 +98,18 @@ impl Pools {
         worker: &Worker,
         cluster: &Arc<ActiveCluster>,
         host: &Arc<Host>,
+        purpose: Purpose,
     ) -> Result<Lease, ConnectError> {
-        if let Some(lease) = self.take(cluster, host) {
+        let to = &Destination { address: host.address().clone(), purpose };
+        if let Some(lease) = self.take(cluster, to) {
             return Ok(lease);
         }
         let limits = &cluster.lasting.limits;
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
         let mut starving = None;
         loop {
-            let full = if self.multiplexes(cluster, host) {
-                match self.connecting(worker.id, cluster, host) {
+            let full = if self.multiplexes(cluster, to) {
+                match self.connecting(worker.id, cluster, host, to) {
                     Ok(attempt) => {
                         attempt.wait().await?;
                         false
@@ -116,10 +119,10 @@ impl Pools {
             } else {
                 match limits.try_connection() {
                     Ok(permit) => {
-                        let connected = connect(worker.id, cluster, host, permit).await?;
+                        let connected = connect(worker.id, cluster, host, &to.purpose, permit).await?;
                         if let Connected::Http1(sender, open) = connected {
                             let idle = Idle { sender, open, requests: 0, since: Instant::now() };
-                            return Ok(self.http1_lease(cluster, host, idle));
+                            return Ok(self.http1_lease(cluster, to, idle));
                         }
                         false
                     }
@@ -135,21 +138,21 @@ impl Pools {
                 // One of this worker wakes us; one that another worker lets go of is found by looking.
                 let _ = tokio::time::timeout(LOOK_AGAIN, self.released.notified()).await;
             }
-            if let Some(lease) = self.take(cluster, host) {
+            if let Some(lease) = self.take(cluster, to) {
                 return Ok(lease);
             }
         }
     }
 
     /// Whether connections to the endpoint are shared, as far as is known.
-    fn multiplexes(&self, cluster: &ActiveCluster, host: &Host) -> bool {
+    fn multiplexes(&self, cluster: &ActiveCluster, to: &Destination) -> bool {
         match cluster.config.protocol {
             UpstreamProtocol::Http1 => false,
             UpstreamProtocol::Http2 => true,
             UpstreamProtocol::Auto => {
                 let hosts = self.hosts.borrow();
-                let chose = hosts.get(host.address()).and_then(|pool| pool.chose_http2);
-                chose.unwrap_or(cluster.transport(host.address()).tls.is_some())
+                let chose = hosts.get(to).and_then(|pool| pool.chose_http2);
+                chose.unwrap_or(cluster.transport(&to.address).tls.is_some())
             }
         }
     }
@@ -160,28 +163,33 @@ impl Pools {
         worker: usize,
         cluster: &Arc<ActiveCluster>,
         host: &Arc<Host>,
+        to: &Destination,
     ) -> Result<Rc<SharedConnect>, Overflow> {
         let mut hosts = self.hosts.borrow_mut();
-        let pool = hosts.entry(host.address().clone()).or_default();
+        let pool = hosts.entry(to.clone()).or_default();
         if let Some(connecting) = &pool.connecting {
             return Ok(connecting.clone());
         }
         let permit = cluster.lasting.limits.try_connection()?;
         let connecting = Rc::new(SharedConnect::default());
         pool.connecting = Some(connecting.clone());
-        let (pools, cluster, host, attempt) =
-            (self.clone(), cluster.clone(), host.clone(), connecting.clone());
+        let (pools, cluster, host, to, attempt) =
+            (self.clone(), cluster.clone(), host.clone(), to.clone(), connecting.clone());
         tokio::task::spawn_local(async move {
-            let outcome = connect(worker, &cluster, &host, permit).await;
-            attempt.finish(pools.connected(&host, outcome));
+            let outcome = connect(worker, &cluster, &host, &to.purpose, permit).await;
+            attempt.finish(pools.connected(&to, outcome));
         });
         Ok(connecting)
     }
 
     /// An attempt to connect is over.
-    fn connected(&self, host: &Host, outcome: Result<Connected, ConnectError>) -> Result<(), ConnectError> {
+    fn connected(
+        &self,
+        to: &Destination,
+        outcome: Result<Connected, ConnectError>,
+    ) -> Result<(), ConnectError> {
         let mut hosts = self.hosts.borrow_mut();
-        let pool = hosts.entry(host.address().clone()).or_default();
+        let pool = hosts.entry(to.clone()).or_default();
         pool.connecting = None;
         let now = Instant::now();
         match outcome? {
@@ -203,14 +211,15 @@ impl Pools {
     }
 
     /// A connection that is there and can take a request.
-    fn take(self: &Rc<Self>, cluster: &ActiveCluster, host: &Host) -> Option<Lease> {
+    fn take(self: &Rc<Self>, cluster: &ActiveCluster, to: &Destination) -> Option<Lease> {
         let mut hosts = self.hosts.borrow_mut();
-        let pool = hosts.get_mut(host.address())?;
+        let pool = hosts.get_mut(to)?;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
+        let max_streams = cluster.config.http.http2.max_concurrent_streams.unwrap_or(MAX_STREAMS);
         pool.shared.retain(|shared| {
             !shared.sender.is_closed() && max_requests.is_none_or(|max| shared.requests.get() < max)
         });
-        if let Some(shared) = pool.shared.iter().find(|shared| shared.streams.get() < MAX_STREAMS) {
+        if let Some(shared) = pool.shared.iter().find(|shared| shared.streams.get() < max_streams) {
             let reused = shared.requests.get() > 0;
             shared.requests.set(shared.requests.get().saturating_add(1));
             shared.idle_since.set(Instant::now());
@@ -221,17 +230,17 @@ impl Pools {
         while let Some(idle) = pool.idle.pop() {
             if !idle.sender.is_closed() {
                 drop(hosts);
-                return Some(self.http1_lease(cluster, host, idle));
+                return Some(self.http1_lease(cluster, to, idle));
             }
         }
         None
     }
 
-    fn http1_lease(self: &Rc<Self>, cluster: &ActiveCluster, host: &Host, idle: Idle) -> Lease {
+    fn http1_lease(self: &Rc<Self>, cluster: &ActiveCluster, to: &Destination, idle: Idle) -> Lease {
         let Idle { sender, open, requests, .. } = idle;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
-        let address = host.address().clone();
-        Lease::Http1(Http1Lease { sender, address, pools: self.clone(), requests, max_requests, open })
+        let to = to.clone();
+        Lease::Http1(Http1Lease { sender, to, pools: self.clone(), requests, max_requests, open })
     }
 
     /// A connection whose last answer was read to its end.
@@ -239,7 +248,7 @@ impl Pools {
         let worn_out = lease.max_requests.is_some_and(|max| lease.requests >= max);
         if !lease.sender.is_closed() && !worn_out {
             let mut hosts = self.hosts.borrow_mut();
-            let pool = hosts.entry(lease.address).or_default();
+            let pool = hosts.entry(lease.to).or_default();
             if pool.idle.len() < MAX_IDLE_PER_HOST {
                 pool.idle.push(Idle {
                     sender: lease.sender,
@@ -279,7 +288,7 @@ impl Pools {
 
     /// Closes the idle connections to endpoints that are gone.
     pub fn retain_hosts(&self, keep: impl Fn(&Address) -> bool) {
-        self.hosts.borrow_mut().retain(|address, _| keep(address));
+        self.hosts.borrow_mut().retain(|to, _| keep(&to.address));
     }
 
     /// Closes what has lain idle for longer than `idle_timeout`, and forgets what is closed.

@@ -1,10 +1,12 @@
 //! TLS with certificates of files: which is shown, who is let in, and what becomes of connections when files change.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ripstop_identity::context::facts::CertificateDetails;
+use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http_manager::ForwardClientCert;
 use ripstop_model::matcher::StringMatch;
 use ripstop_model::tls::validation::{SanKind, SanMatch};
@@ -12,9 +14,10 @@ use ripstop_model::tls::{
     CertificateRef, CertificateSource, CertificateValidation, DataSource, PeerValidation, SecretRef,
     SecretSource, TlsCertificate, TlsClient, TlsServer, TransportSocket, TransportSocketMatch,
 };
+use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
 use ripstop_model::{Cluster, Discovery};
 use ripstop_testkit::certificates::{Pair, TestCa, dns, uri};
-use ripstop_testkit::client::get;
+use ripstop_testkit::client::{Http1, get};
 use ripstop_testkit::upstream::{Upstream, text};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -332,7 +335,73 @@ async fn endpoints_are_reached_as_their_labels_say() {
         }),
     }];
     let proxy = Proxy::with(snapshot(listener(manager(), None), routes(to_c()), cluster)).await;
-    let mut bodies = [get(proxy.address(), "/").await.body, get(proxy.address(), "/").await.body];
-    bodies.sort();
-    assert_eq!(bodies, ["none", "plain"]);
+    let mut bodies = BTreeSet::new();
+    // Each worker goes round for itself.
+    for _ in 0..20 {
+        bodies.insert(get(proxy.address(), "/").await.body);
+    }
+    assert_eq!(bodies, BTreeSet::from(["none".to_owned(), "plain".to_owned()]));
+}
+
+#[tokio::test]
+async fn requests_decide_which_server_is_asked_for() {
+    let ca = TestCa::new("auto-sni");
+    let certificate = |name: &str| files(&ca, name, &ca.issue(name, &[dns(&format!("{name}.test"))]));
+    let tls = TlsServer::new(given([certificate("a"), certificate("b")]));
+    let (server, app) = serving(tls).await;
+    let validation = PeerValidation::Inline(Box::new(trusting(&ca)));
+    let server_name = RequestServerName {
+        auto_sni: true,
+        auto_san_validation: true,
+        override_header: Some("x-sni".into()),
+    };
+    let cluster = Cluster {
+        transport: TransportSocket::tls(TlsClient::new(Some(validation))),
+        http: UpstreamHttp { server_name, ..UpstreamHttp::default() },
+        ..cluster(&[server.address()])
+    };
+    let proxy = Proxy::with(snapshot(listener(manager(), None), routes(to_c()), cluster)).await;
+    let mut client = Http1::connect(proxy.address()).await.unwrap();
+    for (host, header, status) in [
+        ("a.test", "", 200),
+        ("b.test:443", "", 200),
+        ("b.test", "", 200),
+        ("other.test", "", 503),
+        ("other.test", "b.test", 200),
+    ] {
+        let mut request = client.build(http::Method::GET, "/", "");
+        request.headers_mut().insert("host", host.parse().unwrap());
+        if !header.is_empty() {
+            request.headers_mut().insert("x-sni", header.parse().unwrap());
+        }
+        assert_eq!(client.request(request).await.unwrap().status, status, "{host} {header}");
+    }
+    // One for each of the two names: none was used for the other.
+    assert_eq!(proxy.cluster_metric("upstream_cx_http1_total"), 2);
+    drop(app);
+}
+
+#[tokio::test]
+async fn alpn_decides_what_is_spoken_to_a_server() {
+    let ca = TestCa::new("auto-alpn");
+    let certificate = files(&ca, "a", &ca.issue("a", &[dns("a.test")]));
+    for (alpn, http2) in [(&["h2", "http/1.1"][..], 1), (&["http/1.1"], 0)] {
+        let tls = TlsServer {
+            alpn: alpn.iter().map(|name| (*name).into()).collect(),
+            ..TlsServer::new(given([certificate.clone()]))
+        };
+        let (server, _app) = serving(tls).await;
+        let client = TlsClient {
+            sni: "a.test".into(),
+            ..TlsClient::new(Some(PeerValidation::Inline(Box::new(trusting(&ca)))))
+        };
+        let cluster = Cluster {
+            transport: TransportSocket::tls(client),
+            protocol: UpstreamProtocol::Auto,
+            ..cluster(&[server.address()])
+        };
+        let proxy = Proxy::with(snapshot(listener(manager(), None), routes(to_c()), cluster)).await;
+        assert_eq!(get(proxy.address(), "/").await.status, 200);
+        assert_eq!(proxy.cluster_metric("upstream_cx_http2_total"), http2);
+    }
 }

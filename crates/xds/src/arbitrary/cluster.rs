@@ -8,10 +8,12 @@ use ripstop_model::cluster::{
     CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
 use super::balancing::load_balancing;
 use super::endpoint::{assignment, endpoint, load_assignment};
+use super::http2::http2_options;
 use super::tls::{transport_match, transport_socket};
 use super::{config_file, count, duration, list, name, option, percent, positive};
 
@@ -30,6 +32,14 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
 /// A cluster.
 pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
     let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
+    let protocol = protocols[rng.usize(0..protocols.len())];
+    let transport = transport_socket(rng);
+    let spoken_http2 = match protocol {
+        UpstreamProtocol::Http1 => false,
+        UpstreamProtocol::Http2 => true,
+        // Without TLS it is said in another way, which leaves no room for them.
+        UpstreamProtocol::Auto => transport.tls.is_some(),
+    };
     Cluster {
         name: name(rng),
         discovery: match rng.u8(0..4) {
@@ -40,9 +50,10 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         },
         lb: load_balancing(rng),
         connect_timeout: positive(rng),
-        transport: transport_socket(rng),
+        transport,
         transport_matches: list(rng, 2, transport_match),
-        protocol: protocols[rng.usize(0..protocols.len())],
+        protocol,
+        http: upstream_http(rng, spoken_http2),
         limits: CircuitLimits {
             max_connections: rng.u32(..),
             max_pending_requests: rng.u32(..),
@@ -84,5 +95,17 @@ pub(super) fn dns(rng: &mut Rng) -> DnsDiscovery {
         // Envoy takes no less.
         refresh: duration(rng).max(Duration::from_millis(2)),
         respect_ttl: rng.bool(),
+    }
+}
+
+fn upstream_http(rng: &mut Rng, http2: bool) -> UpstreamHttp {
+    let auto_sni = rng.bool();
+    UpstreamHttp {
+        server_name: RequestServerName {
+            auto_sni,
+            auto_san_validation: auto_sni && rng.bool(),
+            override_header: option(rng, |rng| name(rng).to_ascii_lowercase().into()),
+        },
+        http2: if http2 { http2_options(rng) } else { Default::default() },
     }
 }

@@ -6,8 +6,8 @@ use ripstop_model::tls::params::{CipherSuite, Curve, TlsVersion};
 use ripstop_model::tls::validation::{SanKind, SanMatch};
 use ripstop_model::tls::{
     CertificateRef, CertificateSource, CertificateValidation, DataSource, PeerCheck, PeerValidation,
-    ProxyProtocolVersion, SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams,
-    TransportSocket, TransportSocketMatch,
+    SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams, TransportSocket,
+    TransportSocketMatch,
 };
 use ripstop_model::{Name, SpiffeId, TlsClient, TlsServer};
 
@@ -135,12 +135,7 @@ fn tls_client(rng: &mut Rng) -> TlsClient {
 }
 
 pub(super) fn transport_socket(rng: &mut Rng) -> TransportSocket {
-    TransportSocket {
-        proxy_protocol: option(rng, |rng| {
-            if rng.bool() { ProxyProtocolVersion::V1 } else { ProxyProtocolVersion::V2 }
-        }),
-        tls: option(rng, |rng| Box::new(tls_client(rng))),
-    }
+    TransportSocket { tls: option(rng, |rng| Box::new(tls_client(rng))) }
 }
 
 pub(super) fn transport_match(rng: &mut Rng) -> TransportSocketMatch {

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget, UpstreamProtocol,
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget,
 };
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
 use ripstop_model::{Cluster, Discovery, Name, Percent};
 
 use super::balancing::load_balancing;
-use super::common::{
-    Context, check_metadata_keys, duration, is, metadata_mark, metadata_value, percent, positive_duration,
-    type_name, unpack,
-};
+use super::common::{Context, check_metadata_keys, metadata_value, percent, positive_duration};
 use super::config_source::{ConfigOrigin, config_source};
-use super::{endpoint, tls};
+use super::{endpoint, tls, upstream_http};
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
 
@@ -27,7 +24,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
     );
     let discovery = discovery(cx, wire);
     let lb = load_balancing(cx, wire);
-    let http = http_options(cx, wire);
+    let http = upstream_http::http_options(cx, wire);
     let connect_timeout = positive_duration(cx, "connect_timeout", wire.connect_timeout.as_ref());
     let transport = match &wire.transport_socket {
         Some(socket) => cx.at("transport_socket", |cx| tls::upstream(cx, socket)),
@@ -48,6 +45,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         transport,
         transport_matches,
         protocol: http.protocol,
+        http: http.http,
         limits,
         outlier,
         max_requests_per_connection: http.max_requests_per_connection,
@@ -240,72 +238,5 @@ fn outlier_detection(
         base_ejection_time: base,
         max_ejection_time: max.unwrap_or(default.max_ejection_time.max(base)),
         max_ejection_percent: exact.or(share).unwrap_or(default.max_ejection_percent),
-    }
-}
-
-/// What is spoken to the endpoints, and for how long on one connection.
-struct HttpOptions {
-    protocol: UpstreamProtocol,
-    idle_timeout: Option<std::time::Duration>,
-    max_requests_per_connection: Option<NonZeroU32>,
-}
-
-#[allow(deprecated, reason = "Envoy files older than HttpProtocolOptions say it in the cluster itself")]
-fn http_options(cx: &mut Context, wire: &pb::Cluster) -> HttpOptions {
-    let mut typed = wire.typed_extension_protocol_options.iter();
-    let unknown = typed.clone().filter(|(_, any)| !is::<pb::UpstreamHttpOptions>(any));
-    for (name, any) in unknown {
-        cx.at("typed_extension_protocol_options", |cx| {
-            cx.warn(format!("'{name}' ({}) is not supported", type_name(any)));
-        });
-    }
-    let modern = typed.find(|(_, any)| is::<pb::UpstreamHttpOptions>(any)).and_then(|(_, any)| {
-        cx.at("typed_extension_protocol_options", |cx| unpack::<pb::UpstreamHttpOptions>(cx, any))
-    });
-    let auto_mark = metadata_mark(cx, wire.metadata.as_ref(), AUTO_PROTOCOL);
-    let old_protocol = match wire.http2_protocol_options {
-        Some(_) => UpstreamProtocol::Http2,
-        None => UpstreamProtocol::Http1,
-    };
-    let protocol = match modern.as_ref().and_then(|options| options.upstream_protocol_options.as_ref()) {
-        Some(protocol) => cx.at("typed_extension_protocol_options", |cx| upstream_protocol(cx, protocol)),
-        None => old_protocol,
-    };
-    let common = modern.as_ref().and_then(|options| options.common_http_protocol_options.as_ref());
-    let common = common.or(wire.common_http_protocol_options.as_ref());
-    let limit = common
-        .and_then(|common| common.max_requests_per_connection.as_ref())
-        .or(wire.max_requests_per_connection.as_ref());
-    HttpOptions {
-        protocol: if auto_mark { UpstreamProtocol::Auto } else { protocol },
-        idle_timeout: cx.at("common_http_protocol_options", |cx| {
-            duration(cx, "idle_timeout", common.and_then(|common| common.idle_timeout.as_ref()))
-        }),
-        max_requests_per_connection: limit.and_then(|limit| NonZeroU32::new(limit.value)),
-    }
-}
-
-fn upstream_protocol(
-    cx: &mut Context,
-    wire: &pb::upstream_http_options::UpstreamProtocolOptions,
-) -> UpstreamProtocol {
-    use pb::upstream_http_options::UpstreamProtocolOptions;
-    use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
-    match wire {
-        UpstreamProtocolOptions::AutoConfig(_) => UpstreamProtocol::Auto,
-        UpstreamProtocolOptions::ExplicitHttpConfig(config) => match &config.protocol_config {
-            Some(ProtocolConfig::Http2ProtocolOptions(_)) => UpstreamProtocol::Http2,
-            Some(ProtocolConfig::Http3ProtocolOptions(_)) => {
-                cx.reject("HTTP/3 to upstreams is not supported");
-                UpstreamProtocol::Http1
-            }
-            Some(ProtocolConfig::HttpProtocolOptions(_)) | None => UpstreamProtocol::Http1,
-        },
-        UpstreamProtocolOptions::UseDownstreamProtocolConfig(_) => {
-            cx.reject(
-                "use_downstream_protocol_config is not supported; say explicit_http_config or auto_config",
-            );
-            UpstreamProtocol::Http1
-        }
     }
 }

@@ -5,6 +5,7 @@ use ripstop_model::cluster::{
     CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, UpstreamProtocol,
 };
 use ripstop_model::tls::TransportSocketMatch;
+use ripstop_model::upstream_http::RequestServerName;
 use ripstop_model::{Cluster, Discovery, LbPolicy};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
@@ -13,6 +14,7 @@ use super::common::{
     u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
+use super::http2::http2_options;
 use super::tls;
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
@@ -171,21 +173,32 @@ fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
                 ..Default::default()
             }
         });
+    let RequestServerName { auto_sni, auto_san_validation, override_header } = &cluster.http.server_name;
+    let names = pb::UpstreamHttpProtocolOptions {
+        auto_sni: *auto_sni,
+        auto_san_validation: *auto_san_validation,
+        override_auto_sni_header: override_header.as_deref().unwrap_or_default().to_owned(),
+    };
+    let names = Some(names).filter(|names| *names != pb::UpstreamHttpProtocolOptions::default());
     let explicit = |config| {
         UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) })
     };
     let http1 = || explicit(ProtocolConfig::HttpProtocolOptions(pb::Http1ProtocolOptions::default()));
     let protocol = match cluster.protocol {
-        UpstreamProtocol::Http1 if common.is_none() => return None,
+        UpstreamProtocol::Http1 if common.is_none() && names.is_none() => return None,
         UpstreamProtocol::Http1 => http1(),
         UpstreamProtocol::Http2 => {
-            explicit(ProtocolConfig::Http2ProtocolOptions(pb::Http2ProtocolOptions::default()))
+            explicit(ProtocolConfig::Http2ProtocolOptions(http2_options(&cluster.http.http2)))
         }
         UpstreamProtocol::Auto if cluster.transport.tls.is_none() => http1(),
-        UpstreamProtocol::Auto => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig::default()),
+        UpstreamProtocol::Auto => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
+            http2_protocol_options: Some(http2_options(&cluster.http.http2)),
+            ..Default::default()
+        }),
     };
     Some(pb::UpstreamHttpOptions {
         common_http_protocol_options: common,
+        upstream_http_protocol_options: names,
         upstream_protocol_options: Some(protocol),
         ..Default::default()
     })

@@ -5,8 +5,7 @@ use ripstop_model::tls::params::TlsVersion;
 use ripstop_model::tls::validation::{SanKind, SanMatch};
 use ripstop_model::tls::{
     CertificateRef, CertificateSource, CertificateValidation, DataSource, PeerCheck, PeerValidation,
-    ProxyProtocolVersion, SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams,
-    TransportSocket,
+    SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams, TransportSocket,
 };
 use ripstop_model::{Name, TlsClient, TlsServer};
 
@@ -19,8 +18,6 @@ use crate::pb;
 const TLS_SOCKET: &str = "envoy.transport_sockets.tls";
 /// Envoy's name of the socket that is none.
 const RAW_SOCKET: &str = "envoy.transport_sockets.raw_buffer";
-/// Envoy's name of the socket that sends a PROXY protocol header first.
-const PROXY_PROTOCOL_SOCKET: &str = "envoy.transport_sockets.upstream_proxy_protocol";
 
 pub(super) fn downstream_socket(tls: &TlsServer) -> pb::TransportSocket {
     let certificates = Some(&tls.certificates);
@@ -48,26 +45,15 @@ fn resumption(resumption: ServerResumption) -> pb::DownstreamTlsContext {
 
 /// `None` where nothing lies between TCP and the protocol.
 pub(super) fn upstream_socket(socket: &TransportSocket) -> Option<pb::TransportSocket> {
-    (socket.proxy_protocol.is_some() || socket.tls.is_some()).then(|| any_upstream_socket(socket))
+    socket.tls.is_some().then(|| any_upstream_socket(socket))
 }
 
 /// The same, saying so where nothing does.
 pub(super) fn any_upstream_socket(of: &TransportSocket) -> pb::TransportSocket {
-    let inner = match &of.tls {
+    match &of.tls {
         Some(tls) => upstream_tls(tls),
         None => socket(RAW_SOCKET, any(&pb::RawBuffer {})),
-    };
-    let Some(version) = of.proxy_protocol else { return inner };
-    let version = match version {
-        ProxyProtocolVersion::V1 => 0,
-        ProxyProtocolVersion::V2 => 1,
-    };
-    let transport = pb::ProxyProtocolUpstreamTransport {
-        config: Some(pb::ProxyProtocolConfig { version, ..Default::default() }),
-        transport_socket: Some(inner),
-        ..Default::default()
-    };
-    socket(PROXY_PROTOCOL_SOCKET, any(&transport))
+    }
 }
 
 fn upstream_tls(tls: &TlsClient) -> pb::TransportSocket {

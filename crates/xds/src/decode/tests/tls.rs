@@ -3,9 +3,7 @@
 use ripstop_model::TlsClient;
 use ripstop_model::tls::params::{CipherSuite, Curve, TlsVersion};
 use ripstop_model::tls::validation::SanKind;
-use ripstop_model::tls::{
-    CertificateRef, CertificateSource, PeerCheck, PeerValidation, ProxyProtocolVersion, SecretSource,
-};
+use ripstop_model::tls::{CertificateRef, CertificateSource, PeerCheck, PeerValidation, SecretSource};
 
 use super::*;
 
@@ -146,12 +144,6 @@ fn sockets_other_than_tls() {
     let url =
         |name: &str| format!("\"@type\": type.googleapis.com/envoy.extensions.transport_sockets.{name}");
     let raw = url("raw_buffer.v3.RawBuffer");
-    let header = format!(
-        "{}, config: {{ version: V2 }}, transport_socket: {{ name: r, typed_config: {{ {raw} }} }}",
-        url("proxy_protocol.v3.ProxyProtocolUpstreamTransport")
-    );
-    let decoded = socket(&header).unwrap().value.transport;
-    assert_eq!((decoded.proxy_protocol, decoded.tls), (Some(ProxyProtocolVersion::V2), None));
     assert_eq!(socket(&raw).unwrap().value.transport, Default::default());
     let alts = format!("{}, handshaker_service: x", url("alts.v3.Alts"));
     rejected(socket(&alts), "transport_socket.typed_config", "alts.v3.Alts is not supported");

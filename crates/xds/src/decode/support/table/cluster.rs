@@ -13,7 +13,7 @@ pub(super) const CLUSTER: &[Support] = &[
             respect_dns_ttl dns_lookup_family",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
             per_connection_buffer_high_watermark_timeout health_checks http_protocol_options \
-            upstream_http_protocol_options dns_jitter dns_failure_refresh_rate dns_resolvers \
+            dns_jitter dns_failure_refresh_rate dns_resolvers \
             use_tcp_for_dns_lookups \
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
             upstream_connection_options close_connections_on_host_health_failure \
@@ -107,8 +107,8 @@ pub(super) const CLUSTER: &[Support] = &[
     Support {
         message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         read: "common_http_protocol_options explicit_http_config auto_config \
-            use_downstream_protocol_config",
-        harmless: "upstream_http_protocol_options header_validation_config outlier_detection \
+            use_downstream_protocol_config upstream_http_protocol_options",
+        harmless: "header_validation_config outlier_detection \
             request_mirror_policies hash_policy retry_policy",
     },
     Support {
@@ -120,5 +120,10 @@ pub(super) const CLUSTER: &[Support] = &[
         message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig",
         read: "http_protocol_options http2_protocol_options",
         harmless: "http3_protocol_options alternate_protocols_cache_options",
+    },
+    Support {
+        message: "envoy.config.core.v3.UpstreamHttpProtocolOptions",
+        read: "auto_sni auto_san_validation override_auto_sni_header",
+        harmless: "",
     },
 ];

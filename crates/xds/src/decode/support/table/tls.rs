@@ -62,12 +62,6 @@ pub(super) const TLS: &[Support] = &[
         harmless: "",
     },
     Support {
-        message: "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
-        read: "config transport_socket",
-        harmless: "",
-    },
-    Support { message: "envoy.config.core.v3.ProxyProtocolConfig", read: "version", harmless: "" },
-    Support {
         message: "envoy.config.cluster.v3.Cluster.TransportSocketMatch",
         read: "name match transport_socket",
         harmless: "",

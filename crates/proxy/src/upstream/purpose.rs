@@ -1,0 +1,74 @@
+//! What a connection is for besides the endpoint it leads to. Requests share a connection only where that is the same.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ripstop_model::upstream_http::RequestServerName;
+use ripstop_model::{Address, Name};
+use rustls::pki_types::ServerName;
+
+/// The purpose of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Purpose {
+    /// The name or address that the request goes to, where TLS asks for that.
+    pub server_name: Option<Name>,
+}
+
+/// An endpoint and the purpose: what connections are kept by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// The endpoint.
+    pub address: Address,
+    /// What the connection is for.
+    pub purpose: Purpose,
+}
+
+impl Purpose {
+    /// That of a request with this host and these headers.
+    pub fn of(options: &RequestServerName, host: &str, headers: &HeaderMap) -> Purpose {
+        if !options.auto_sni {
+            return Purpose::default();
+        }
+        let header = options.override_header.as_ref().and_then(|name| headers.get(&**name)?.to_str().ok());
+        let name = without_port(header.filter(|value| !value.is_empty()).unwrap_or(host));
+        Purpose { server_name: Some(name.to_ascii_lowercase().into()) }
+    }
+
+    /// The name for TLS; an address is verified, but not sent. `None`: nothing was said, or no name.
+    pub fn tls_name(&self) -> Option<ServerName<'static>> {
+        let name = self.server_name.as_deref()?;
+        match name.parse::<IpAddr>() {
+            Ok(ip) => Some(ServerName::from(ip)),
+            Err(_) => ServerName::try_from(name.to_owned()).ok(),
+        }
+    }
+}
+
+/// A host without its port, and an IPv6 address without its brackets.
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_or_a_header_is_asked_for() {
+        let check = |options: &RequestServerName, host: &str, name: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-name", http::HeaderValue::from_static("Other.Test"));
+            assert_eq!(Purpose::of(options, host, &headers).server_name.as_deref(), name);
+        };
+        let off = RequestServerName::default();
+        check(&off, "a.test", None);
+        let host = RequestServerName { auto_sni: true, ..off };
+        check(&host, "A.test:8443", Some("a.test"));
+        check(&host, "[::1]:443", Some("::1"));
+        let header = RequestServerName { override_header: Some("x-name".into()), ..host };
+        check(&header, "a.test", Some("other.test"));
+    }
+}
