@@ -4,6 +4,7 @@
 //! `%NAME(argument):length%`, its name in capitals, digits and underscores, its argument without `)` and line end. Which
 //! operator wants an argument and which may be cut to a length is part of the language, see [`parse`].
 
+pub mod json;
 pub mod operator;
 pub mod parse;
 pub mod time;
@@ -39,6 +40,12 @@ pub enum Piece {
 }
 
 impl Format {
+    /// Envoy's default for access logs.
+    pub const DEFAULT_ACCESS_LOG: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
+        %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
+        %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \
+        \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
+
     /// Takes a text apart.
     ///
     /// # Errors

@@ -54,26 +54,31 @@ impl ResponseFlag {
     /// Every flag, in the order in which they stand in a log.
     pub const ALL: [ResponseFlag; 20] = [
         ResponseFlag::NoHealthyUpstream,
+        ResponseFlag::UpstreamRequestTimeout,
+        ResponseFlag::LocalReset,
+        ResponseFlag::UpstreamRemoteReset,
         ResponseFlag::UpstreamConnectionFailure,
+        ResponseFlag::UpstreamConnectionTermination,
         ResponseFlag::UpstreamOverflow,
         ResponseFlag::NoRouteFound,
-        ResponseFlag::NoClusterFound,
-        ResponseFlag::UpstreamRetryLimitExceeded,
-        ResponseFlag::UpstreamRequestTimeout,
-        ResponseFlag::UpstreamConnectionTermination,
-        ResponseFlag::UpstreamRemoteReset,
-        ResponseFlag::UpstreamProtocolError,
-        ResponseFlag::LocalReset,
-        ResponseFlag::DownstreamConnectionTermination,
-        ResponseFlag::DownstreamRemoteReset,
-        ResponseFlag::DownstreamProtocolError,
-        ResponseFlag::StreamIdleTimeout,
-        ResponseFlag::DurationTimeout,
-        ResponseFlag::UpstreamMaxStreamDurationReached,
         ResponseFlag::RateLimited,
         ResponseFlag::UnauthorizedExternalService,
+        ResponseFlag::DownstreamConnectionTermination,
+        ResponseFlag::UpstreamRetryLimitExceeded,
+        ResponseFlag::StreamIdleTimeout,
+        ResponseFlag::DownstreamProtocolError,
+        ResponseFlag::UpstreamMaxStreamDurationReached,
+        ResponseFlag::DurationTimeout,
+        ResponseFlag::UpstreamProtocolError,
+        ResponseFlag::NoClusterFound,
         ResponseFlag::OverloadManager,
+        ResponseFlag::DownstreamRemoteReset,
     ];
+
+    /// The flag with that short code.
+    pub fn from_code(code: &str) -> Option<ResponseFlag> {
+        Self::ALL.into_iter().find(|flag| flag.as_str() == code)
+    }
 
     /// The short code of access logs (`%RESPONSE_FLAGS%`).
     pub const fn as_str(self) -> &'static str {
@@ -128,6 +133,45 @@ impl ResponseFlag {
     }
 }
 
+/// Several flags of one response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ResponseFlags(u32);
+
+impl ResponseFlags {
+    /// Adds a flag.
+    pub fn insert(&mut self, flag: ResponseFlag) {
+        self.0 |= 1 << flag as u32;
+    }
+
+    /// Whether a flag is there.
+    pub fn contains(self, flag: ResponseFlag) -> bool {
+        self.0 & (1 << flag as u32) != 0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether some flag is in both.
+    pub fn intersects(self, other: ResponseFlags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The flags, in the order in which they stand in a log.
+    pub fn iter(self) -> impl Iterator<Item = ResponseFlag> {
+        ResponseFlag::ALL.into_iter().filter(move |flag| self.contains(*flag))
+    }
+}
+
+impl FromIterator<ResponseFlag> for ResponseFlags {
+    fn from_iter<I: IntoIterator<Item = ResponseFlag>>(flags: I) -> ResponseFlags {
+        let mut set = ResponseFlags::default();
+        flags.into_iter().for_each(|flag| set.insert(flag));
+        set
+    }
+}
+
 impl fmt::Display for ResponseFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -145,5 +189,14 @@ mod tests {
         let long: BTreeSet<_> = ResponseFlag::ALL.iter().map(|f| f.long_name()).collect();
         assert_eq!((short.len(), long.len()), (ResponseFlag::ALL.len(), ResponseFlag::ALL.len()));
         assert_eq!(ResponseFlag::UpstreamConnectionFailure.to_string(), "UF");
+        assert!(ResponseFlag::ALL.iter().all(|flag| ResponseFlag::from_code(flag.as_str()) == Some(*flag)));
+    }
+
+    #[test]
+    fn several_flags_stand_in_envoys_order() {
+        let flags: ResponseFlags =
+            [ResponseFlag::UpstreamRetryLimitExceeded, ResponseFlag::UpstreamConnectionFailure].into_iter().collect();
+        assert_eq!(flags.iter().map(ResponseFlag::as_str).collect::<Vec<_>>(), ["UF", "URX"]);
+        assert!(flags.contains(ResponseFlag::UpstreamConnectionFailure) && !flags.is_empty());
     }
 }

@@ -30,6 +30,7 @@
 //! endpoint is ejected or returns. State that is not shared ([`balance::Balancer`], [`retry::RetryState`]) is owned by
 //! one worker and taken by `&mut`.
 
+pub mod access_log;
 pub mod balance;
 pub mod connection_count;
 pub mod filter_chain;

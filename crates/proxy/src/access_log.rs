@@ -1,28 +1,68 @@
 //! One line for each request: compiled formats, and files that are written off the request path.
 
-pub mod civil;
-pub mod format;
-pub mod record;
 pub mod writer;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use format::Format;
-use record::Record;
+use ripstop_model::Format;
+use ripstop_model::access_log::{AccessLog, AccessLogFormat};
+use ripstop_policy::access_log::{CompiledFilter, LogFacts};
+use ripstop_policy::route::RequestHead;
+use ripstop_policy::route::text::RegexError;
+use ripstop_policy::runtime::Runtime;
+
+use crate::format::context::Context;
+use crate::format::json::CompiledJson;
+use crate::format::value::{any_grpc_status, want_grpc_status};
+use crate::format::{CompiledFormat, Wanted};
+use crate::http::headers::X_REQUEST_ID;
 use writer::Sink;
 
-/// The access logs of one connection manager , shared by all workers.
+/// The access logs of one connection manager, shared by all workers.
 #[derive(Clone, Default)]
 pub struct AccessLogs {
-    logs: Arc<[(Format, Sink)]>,
-    response_headers: bool,
+    logs: Arc<[Log]>,
+    wanted: Arc<Wanted>,
+}
+
+/// One access log.
+struct Log {
+    line: Line,
+    sink: Sink,
+    filter: Option<CompiledFilter>,
+}
+
+/// What a line holds.
+enum Line {
+    Text { format: CompiledFormat, missing: &'static str },
+    Json(CompiledJson),
 }
 
 impl AccessLogs {
-    /// Lines in each format go to the sink beside it.
-    pub fn new(logs: Vec<(Format, Sink)>) -> AccessLogs {
-        let response_headers = logs.iter().any(|(format, _)| format.shows_response_headers());
-        AccessLogs { logs: logs.into(), response_headers }
+    /// Compiles formats and filters; lines go to the sink beside each.
+    ///
+    /// # Errors
+    /// A regular expression in a filter cannot be compiled.
+    pub fn compile<'a>(
+        logs: impl IntoIterator<Item = (&'a AccessLog, Sink)>,
+        runtime: &Runtime,
+    ) -> Result<AccessLogs, RegexError> {
+        let mut wanted = Wanted::default();
+        let mut compiled = Vec::new();
+        for (log, sink) in logs {
+            let line = Line::compile(&log.format);
+            match &line {
+                Line::Text { format, .. } => format.wants(&mut wanted),
+                Line::Json(json) => json.wants(&mut wanted),
+            }
+            let filter = log.filter.as_ref().map(|filter| CompiledFilter::compile(filter, runtime)).transpose()?;
+            if let Some(filter) = &filter {
+                filter_wants(filter, &mut wanted);
+            }
+            compiled.push(Log { line, sink, filter });
+        }
+        Ok(AccessLogs { logs: compiled.into(), wanted: Arc::new(wanted) })
     }
 
     /// Nobody wants a line.
@@ -30,22 +70,87 @@ impl AccessLogs {
         self.logs.is_empty()
     }
 
-    /// The request headers that some format shows. They have to be kept until the line is written.
-    pub fn wanted_request_headers(&self) -> impl Iterator<Item = &http::HeaderName> {
-        self.logs.iter().flat_map(|(format, _)| format.request_headers())
-    }
-
-    /// Whether some format shows response headers. Only then they have to be kept.
-    pub fn want_response_headers(&self) -> bool {
-        self.response_headers
+    /// What has to be kept until the line is written.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     /// Writes the line of one request to every log.
-    pub fn write(&self, record: &Record) {
-        for (format, sink) in self.logs.iter() {
+    pub fn write(&self, context: &Context<'_>) {
+        for log in self.logs.iter() {
+            if log.filter.as_ref().is_some_and(|filter| !admits(filter, context)) {
+                continue;
+            }
             let mut line = Vec::with_capacity(256);
-            format.write(record, &mut line);
-            sink.write(line);
+            log.line.write(context, &mut line);
+            log.sink.write(line);
+        }
+    }
+}
+
+fn filter_wants(filter: &CompiledFilter, wanted: &mut Wanted) {
+    let mut headers = vec![X_REQUEST_ID];
+    filter.headers(&mut headers);
+    for name in &headers {
+        Wanted::add(&mut wanted.request, name);
+    }
+    want_grpc_status(wanted);
+}
+
+fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
+    let stream = context.stream;
+    let Some(headers) = context.request else { return true };
+    let whole = stream.path.as_deref().unwrap_or_default();
+    let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
+    let until = context.ended.unwrap_or_else(Instant::now);
+    let duration = until.saturating_duration_since(stream.times.begun);
+    let facts = LogFacts {
+        head: RequestHead {
+            authority: stream.authority.as_deref().unwrap_or_default(),
+            path,
+            query,
+            method: stream.method.as_ref().map(|method| method.as_str()).unwrap_or_default(),
+            scheme: stream.scheme.unwrap_or_default(),
+            headers,
+            client_cert_presented: context.connection.client_cert.is_some(),
+            client_cert_validated: context.connection.peer.is_some(),
+            random: 0,
+        },
+        request_id: headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()),
+        status: stream.status,
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        flags: stream.flags,
+        grpc_status: any_grpc_status(context),
+        log_type: context.log_type,
+    };
+    filter.admits(&facts, &mut || fastrand::u32(..))
+}
+
+impl Line {
+    fn compile(format: &AccessLogFormat) -> Line {
+        match format {
+            AccessLogFormat::Default => {
+                // That it is a format is tested where it is written down.
+                let format = Format::parse(Format::DEFAULT_ACCESS_LOG).unwrap_or_else(|_| Format::literal("\n"));
+                Line::Text { format: CompiledFormat::compile(&format), missing: "-" }
+            }
+            AccessLogFormat::Text { format, omit_empty } => Line::Text {
+                format: CompiledFormat::compile(format),
+                missing: if *omit_empty { "" } else { "-" },
+            },
+            AccessLogFormat::Json { format, omit_empty } => {
+                Line::Json(CompiledJson::compile(format, *omit_empty))
+            }
+        }
+    }
+
+    fn write(&self, context: &Context<'_>, line: &mut Vec<u8>) {
+        match self {
+            Line::Text { format, missing } => format.write(context, missing, line),
+            Line::Json(json) => {
+                json.write(context, line);
+                line.push(b'\n');
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod endpoint;
 mod http1;
 mod http2;
 mod http_filters;
+mod format;
 mod http_manager;
 mod listener;
 mod listener_filter;

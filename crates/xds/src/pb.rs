@@ -1,6 +1,10 @@
 //! The wire types of this crate under short names. Nothing outside the crate sees them.
 
-pub(crate) use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
+pub(crate) use envoy_types::pb::envoy::config::accesslog::v3::{
+    AccessLog, AccessLogFilter, AndFilter, ComparisonFilter, DurationFilter, GrpcStatusFilter, HeaderFilter,
+    LogTypeFilter, NotHealthCheckFilter, OrFilter, ResponseFlagFilter, RuntimeFilter, StatusCodeFilter,
+    access_log, access_log_filter, comparison_filter,
+};
 pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, bootstrap::DynamicResources, runtime_layer,
 };
@@ -38,6 +42,7 @@ pub(crate) use envoy_types::pb::envoy::config::route::v3::{
     VirtualHost, WeightedCluster, header_matcher, query_parameter_matcher, redirect_action, retry_policy,
     route, route_action, route_match, virtual_host, weighted_cluster,
 };
+pub(crate) use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log,
 };

@@ -159,7 +159,6 @@ pub enum Field {
     DownstreamPeerUriSan,
     DownstreamRemoteAddress(AddressPart),
     DownstreamTlsCipher,
-    DownstreamTlsSessionId,
     DownstreamTlsVersion,
     DownstreamTransportFailureReason,
     Duration,

@@ -22,6 +22,7 @@ fn a_format_is_taken_apart() {
 #[test]
 fn what_envoy_takes_is_taken() {
     for text in [
+        Format::DEFAULT_ACCESS_LOG,
         "%REQ(:foo)%",
         "%REQ(X?)%",
         "%REQ(?X)%",

@@ -57,6 +57,14 @@ impl HeaderMatcher {
         Ok(HeaderMatcher { source, value, invert, treat_missing_as_empty })
     }
 
+    /// The ordinary header that it looks at.
+    pub fn name(&self) -> Option<&HeaderName> {
+        match &self.source {
+            Source::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether a request fulfils the condition. As in Envoy, several values of one header are joined with `,`; and a
     /// condition on the value of a header that is not there is not fulfilled, even an inverted one, unless a missing
     /// header counts as empty.

@@ -69,7 +69,8 @@ pub(super) fn equal(a: &[u8], b: &[u8], case_sensitive: bool) -> bool {
 pub struct FullRegex(Regex);
 
 /// Why an expression cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is no usable regular expression: {why}")]
 pub struct RegexError {
     /// The expression.
     pub pattern: Name,

@@ -8,7 +8,7 @@ use ripstop_runtime::admin::{Answer, Query, json};
 use serde_json::{Value, json};
 
 use super::{Inspector, Mesh};
-use crate::access_log::civil::write_rfc3339_millis;
+use crate::format::civil::write_rfc3339_millis;
 
 /// The page.
 pub fn show(inspector: &Inspector, _: &Query) -> Answer {

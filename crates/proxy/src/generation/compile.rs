@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ripstop_model::access_log::{AccessLog, AccessLogFormat, AccessLogSink};
+use ripstop_model::access_log::{AccessLog, AccessLogSink};
 use ripstop_model::{Name, Snapshot};
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::route::CompileError;
@@ -18,7 +18,6 @@ use super::listener::{ActiveListener, ListenerError, Parts};
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
-use crate::access_log::format::{self, Format};
 use crate::access_log::writer::Sink;
 use crate::identity::Identity;
 use crate::stats::registry::Registry;
@@ -240,15 +239,10 @@ impl Sinks {
         &mut self,
         listener: &Name,
         configs: &[AccessLog],
+        runtime: &Runtime,
     ) -> Result<AccessLogs, ListenerError> {
-        let mut logs = Vec::with_capacity(configs.len());
+        let mut sinks = Vec::with_capacity(configs.len());
         for config in configs {
-            let text = match &config.format {
-                AccessLogFormat::Default => format::DEFAULT,
-                AccessLogFormat::Text(text) => text,
-            };
-            let format = Format::compile(text)
-                .map_err(|source| ListenerError::Format { listener: listener.clone(), source })?;
             let sink = match self.open.get(&config.sink) {
                 Some(sink) => sink.clone(),
                 None => {
@@ -258,8 +252,9 @@ impl Sinks {
                     sink
                 }
             };
-            logs.push((format, sink));
+            sinks.push(sink);
         }
-        Ok(AccessLogs::new(logs))
+        AccessLogs::compile(configs.iter().zip(sinks), runtime)
+            .map_err(|source| ListenerError::Filter { listener: listener.clone(), source })
     }
 }

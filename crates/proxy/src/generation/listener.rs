@@ -15,6 +15,7 @@ use ripstop_model::{Address, FilterChain, Name};
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
+use ripstop_policy::route::text::RegexError;
 use ripstop_policy::runtime::Runtime;
 
 use super::http_rules::HttpRules;
@@ -22,7 +23,6 @@ use super::listener_filter::ActiveListenerFilter;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
-use crate::access_log::format::FormatError;
 use crate::access_log::writer::OpenError;
 use crate::generation::compile::Sinks;
 use crate::stats::http::HttpStats;
@@ -52,6 +52,8 @@ pub struct ActiveListener {
 pub struct ActiveChain {
     /// How long a TLS handshake may take; `None`: as long as the proxy allows.
     pub handshake_timeout: Option<Duration>,
+    /// Its name, if it has one.
+    pub name: Option<Name>,
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<Arc<Slot<ServerContext>>>,
     /// What is done with the bytes.
@@ -135,13 +137,13 @@ pub enum ListenerError {
         /// Why.
         source: CompileError,
     },
-    /// An access log format that cannot be compiled.
-    #[error("listener {listener}: {source}")]
-    Format {
+    /// A filter of an access log that cannot be compiled.
+    #[error("listener {listener}: access log filter: {source}")]
+    Filter {
         /// Which listener.
         listener: Name,
         /// Why.
-        source: FormatError,
+        source: RegexError,
     },
     /// An access log that cannot be opened.
     #[error("listener {listener}: {source}")]
@@ -270,7 +272,8 @@ fn compile_chain(
             ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
         }
     };
-    Ok(ActiveChain { handshake_timeout: chain.handshake_timeout, tls, filter })
+    let name = Some(chain.name.clone()).filter(|name| !name.is_empty());
+    Ok(ActiveChain { name, handshake_timeout: chain.handshake_timeout, tls, filter })
 }
 
 /// What a connection manager calls itself. Envoy's rules let no other text through than what a header may hold.
@@ -295,7 +298,7 @@ fn compile_manager(
     Ok(ActiveManager {
         config: config.clone(),
         stats: parts.registry.http(&config.stat_prefix),
-        access_logs: parts.sinks.access_logs(listener, &config.access_logs)?,
+        access_logs: parts.sinks.access_logs(listener, &config.access_logs, parts.runtime)?,
         routes,
         rules: HttpRules::compile(config, parts.runtime),
         server: server(config),

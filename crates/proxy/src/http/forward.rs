@@ -87,6 +87,8 @@ impl Forwarding<'_> {
             let (response, attempted, error) = match sent {
                 Err(RequestOver(error)) => return self.fail(error),
                 Ok(Ok((response, request))) => {
+                    self.stream.facts.details = "via_upstream";
+                    self.stream.facts.times.response_begin = Some(Instant::now());
                     let mut attempted = request.as_attempt();
                     attempted.grpc_status = grpc_status(response.headers());
                     attempted.overloaded = is_overloaded(response.headers());
@@ -115,7 +117,9 @@ impl Forwarding<'_> {
                     }
                 }
                 RetryDecision::No(reason) => {
-                    self.stream.facts.flag = reason.flag().filter(|_| retry.attempt_number() > 1);
+                    if let Some(flag) = reason.flag().filter(|_| retry.attempt_number() > 1) {
+                        self.stream.facts.flags.insert(flag);
+                    }
                     return match response {
                         Some((response, request)) => self.answer(response, request, clock),
                         None => self.fail(error),
@@ -272,10 +276,7 @@ impl Forwarding<'_> {
     fn open(mut self, mut head: Parts, tunnel: TunnelRequest, upstream: Upstream) -> Response<ResponseBody> {
         sanitise::answer::response(&mut head.headers, self.manager, &self.stream);
         head.version = http::Version::default();
-        self.stream.facts.status = head.status.as_u16();
-        if self.manager.access_logs.want_response_headers() {
-            self.stream.facts.response_headers = Some(Rc::new(head.headers.clone()));
-        }
+        self.stream.keep_response(head.status.as_u16(), &head.headers);
         self.stream.progress.touch();
         // Its route's timeout means answers, not tunnels.
         let limits = ClockLimits { timeout: None, try_idle: None, ..self.limits() };
@@ -325,11 +326,8 @@ impl Forwarding<'_> {
         }
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
-        self.stream.facts.status = parts.status.as_u16();
         self.stream.facts.details = "via_upstream";
-        if self.manager.access_logs.want_response_headers() {
-            self.stream.facts.response_headers = Some(Rc::new(parts.headers.clone()));
-        }
+        self.stream.keep_response(parts.status.as_u16(), &parts.headers);
         self.stream.progress.touch();
         let bodiless = self.stream.is_head()
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

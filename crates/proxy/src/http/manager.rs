@@ -78,7 +78,7 @@ async fn serve(
     headers.remove(header::HOST);
     let sane = sanitise::request(&mut target, &mut headers, &worker, &manager, &connection, &mut stream);
     if stream.is_logged() {
-        describe(&mut stream, &manager, &target, &headers);
+        describe(&mut stream, &target, &headers);
     }
     match sane {
         Ok(()) => {}
@@ -158,6 +158,10 @@ async fn serve(
         respect_expected: manager.config.router.respect_expected_rq_timeout,
     };
     let times = RequestTimes::of(&limits, &mut headers);
+    if stream.is_logged() {
+        stream.facts.authority = Some(target.authority.as_str().into());
+        stream.keep_request(&headers);
+    }
     let forwarding = Forwarding {
         worker: &worker,
         manager: &manager,
@@ -210,12 +214,9 @@ fn client_ip(connection: &ConnectionInfo) -> IpAddr {
 }
 
 /// Keeps for the log what will be gone when the line is written.
-fn describe(stream: &mut ActiveStream, manager: &ActiveManager, target: &Target, headers: &HeaderMap) {
+fn describe(stream: &mut ActiveStream, target: &Target, headers: &HeaderMap) {
     stream.facts.authority = Some(target.authority.as_str().into());
     stream.facts.path = Some(target.path.as_str().into());
-    for name in manager.access_logs.wanted_request_headers() {
-        if let Some(value) = headers.get(name) {
-            stream.facts.request_headers.push((name.clone(), value.clone()));
-        }
-    }
+    stream.facts.scheme = target.scheme.as_ref().map(|scheme| if *scheme == Scheme::HTTPS { "https" } else { "http" });
+    stream.keep_request(headers);
 }

@@ -68,9 +68,8 @@ fn call_failed(
     body: &[u8],
 ) -> Response<ResponseBody> {
     let code = grpc_status.unwrap_or_else(|| grpc::status_of_http(status.as_u16()));
-    stream.facts.status = StatusCode::OK.as_u16();
     stream.facts.grpc_status = Some(code);
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(4);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(grpc::GRPC_STATUS, HeaderValue::from(code));
     let message = Some(body).filter(|body| !body.is_empty()).and_then(grpc::message);
@@ -78,6 +77,7 @@ fn call_failed(
         headers.insert(grpc::GRPC_MESSAGE, message);
     }
     sanitise::answer::response(&mut headers, manager, &stream);
+    stream.keep_response(StatusCode::OK.as_u16(), &headers);
     let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
     *response.headers_mut() = headers;
     response
@@ -130,12 +130,11 @@ fn answer(
     if stream.is_grpc {
         return call_failed(stream, manager, status, None, &body);
     }
-    stream.facts.status = status.as_u16();
     let length = body.len();
     let unread = stream.is_unread_http1() && stream.is_unsent();
     let is_head = stream.is_head();
     let body = if is_head { Bytes::new() } else { body };
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(4);
     if length > 0 {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         if is_head {
@@ -147,6 +146,7 @@ fn answer(
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     sanitise::answer::response(&mut headers, manager, &stream);
+    stream.keep_response(status.as_u16(), &headers);
     let mut response = Response::new(ResponseBody::local(body, stream));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

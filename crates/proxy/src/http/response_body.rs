@@ -103,6 +103,9 @@ impl Passing {
     fn end(&mut self) {
         if let Source::Upstream(upstream) = std::mem::replace(&mut self.source, Source::End) {
             upstream.request.complete();
+            if let Some(stream) = &mut self.stream {
+                stream.facts.times.response_end = Some(Instant::now());
+            }
         }
         if let Some(mut stream) = self.stream.take() {
             stream.finish();
@@ -142,7 +145,7 @@ impl Passing {
                 let data = body.take().filter(|data| !data.is_empty());
                 let frame = data.map(|data| {
                     if let Some(stream) = &mut self.stream {
-                        stream.bytes_sent += data.len() as u64;
+                        stream.facts.bytes_sent += data.len() as u64;
                     }
                     Ok(Frame::data(data))
                 });
@@ -167,8 +170,11 @@ impl Passing {
             }
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(stream) = &mut self.stream {
-                    stream.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    stream.facts.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
                     stream.progress.touch();
+                    if let Some(trailers) = frame.trailers_ref() {
+                        stream.keep_trailers(trailers);
+                    }
                 }
                 // Nobody asks for what comes after trailers.
                 if frame.is_trailers() || upstream.body.is_end_stream() {

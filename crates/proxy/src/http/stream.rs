@@ -3,33 +3,28 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ripstop_model::{Address, Name};
+use http::{HeaderMap, Method, Version};
 use ripstop_policy::flags::ResponseFlag;
 
 use super::deadline::Progress;
-use crate::access_log::record::Record;
 use crate::error::ProxyError;
+use crate::format::Wanted;
+use crate::format::context::Context;
 use crate::generation::listener::ActiveManager;
 use crate::listener::connection::ConnectionInfo;
+use crate::stream_info::StreamInfo;
 
 /// One request under way.
 pub struct ActiveStream {
     manager: Arc<ActiveManager>,
     worker: usize,
-    started: Instant,
-    started_wall: SystemTime,
     connection: Rc<ConnectionInfo>,
-    method: Method,
-    protocol: Version,
     /// Filled in while the request moves on.
-    pub facts: Facts,
+    pub facts: StreamInfo,
     /// How far the request has come.
     pub progress: Rc<Progress>,
-    /// Bytes of response body given to the client.
-    pub bytes_sent: u64,
     /// The answer was given whole.
     complete: bool,
     /// It was allowed to become a tunnel.
@@ -49,41 +44,6 @@ impl Drop for TunnelGuard {
     }
 }
 
-/// What becomes known on the way.
-#[derive(Default)]
-pub struct Facts {
-    /// Host as received.
-    pub authority: Option<Name>,
-    /// Path and query as forwarded.
-    pub path: Option<Name>,
-    /// Path and query as received, if they were rewritten.
-    pub original_path: Option<Name>,
-    /// Where the request comes from, if that is not the other end of the connection.
-    pub client: Option<Address>,
-    /// The id of the request, if the answer is to hold it.
-    pub request_id: Option<HeaderValue>,
-    /// Request headers that a log format shows.
-    pub request_headers: Vec<(HeaderName, HeaderValue)>,
-    /// Response headers, if a log wants any.
-    pub response_headers: Option<Rc<HeaderMap>>,
-    /// Status sent; 0: none yet.
-    pub status: u16,
-    /// How a call of gRPC ended, as far as is known.
-    pub grpc_status: Option<u32>,
-    /// What went wrong.
-    pub flag: Option<ResponseFlag>,
-    /// The same in words.
-    pub details: &'static str,
-    /// Where it went.
-    pub cluster: Option<Name>,
-    /// The endpoint that was tried last.
-    pub host: Option<Arc<str>>,
-    /// The route taken.
-    pub route: Option<Name>,
-    /// How many times it was sent.
-    pub attempts: u32,
-}
-
 impl ActiveStream {
     /// A request whose head has just been read.
     pub fn begin(
@@ -98,17 +58,16 @@ impl ActiveStream {
         stats.rq_active.inc();
         connection.activity.begin();
         if protocol == Version::HTTP_2 { &stats.rq_http2_total } else { &stats.rq_http1_total }.inc();
+        let mut facts = StreamInfo::begin();
+        facts.method = Some(method.clone());
+        facts.protocol = Some(protocol);
+        facts.scheme = Some(if connection.tls { "https" } else { "http" });
         ActiveStream {
             manager: manager.clone(),
             worker,
-            started: Instant::now(),
-            started_wall: SystemTime::now(),
             connection: connection.clone(),
-            method: method.clone(),
-            protocol,
-            facts: Facts::default(),
+            facts,
             progress: Rc::default(),
-            bytes_sent: 0,
             complete: false,
             upgraded: false,
             failed: false,
@@ -118,7 +77,7 @@ impl ActiveStream {
 
     /// When its head had been read.
     pub fn started(&self) -> Instant {
-        self.started
+        self.facts.times.begun
     }
 
     /// Whether some log shows response headers or anything else of the request.
@@ -126,14 +85,34 @@ impl ActiveStream {
         !self.manager.access_logs.is_empty()
     }
 
+    /// Keeps of the request what logs want, from the headers as they are now.
+    pub fn keep_request(&mut self, headers: &HeaderMap) {
+        Wanted::keep(&self.manager.access_logs.wanted().request, headers, &mut self.facts.request_headers);
+    }
+
+    /// Keeps of the response what logs want, and the moment.
+    pub fn keep_response(&mut self, status: u16, headers: &HeaderMap) {
+        self.facts.status = status;
+        if self.is_logged() {
+            self.facts.times.send_begin = Some(Instant::now());
+            let wanted = &self.manager.access_logs.wanted().response;
+            Wanted::keep(wanted, headers, &mut self.facts.response_headers);
+        }
+    }
+
+    /// Keeps of the trailers what logs want.
+    pub fn keep_trailers(&mut self, trailers: &HeaderMap) {
+        Wanted::keep(&self.manager.access_logs.wanted().trailers, trailers, &mut self.facts.trailers);
+    }
+
     /// Whether its answer has no body whatever its headers say.
     pub fn is_head(&self) -> bool {
-        self.method == Method::HEAD
+        self.facts.method == Some(Method::HEAD)
     }
 
     /// Whether an HTTP/1 request has not come to its end, so that nothing can follow it on its connection.
     pub fn is_unread_http1(&self) -> bool {
-        self.protocol < Version::HTTP_2 && self.progress.ended_at().is_none()
+        self.facts.protocol.is_some_and(|version| version < Version::HTTP_2) && self.progress.ended_at().is_none()
     }
 
     /// Whether nothing was sent to an upstream.
@@ -149,7 +128,9 @@ impl ActiveStream {
     /// Its answer is an error of ours, or was broken off for one.
     pub fn fail(&mut self, error: ProxyError) {
         let consequence = error.consequence();
-        self.facts.flag = consequence.flag;
+        if let Some(flag) = consequence.flag {
+            self.facts.flags.insert(flag);
+        }
         self.failed = true;
         if matches!(error, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer) {
             self.manager.stats.of(self.worker).rq_max_duration_reached.inc();
@@ -185,7 +166,7 @@ impl ActiveStream {
 
 impl Drop for ActiveStream {
     fn drop(&mut self) {
-        if !self.complete && !self.failed && self.facts.flag.is_none() {
+        if !self.complete && !self.failed && self.facts.flags.is_empty() {
             self.fail(ProxyError::ClientGone);
         }
         let stats = self.manager.stats.of(self.worker);
@@ -194,43 +175,29 @@ impl Drop for ActiveStream {
             stats.cx_upgrades_active.dec();
         }
         self.connection.activity.end();
-        if self.facts.flag == Some(ResponseFlag::StreamIdleTimeout) {
+        if self.facts.flags.contains(ResponseFlag::StreamIdleTimeout) {
             stats.rq_idle_timeout.inc();
         }
-        if self.facts.flag == Some(ResponseFlag::DownstreamConnectionTermination) {
+        if self.facts.flags.contains(ResponseFlag::DownstreamConnectionTermination) {
             stats.rq_rx_reset.inc();
         }
-        let duration = self.started.elapsed();
+        let now = Instant::now();
         if self.facts.status != 0 {
             stats.rq_status.inc(self.facts.status);
-            stats.rq_time.record(duration);
+            stats.rq_time.record(now.saturating_duration_since(self.facts.times.begun));
         }
         if self.manager.access_logs.is_empty() {
             return;
         }
-        let facts = std::mem::take(&mut self.facts);
-        let empty = || Name::from("");
-        self.manager.access_logs.write(&Record {
-            start: self.started_wall,
-            duration,
-            connection: self.connection.clone(),
-            client: facts.client,
-            method: self.method.clone(),
-            path: facts.path.unwrap_or_else(empty),
-            original_path: facts.original_path,
-            authority: facts.authority.unwrap_or_else(empty),
-            protocol: self.protocol,
-            request_headers: facts.request_headers,
-            response_headers: facts.response_headers,
-            status: facts.status,
-            flag: facts.flag,
-            details: facts.details,
-            bytes_sent: self.bytes_sent,
-            bytes_received: self.progress.bytes(),
-            upstream_cluster: facts.cluster,
-            upstream_host: facts.host,
-            route_name: facts.route,
-            attempts: facts.attempts,
+        self.facts.bytes_received = self.progress.bytes();
+        self.facts.times.request_end = self.progress.ended_at();
+        let facts = &self.facts;
+        self.manager.access_logs.write(&Context {
+            response: Some(&facts.response_headers),
+            trailers: Some(&facts.trailers),
+            log_type: "DownstreamEnd",
+            ended: Some(now),
+            ..Context::of(&self.connection, facts, &facts.request_headers)
         });
     }
 }

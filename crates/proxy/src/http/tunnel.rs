@@ -85,11 +85,11 @@ impl Tunnel {
             ended = passing => ended,
             error = clock.over() => Ended::TimedOut(error),
         };
-        stream.bytes_sent = sent.get();
+        stream.facts.bytes_sent = sent.get();
         match ended {
             Ended::Client => stream.fail(ProxyError::ClientGone),
             Ended::Upstream => {
-                stream.facts.flag = Some(ResponseFlag::UpstreamConnectionTermination);
+                stream.facts.flags.insert(ResponseFlag::UpstreamConnectionTermination);
                 stream.facts.details = "upstream_reset_after_response_started{connection_termination}";
             }
             Ended::TimedOut(error) => stream.fail(error),

@@ -133,9 +133,12 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
         return;
     };
     let drain = listener.drain_watch(index);
-    let Some((io, info)) = establish(chain, connection, stats).await else { return };
+    let Some((io, mut info)) = establish(chain, connection, stats).await else { return };
     match &chain.filter {
-        ActiveFilter::Http(manager) => serve_http(worker, manager, io, Rc::new(info), drain).await,
+        ActiveFilter::Http(manager) => {
+            info.filter_chain.clone_from(&chain.name);
+            serve_http(worker, manager, io, Rc::new(info), drain).await;
+        }
         ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, drain).await,
     }
     drop(handed_over);
@@ -169,15 +172,14 @@ async fn establish(
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
     let info = ConnectionInfo {
-        remote,
         direct_remote,
-        local,
         server_name,
         peer,
         tls: true,
         client_cert,
         activity,
         secured: Some(Box::new(facts)),
+        ..ConnectionInfo::plain(remote, local)
     };
     Some((io, info))
 }

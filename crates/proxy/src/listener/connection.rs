@@ -1,13 +1,24 @@
 //! What is known of a client connection before its first request.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ripstop_identity::context::facts::TlsFacts;
 use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::{Address, Name};
 
 use super::activity::{Activity, Heard};
 
+/// Connections are numbered from 1, as with Envoy.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// A client connection as requests and logs see it.
 pub struct ConnectionInfo {
+    /// Unique in this process.
+    pub id: u64,
+    /// Name of the filter chain that serves it.
+    pub filter_chain: Option<Name>,
+    /// Why the handshake failed, where it did.
+    pub transport_failure: Option<Name>,
     /// The client, as far as a proxy before us has told.
     pub remote: Address,
     /// Whoever opened the connection.
@@ -33,6 +44,9 @@ impl ConnectionInfo {
     pub fn plain(remote: impl Into<Address>, local: impl Into<Address>) -> ConnectionInfo {
         let remote = remote.into();
         ConnectionInfo {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            filter_chain: None,
+            transport_failure: None,
             direct_remote: remote.clone(),
             remote,
             local: local.into(),

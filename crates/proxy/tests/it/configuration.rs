@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ripstop_model::Format;
 use ripstop_model::access_log::{AccessLog, AccessLogFormat, AccessLogSink};
 use ripstop_model::route::Forward;
 use ripstop_testkit::client::{Http1, Http2, get};
@@ -118,14 +119,14 @@ async fn the_access_log_has_the_line_of_each_request() {
     let _ = std::fs::remove_file(&path);
     let upstream = Upstream::start(|_| async { Ok(text(200, "hello")) });
     let mut logged = manager();
-    logged.access_logs = vec![AccessLog {
-        sink: AccessLogSink::File(path.to_str().unwrap().into()),
-        format: AccessLogFormat::Text(
+    let format = Format::parse(
             "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
-             %BYTES_SENT% %BYTES_RECEIVED% \"%UPSTREAM_CLUSTER%\" %UPSTREAM_HOST% %REQ(X-MISSING)%\n"
-                .into(),
-        ),
-    }];
+             %BYTES_SENT% %BYTES_RECEIVED% \"%UPSTREAM_CLUSTER%\" %UPSTREAM_HOST% %REQ(X-MISSING)%\n",
+    );
+    logged.access_logs = vec![AccessLog::new(
+        AccessLogSink::File(path.to_str().unwrap().into()),
+        AccessLogFormat::text(format.unwrap()),
+    )];
     let mut proxy =
         Proxy::with(snapshot(listener(logged.clone(), None), routes(to_c()), cluster(&[upstream.address])))
             .await;

@@ -210,15 +210,18 @@ fn what_decides_where_requests_come_from_is_understood_or_refused() {
 }
 
 #[test]
-fn access_logs_may_be_json_and_are_then_text() {
+fn access_logs_may_be_json() {
     let url = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";
     let log = format!(
         "      access_log: [ {{ name: l, typed_config: {{ \"@type\": {url}, log_format: {{ json_format: {{ a: b }} }} }} }} ]"
     );
     let decoded = manager(&log, "").unwrap();
-    let NetworkFilter::Http(manager) = &decoded.value.filter_chains[0].filter else { panic!("no manager") };
-    assert_eq!(manager.access_logs[0].format, AccessLogFormat::Default);
-    assert_eq!(decoded.warnings.len(), 1, "{:?}", decoded.warnings);
+    let NetworkFilter::Http(http) = &decoded.value.filter_chains[0].filter else { panic!("no manager") };
+    assert!(matches!(http.access_logs[0].format, AccessLogFormat::Json { omit_empty: false, .. }));
+    assert_eq!(decoded.warnings.len(), 0, "{:?}", decoded.warnings);
+    let bad = log.replace("a: b", "a: [ x, '%FOO%' ]");
+    let problems = format!("{:?}", manager(&bad, "").unwrap_err());
+    assert!(problems.contains("%FOO%: there is no such operator"), "{problems}");
 }
 
 fn route(yaml: &str) -> Result<Decoded<RouteConfiguration>, Rejection> {

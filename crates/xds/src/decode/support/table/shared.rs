@@ -46,11 +46,15 @@ pub(super) const SHARED: &[Support] = &[
         harmless: "override_stream_error_on_invalid_http_message \
             send_fully_qualified_url use_balsa_parser allow_custom_methods ignore_http_11_upgrade",
     },
-    Support { message: "envoy.config.accesslog.v3.AccessLog", read: "name typed_config", harmless: "filter" },
+    Support {
+        message: "envoy.config.accesslog.v3.AccessLog",
+        read: "name typed_config filter",
+        harmless: "",
+    },
     Support {
         message: "envoy.config.core.v3.SubstitutionFormatString",
-        read: "text_format text_format_source json_format",
-        harmless: "omit_empty_values content_type formatters json_format_options",
+        read: "text_format text_format_source json_format omit_empty_values content_type json_format_options",
+        harmless: "",
     },
     Support {
         message: "envoy.config.core.v3.Metadata",
