@@ -91,7 +91,9 @@ impl CompiledFilter {
             LogFilter::Flags(flags) if flags.is_empty() => CompiledFilter::Flags(None),
             LogFilter::Flags(flags) => {
                 // A flag that nothing here causes is never set.
-                CompiledFilter::Flags(Some(flags.iter().filter_map(|flag| ResponseFlag::from_code(flag)).collect()))
+                CompiledFilter::Flags(Some(
+                    flags.iter().filter_map(|flag| ResponseFlag::from_code(flag)).collect(),
+                ))
             }
             LogFilter::Runtime { share, independent } => {
                 CompiledFilter::Share { share: runtime.fraction(share), independent: *independent }
@@ -211,7 +213,9 @@ mod tests {
         use ComparisonOp::{AtLeast, AtMost, Equal, NotEqual};
         let status = |op, with| admits(LogFilter::Status(compare(op, with)));
         assert!(status(AtLeast, 500) && status(AtMost, 503) && status(Equal, 503) && status(NotEqual, 200));
-        assert!(!status(AtLeast, 504) && !status(AtMost, 502) && !status(Equal, 500) && !status(NotEqual, 503));
+        assert!(
+            !status(AtLeast, 504) && !status(AtMost, 502) && !status(Equal, 500) && !status(NotEqual, 503)
+        );
         assert!(admits(LogFilter::DurationMs(compare(AtLeast, 20))));
         assert!(admits(LogFilter::NotHealthCheck));
         assert!(admits(LogFilter::Flags(vec![])) && admits(LogFilter::Flags(vec!["UF".into()])));

@@ -195,7 +195,9 @@ mod tests {
     #[test]
     fn several_flags_stand_in_envoys_order() {
         let flags: ResponseFlags =
-            [ResponseFlag::UpstreamRetryLimitExceeded, ResponseFlag::UpstreamConnectionFailure].into_iter().collect();
+            [ResponseFlag::UpstreamRetryLimitExceeded, ResponseFlag::UpstreamConnectionFailure]
+                .into_iter()
+                .collect();
         assert_eq!(flags.iter().map(ResponseFlag::as_str).collect::<Vec<_>>(), ["UF", "URX"]);
         assert!(flags.contains(ResponseFlag::UpstreamConnectionFailure) && !flags.is_empty());
     }

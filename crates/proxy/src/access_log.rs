@@ -56,7 +56,8 @@ impl AccessLogs {
                 Line::Text { format, .. } => format.wants(&mut wanted),
                 Line::Json(json) => json.wants(&mut wanted),
             }
-            let filter = log.filter.as_ref().map(|filter| CompiledFilter::compile(filter, runtime)).transpose()?;
+            let filter =
+                log.filter.as_ref().map(|filter| CompiledFilter::compile(filter, runtime)).transpose()?;
             if let Some(filter) = &filter {
                 filter_wants(filter, &mut wanted);
             }
@@ -131,7 +132,8 @@ impl Line {
         match format {
             AccessLogFormat::Default => {
                 // That it is a format is tested where it is written down.
-                let format = Format::parse(Format::DEFAULT_ACCESS_LOG).unwrap_or_else(|_| Format::literal("\n"));
+                let format =
+                    Format::parse(Format::DEFAULT_ACCESS_LOG).unwrap_or_else(|_| Format::literal("\n"));
                 Line::Text { format: CompiledFormat::compile(&format), missing: "-" }
             }
             AccessLogFormat::Text { format, omit_empty } => Line::Text {

@@ -64,7 +64,11 @@ impl Node {
                 let mut fields: Vec<_> = fields.iter().collect();
                 fields.sort_by(|(a, _), (b, _)| a.cmp(b));
                 let fields = fields.into_iter();
-                Node::Object(fields.map(|(name, value)| (quoted(name.as_bytes()).into(), Node::compile(value))).collect())
+                Node::Object(
+                    fields
+                        .map(|(name, value)| (quoted(name.as_bytes()).into(), Node::compile(value)))
+                        .collect(),
+                )
             }
         }
     }
@@ -149,7 +153,11 @@ fn write_text(format: &CompiledFormat, context: &Context<'_>, omit_empty: bool, 
 /// Whole numbers are written without a fraction.
 fn number(value: f64) -> String {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() <= EXACT { format!("{}", value as i64) } else { format!("{value}") }
+    if value.fract() == 0.0 && value.abs() <= EXACT {
+        format!("{}", value as i64)
+    } else {
+        format!("{value}")
+    }
 }
 
 fn quoted(text: &[u8]) -> Vec<u8> {

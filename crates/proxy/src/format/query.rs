@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 /// Value of the first parameter of that name; empty where it has none.
 pub fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
-    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find_map(|(key, value)| {
-        (decoded(key).as_ref() == name.as_bytes()).then(|| decoded(value))
-    })
+    query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .find_map(|(key, value)| (decoded(key).as_ref() == name.as_bytes()).then(|| decoded(value)))
 }
 
 /// Replaces `%C3` by its byte; what is no such thing stays.

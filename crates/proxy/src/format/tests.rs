@@ -103,16 +103,14 @@ fn details_and_flags_are_written_as_envoy_writes_them() {
     failed.stream.details = "upstream_reset_before_response_started{remote_connection_failure}";
     failed.stream.upstream.failure = Some("delayed connect error: Connection refused".into());
     assert_eq!(failed.text("%RESPONSE_FLAGS%"), "UF,URX");
-    assert_eq!(
-        failed.text("%RESPONSE_FLAGS_LONG%"),
-        "UpstreamConnectionFailure,UpstreamRetryLimitExceeded"
-    );
-    let details =
-        "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";
+    assert_eq!(failed.text("%RESPONSE_FLAGS_LONG%"), "UpstreamConnectionFailure,UpstreamRetryLimitExceeded");
+    let details = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";
     assert_eq!(failed.text("%RESPONSE_CODE_DETAILS%"), details);
     assert_eq!(
         failed.text("%RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%"),
-        details.replace("_error:_Connection_", " error: Connection ").replace("delayed_connect", "delayed connect")
+        details
+            .replace("_error:_Connection_", " error: Connection ")
+            .replace("delayed_connect", "delayed connect")
     );
 }
 

@@ -60,7 +60,13 @@ impl Name {
         }
     }
 
-    fn write(&self, context: &Context<'_>, headers: Option<&HeaderMap>, response: bool, out: &mut Vec<u8>) -> Shown {
+    fn write(
+        &self,
+        context: &Context<'_>,
+        headers: Option<&HeaderMap>,
+        response: bool,
+        out: &mut Vec<u8>,
+    ) -> Shown {
         let stream = context.stream;
         match (self, response) {
             (Name::Method, false) => text(stream.method.as_ref().map(|method| method.as_str()), out),
@@ -83,7 +89,13 @@ impl Header {
         Header { first: Name::compile(&choice.name), second }
     }
 
-    fn write(&self, context: &Context<'_>, headers: Option<&HeaderMap>, response: bool, out: &mut Vec<u8>) -> Shown {
+    fn write(
+        &self,
+        context: &Context<'_>,
+        headers: Option<&HeaderMap>,
+        response: bool,
+        out: &mut Vec<u8>,
+    ) -> Shown {
         match (self.first.write(context, headers, response, out), &self.second) {
             (Shown::Absent, Some(second)) => second.write(context, headers, response, out),
             (shown, _) => shown,
@@ -295,7 +307,9 @@ fn at(point: TimePoint, context: &Context<'_>) -> Option<Instant> {
         TimePoint::RequestBegin => Some(times.begun),
         TimePoint::RequestEnd => times.request_end,
         TimePoint::UpstreamSendBegin => times.upstream_send,
-        TimePoint::UpstreamSendEnd => times.upstream_send.zip(times.request_end).map(|(sent, end)| sent.max(end)),
+        TimePoint::UpstreamSendEnd => {
+            times.upstream_send.zip(times.request_end).map(|(sent, end)| sent.max(end))
+        }
         TimePoint::ResponseBegin => times.response_begin,
         TimePoint::ResponseEnd => times.response_end,
         TimePoint::SendBegin => times.send_begin,
@@ -322,7 +336,8 @@ fn grpc_status(context: &Context<'_>) -> Option<u32> {
 
 /// The gRPC status of trailers or headers, or what the HTTP status comes to, whatever the request was.
 pub fn any_grpc_status(context: &Context<'_>) -> u32 {
-    let said = [context.trailers, context.response].into_iter().find_map(|headers| value(headers, &GRPC_STATUS));
+    let said =
+        [context.trailers, context.response].into_iter().find_map(|headers| value(headers, &GRPC_STATUS));
     let said = said.and_then(|said| std::str::from_utf8(said).ok()?.parse().ok());
     said.unwrap_or_else(|| grpc::of_http(context.stream.status))
 }

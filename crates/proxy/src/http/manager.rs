@@ -217,6 +217,7 @@ fn client_ip(connection: &ConnectionInfo) -> IpAddr {
 fn describe(stream: &mut ActiveStream, target: &Target, headers: &HeaderMap) {
     stream.facts.authority = Some(target.authority.as_str().into());
     stream.facts.path = Some(target.path.as_str().into());
-    stream.facts.scheme = target.scheme.as_ref().map(|scheme| if *scheme == Scheme::HTTPS { "https" } else { "http" });
+    stream.facts.scheme =
+        target.scheme.as_ref().map(|scheme| if *scheme == Scheme::HTTPS { "https" } else { "http" });
     stream.keep_request(headers);
 }

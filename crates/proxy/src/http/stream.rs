@@ -112,7 +112,8 @@ impl ActiveStream {
 
     /// Whether an HTTP/1 request has not come to its end, so that nothing can follow it on its connection.
     pub fn is_unread_http1(&self) -> bool {
-        self.facts.protocol.is_some_and(|version| version < Version::HTTP_2) && self.progress.ended_at().is_none()
+        self.facts.protocol.is_some_and(|version| version < Version::HTTP_2)
+            && self.progress.ended_at().is_none()
     }
 
     /// Whether nothing was sent to an upstream.

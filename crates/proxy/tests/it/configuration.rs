@@ -120,7 +120,7 @@ async fn the_access_log_has_the_line_of_each_request() {
     let upstream = Upstream::start(|_| async { Ok(text(200, "hello")) });
     let mut logged = manager();
     let format = Format::parse(
-            "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
+        "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
              %BYTES_SENT% %BYTES_RECEIVED% \"%UPSTREAM_CLUSTER%\" %UPSTREAM_HOST% %REQ(X-MISSING)%\n",
     );
     logged.access_logs = vec![AccessLog::new(

@@ -56,9 +56,7 @@ fn file_format(cx: &mut Context, wire: &pb::FileAccessLog) -> Option<AccessLogFo
         None => Some(AccessLogFormat::Default),
         Some(Wire::LogFormat(format)) => log_format(cx, Some(format)),
         Some(Wire::Format(text)) if text.is_empty() => Some(AccessLogFormat::Default),
-        Some(Wire::Format(text)) => {
-            cx.at("format", |cx| format::text(cx, text)).map(AccessLogFormat::text)
-        }
+        Some(Wire::Format(text)) => cx.at("format", |cx| format::text(cx, text)).map(AccessLogFormat::text),
         Some(Wire::JsonFormat(json)) => {
             cx.at("json_format", |cx| format::json(cx, json)).map(|format| json_lines(format, false))
         }

@@ -33,7 +33,8 @@ pub(super) fn access_log(log: &AccessLog) -> pb::AccessLog {
         }
     };
     if let AccessLogFormat::Json { format, .. } = &log.format {
-        let field = if matches!(log.sink, AccessLogSink::File(_)) { FILE_LOG_FORMAT } else { STREAM_LOG_FORMAT };
+        let field =
+            if matches!(log.sink, AccessLogSink::File(_)) { FILE_LOG_FORMAT } else { STREAM_LOG_FORMAT };
         with_json(format, field, &mut config.value);
     }
     pb::AccessLog {

@@ -24,9 +24,9 @@ fn nested(cx: &mut Context, wire: &pb::AccessLogFilter, depth: usize) -> Option<
     }
     match wire.filter_specifier.as_ref() {
         None => cx.refuse("needs one kind of filter"),
-        Some(FilterSpecifier::StatusCodeFilter(wire)) => cx
-            .at("status_code_filter", |cx| comparison(cx, wire.comparison.as_ref()))
-            .map(LogFilter::Status),
+        Some(FilterSpecifier::StatusCodeFilter(wire)) => {
+            cx.at("status_code_filter", |cx| comparison(cx, wire.comparison.as_ref())).map(LogFilter::Status)
+        }
         Some(FilterSpecifier::DurationFilter(wire)) => {
             cx.at("duration_filter", |cx| comparison(cx, wire.comparison.as_ref())).map(LogFilter::DurationMs)
         }
