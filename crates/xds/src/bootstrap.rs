@@ -2,7 +2,7 @@
 //! its place in the text.
 
 mod dynamic;
-mod fields;
+pub(crate) mod fields;
 mod runtime;
 
 use std::collections::BTreeMap;

@@ -7,10 +7,11 @@ pub(super) const TELLING: &[&str] =
     &["static_resources", "dynamic_resources", "admin", "node", "layered_runtime", "bootstrap_extensions"];
 
 /// Sections that are read.
-const READ: &[&str] = &["node", "admin", "static_resources", "dynamic_resources", "layered_runtime"];
+pub(crate) const READ: &[&str] =
+    &["node", "admin", "static_resources", "dynamic_resources", "layered_runtime"];
 
 /// Without these the proxy would do something else than is written.
-const NEEDED: &[&str] = &[
+pub(crate) const NEEDED: &[&str] = &[
     "config_sources",
     "default_config_source",
     "xds_delegate_extension",

@@ -97,6 +97,9 @@ fn nested(cx: &mut Context, schema: MessageSchema, bytes: &[u8]) {
 }
 
 #[cfg(test)]
+mod document;
+
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
