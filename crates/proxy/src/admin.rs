@@ -1,29 +1,34 @@
-//! The admin pages of a proxy, by Envoy's names. They look; the only thing they can do is end the process.
+//! The admin pages of a proxy, by Envoy's names and with Envoy's answers.
 
 pub mod certs;
 pub mod clusters;
+pub mod commands;
 pub mod config_dump;
 mod index;
+mod listeners;
+mod memory;
+mod process;
 pub mod runtime;
+mod state;
 pub mod stats;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use ripstop_identity::agent::AgentStatus;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_model::Node;
-use ripstop_runtime::admin::{Answer, Pages, Query, json, text};
+use ripstop_runtime::admin::{Answer, Pages, Param, Query, text};
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::Shutdown;
 use ripstop_xds::client::{ClientReport, ClientStatus};
-use serde_json::json;
 use tokio::sync::watch;
 
+use self::commands::Commands;
+
 use crate::apply::Applied;
-use crate::listener::socket_key::sockets_of;
 use crate::runtime_layers::RuntimeLayers;
 use crate::stats::registry::Registry;
 use crate::tls::TlsContexts;
@@ -52,6 +57,10 @@ pub struct Inspector {
     pub tls: TlsContexts,
     /// Ends the process.
     pub shutdown: Shutdown,
+    /// What it was started with.
+    pub options: Options,
+    /// Where what is asked for goes.
+    pub commands: Commands,
 }
 
 /// What only a proxy with a control plane has.
@@ -63,11 +72,53 @@ pub struct Mesh {
 }
 
 impl Inspector {
+    /// Whether the process ends, or was told to say so.
+    fn is_draining(&self) -> bool {
+        self.ready.missing().iter().any(|what| [DRAINING, HEALTH_CHECK_FAILED].contains(what))
+    }
+
     /// How following the control plane goes; of a proxy that is alone, that it was never tried.
     fn client(&self) -> ClientReport {
         self.xds.as_ref().map(|status| status.report()).unwrap_or_default()
     }
 }
+
+/// What readiness waits for after `/healthcheck/fail`.
+const HEALTH_CHECK_FAILED: &str = "healthcheck/ok";
+/// What readiness waits for while the proxy is ending, so that nobody sends it anything new.
+pub const DRAINING: &str = "end of draining (no new traffic)";
+
+/// What the process was started with, as far as it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The file it was started with; empty: none.
+    pub config_path: String,
+    /// What is logged.
+    pub log_level: String,
+    /// How long requests under way may take when the process ends.
+    pub drain_time: Duration,
+}
+
+const FILTER: Param = ("filter", "Regular expression for the names that are shown");
+const STATS: &[Param] = &[
+    FILTER,
+    ("usedonly", "Only what was ever counted"),
+    ("format", "text, json or prometheus"),
+    ("type", "All, Counters, Gauges or Histograms"),
+    ("histogram_buckets", "cumulative, disjoint or summary"),
+];
+const DUMP: &[Param] = &[
+    ("resource", "The list to dump, such as dynamic_listeners"),
+    ("mask", "The fields to show, with commas between"),
+    ("name_regex", "Only what has such a name"),
+    ("include_eds", "With endpoints"),
+];
+const DRAIN: &[Param] = &[
+    ("graceful", "Let connections finish"),
+    ("inboundonly", "Only listeners for inbound traffic"),
+    ("skip_exit", "With graceful: leave listeners in place afterwards"),
+];
+const LOGGING: &[Param] = &[("level", "The level of everything"), ("paths", "name1:level1,name2:level2")];
 
 /// All pages.
 pub fn pages(inspector: Inspector) -> Pages {
@@ -78,76 +129,64 @@ pub fn pages(inspector: Inspector) -> Pages {
     };
     let title = format!("proxy {} of {}", inspector.node.id, inspector.node.cluster);
     let pages = Pages::default()
-        .get("/ready", "LIVE when traffic is taken, else what is waited for", &[], page(ready))
-        .get("/server_info", "who this proxy is and how it fares (JSON)", &[], page(server_info))
-        .get("/stats", "counters; ?filter=TEXT keeps the names that hold it", &[], page(stats::plain))
-        .get("/stats/prometheus", "counters for Prometheus", &[], page(stats::prometheus))
-        .get("/clusters", "clusters and their endpoints; ?format=json", &[], page(clusters::show))
-        .get("/listeners", "listeners and their addresses", &[], page(listeners))
+        .get("/certs", "print certs on machine", &[], page(certs::show))
         .get(
-            "/config_dump",
-            "the configuration in force, without secrets (JSON)",
-            &[],
-            page(config_dump::show),
+            "/clusters",
+            "upstream cluster status",
+            &[FILTER, ("format", "text or json")],
+            page(clusters::show),
         )
-        .get("/certs", "the certificate and the roots in use (JSON)", &[], page(certs::show))
+        .get("/config_dump", "dump current configuration, without secrets", DUMP, page(config_dump::show))
+        .get("/contention", "lock contention", &[], page(contention))
+        .get("/hot_restart_version", "print the hot restart compatibility version", &[], page(hot_restart))
+        .get("/init_dump", "what is waited for before traffic is taken", &[], page(state::init_dump))
+        .get("/listeners", "print listener info", &[("format", "text or json")], page(listeners::show))
+        .get("/memory", "print memory usage", &[], page(memory::show))
+        .get(
+            "/ready",
+            "print server state, return 200 if LIVE, otherwise return 503",
+            &[],
+            page(state::ready),
+        )
         .get("/runtime", "print runtime values", &[], page(runtime::show))
+        .get("/server_info", "print server version and status", &[], page(state::server_info))
+        .get("/stats", "print server stats", STATS, page(stats::plain))
+        .get(
+            "/stats/prometheus",
+            "print server stats in prometheus format",
+            &STATS[..2],
+            page(stats::prometheus),
+        )
+        .post("/cpuprofiler", "there is none", &[("enable", "y or n")], page(commands::no_profiler))
+        .post("/drain_listeners", "drain listeners", DRAIN, page(commands::drain_listeners))
+        .post(
+            "/healthcheck/fail",
+            "cause the server to fail health checks",
+            &[],
+            page(commands::healthcheck_fail),
+        )
+        .post(
+            "/healthcheck/ok",
+            "cause the server to pass health checks",
+            &[],
+            page(commands::healthcheck_ok),
+        )
+        .post("/logging", "query and change logging levels", LOGGING, page(commands::logging))
+        .post("/quitquitquit", "drain and exit the server", &[], page(commands::quit))
+        .post("/reset_counters", "reset all counters to zero", &[], page(commands::reset_counters))
         .post(
             "/runtime_modify",
-            "set runtime values: key=value, an empty value takes one back",
+            "set values: key=value, an empty value takes one back",
             &[],
             page(runtime::modify),
-        )
-        .post("/quitquitquit", "drains and ends the process", &[], page(quit));
+        );
     index::with_index(pages, &title)
 }
 
-fn ready(inspector: &Inspector, _: &Query) -> Answer {
-    let missing = inspector.ready.missing();
-    if missing.is_empty() {
-        return text(StatusCode::OK, "LIVE\n");
-    }
-    text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for: {}\n", missing.join(", ")))
+fn contention(_: &Inspector, _: &Query) -> Answer {
+    text(StatusCode::OK, "Mutex contention tracing is not enabled.")
 }
 
-fn server_info(inspector: &Inspector, _: &Query) -> Answer {
-    let xds = inspector.client();
-    let applied = inspector.applied.borrow().clone();
-    let state = if inspector.ready.missing().is_empty() { "LIVE" } else { "PRE_INITIALIZING" };
-    let info = json!({
-        "version": concat!("ripstop/", env!("CARGO_PKG_VERSION")),
-        "state": state,
-        "uptime_all_epochs": format!("{}s", inspector.started.elapsed().as_secs()),
-        "node": { "id": inspector.node.id, "cluster": inspector.node.cluster },
-        "concurrency": inspector.registry.workers(),
-        "control_plane": inspector.xds.as_ref().map(|_| json!({
-            "connected": xds.connected,
-            "streams": xds.streams,
-            "accepted": xds.accepted,
-            "rejected": xds.rejected,
-            "last_error": xds.last_error,
-        })),
-        "generation": applied.generation.id,
-        "problems": applied.problems,
-        "warnings": xds.warnings,
-    });
-    json(StatusCode::OK, format!("{info:#}\n"))
-}
-
-fn listeners(inspector: &Inspector, _: &Query) -> Answer {
-    let applied = inspector.applied.borrow().clone();
-    let mut lines = String::new();
-    for listener in applied.generation.listeners.values() {
-        for (key, _) in sockets_of(&listener.config) {
-            let actual = applied.bound.get(&key);
-            let at = actual.map_or_else(|| format!("{} (not bound)", key.place), ToString::to_string);
-            lines.push_str(&format!("{}::{at}\n", listener.config.name));
-        }
-    }
-    text(StatusCode::OK, lines)
-}
-
-fn quit(inspector: &Inspector, _: &Query) -> Answer {
-    inspector.shutdown.drain();
-    text(StatusCode::OK, "OK\n")
+fn hot_restart(_: &Inspector, _: &Query) -> Answer {
+    text(StatusCode::OK, "disabled")
 }

@@ -30,7 +30,8 @@ use ripstop_runtime::watch::FileWatch;
 use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol, WantedFiles};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::admin::{Inspector, Mesh, pages};
+use crate::admin::commands::{Command, MAX_COMMANDS};
+use crate::admin::{DRAINING, Inspector, Mesh, Options, pages};
 use crate::apply::Applier;
 use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use crate::dns;
@@ -47,8 +48,6 @@ use crate::worker::thread::WorkerThread;
 const CERTIFICATE: &str = "certificate";
 /// See [`CERTIFICATE`].
 const CONFIGURATION: &str = "configuration";
-/// Set while the proxy is ending, so that nobody sends it anything new.
-const DRAINING: &str = "end of draining (no new traffic)";
 
 /// What files say, waiting to be taken.
 const FILE_UPDATES: usize = 16;
@@ -106,11 +105,12 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
         ready: Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]),
         mesh: Some(mesh),
         xds: Some(xds_status.clone()),
+        options: Options { drain_time: config.drain_time, ..Options::default() },
         runtime: Arc::new(RuntimeLayers::new(Vec::new(), "")),
     };
     let ready = parts.ready.clone();
     let values = parts.runtime.watch();
-    let applier = start(parts, started, &shutdown)?;
+    let (applier, asked) = start(parts, started, &shutdown)?;
     tokio::spawn(agent.run(stopped(shutdown.watch())));
     tokio::spawn(warn_of_expiry(agent_status));
 
@@ -124,7 +124,7 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
         ready.clone(),
         shutdown.watch(),
     ));
-    serve(applier, resolved(incoming), values, ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), values, asked, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
@@ -142,11 +142,12 @@ pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Res
         ready: Readiness::waiting_for(&[CONFIGURATION]),
         mesh: None,
         xds: link.as_ref().map(|_| status.clone()),
+        options: config.options,
         runtime: runtime.clone(),
     };
     let ready = parts.ready.clone();
     let values = parts.runtime.watch();
-    let applier = start(parts, Instant::now(), &shutdown)?;
+    let (applier, asked) = start(parts, Instant::now(), &shutdown)?;
     tokio::spawn(follow_values(runtime));
 
     let following = Following {
@@ -160,7 +161,7 @@ pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Res
     let ends = Ends { snapshots, files, updates, status };
     tokio::spawn(follow_files(wanted, said));
     tokio::spawn(client::run(following, link, ends, stopped(shutdown.watch())));
-    serve(applier, resolved(incoming), values, ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), values, asked, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
@@ -182,11 +183,17 @@ struct Parts {
     ready: Readiness,
     mesh: Option<Mesh>,
     xds: Option<Arc<ClientStatus>>,
+    options: Options,
     runtime: Arc<RuntimeLayers>,
 }
 
 /// Starts the workers and what watches over them. Nothing is in force yet.
-fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier, StartError> {
+fn start(
+    parts: Parts,
+    started: Instant,
+    shutdown: &Shutdown,
+) -> Result<(Applier, mpsc::Receiver<Command>), StartError> {
+    let (commands, asked) = mpsc::channel(MAX_COMMANDS);
     exit_on_panic();
     let admin_socket = parts.admin.map(listen::listen).transpose()?;
     let workers = start_workers(parts.concurrency.max(1))?;
@@ -207,6 +214,8 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
             mesh: parts.mesh,
             xds: parts.xds,
             runtime: parts.runtime,
+            options: parts.options,
+            commands,
             lost_log_lines,
             tls,
             shutdown: shutdown.clone(),
@@ -215,7 +224,7 @@ fn start(parts: Parts, started: Instant, shutdown: &Shutdown) -> Result<Applier,
     }
     tokio::spawn(follow_signals(shutdown.clone()));
     tokio::spawn(sweep_for_ever(applied));
-    Ok(applier)
+    Ok((applier, asked))
 }
 
 /// The same snapshots with the addresses of the names in them.
@@ -285,6 +294,7 @@ async fn serve(
     mut applier: Applier,
     mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     mut values: watch::Receiver<Arc<Runtime>>,
+    mut asked: mpsc::Receiver<Command>,
     ready: Readiness,
     drain_time: Duration,
     mut shutdown: ShutdownWatch,
@@ -308,6 +318,10 @@ async fn serve(
                 let values = values.borrow_and_update().clone();
                 applier.set_runtime(values).await;
             }
+            Some(command) = asked.recv() => match command {
+                Command::DrainListeners { inbound_only } => applier.close_listeners(inbound_only).await,
+                Command::ResetCounters => applier.reset_counters().await,
+            },
             _ = retry.tick(), if applier.has_unbound() => applier.retry().await,
         }
         if applier.has_configuration() && !applier.has_unbound() {

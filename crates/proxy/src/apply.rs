@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ripstop_model::Snapshot;
+use ripstop_model::listener::TrafficDirection;
+use ripstop_model::{Listener, Snapshot};
 use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::listen::{Listen, Place, listen_shared};
 use tokio::sync::watch;
@@ -35,6 +36,28 @@ pub struct Applier {
     unbound: BTreeMap<SocketKey, String>,
     rejected: Vec<String>,
     applied: watch::Sender<Applied>,
+    closed: Closed,
+}
+
+/// Which listeners were closed by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    None,
+    Inbound,
+    All,
+}
+
+impl Closed {
+    /// The snapshot without the listeners that are closed.
+    fn without(self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        if self == Closed::None {
+            return snapshot;
+        }
+        let mut open = Snapshot::clone(&snapshot);
+        let is_inbound = |listener: &Listener| listener.direction == TrafficDirection::Inbound;
+        open.listeners.retain(|_, listener| self == Closed::Inbound && !is_inbound(listener));
+        Arc::new(open)
+    }
 }
 
 impl Applier {
@@ -53,6 +76,7 @@ impl Applier {
             unbound: BTreeMap::new(),
             rejected: Vec::new(),
             applied,
+            closed: Closed::None,
         };
         (applier, watch)
     }
@@ -69,6 +93,7 @@ impl Applier {
 
     /// Puts a snapshot in force; returns when every worker serves it.
     pub async fn apply(&mut self, snapshot: Arc<Snapshot>) {
+        let snapshot = self.closed.without(snapshot);
         let (generation, rejected) = self.compiler.compile(snapshot);
         for error in &rejected {
             tracing::error!(%error, "rejected, the one before stays in force");
@@ -84,6 +109,25 @@ impl Applier {
             let snapshot = self.compiler.latest().snapshot.clone();
             self.apply(snapshot).await;
         }
+    }
+
+    /// Closes listeners for good: all, or those for inbound traffic. Connections finish what they are doing.
+    pub async fn close_listeners(&mut self, inbound_only: bool) {
+        self.closed = match (self.closed, inbound_only) {
+            (Closed::None | Closed::Inbound, true) => Closed::Inbound,
+            _ => Closed::All,
+        };
+        if self.has_configuration() {
+            let snapshot = self.compiler.latest().snapshot.clone();
+            self.apply(snapshot).await;
+        }
+    }
+
+    /// Sets all counters to nothing.
+    pub async fn reset_counters(&self) {
+        let registry = self.compiler.registry();
+        let told = self.workers.iter().map(|worker| worker.reset_counters(registry.clone()));
+        futures_util::future::join_all(told).await;
     }
 
     /// Tries again to bind what could not be bound.

@@ -9,6 +9,8 @@ use ripstop_model::{Node, Snapshot, SpiffeId};
 use ripstop_xds::bootstrap::Dynamic;
 use ripstop_xds::client::Introduction;
 
+use crate::admin::Options;
+
 /// How a proxy is started.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
@@ -43,6 +45,8 @@ pub struct StandaloneConfig {
     pub concurrency: usize,
     /// How long requests under way may take when the process ends.
     pub drain_time: Duration,
+    /// What is shown of how it was started.
+    pub options: Options,
 }
 
 /// The control plane of a proxy, and what the two prove to each other.

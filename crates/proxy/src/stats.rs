@@ -11,5 +11,7 @@ pub mod http;
 pub mod listener;
 pub mod per_worker;
 pub mod prometheus;
+pub mod quantile;
 pub mod registry;
+pub mod series;
 pub mod ssl;

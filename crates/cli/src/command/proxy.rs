@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use ripstop_model::node::{NodeId, Role};
 use ripstop_model::{Node, SpiffeId};
+use ripstop_proxy::admin::Options;
 use ripstop_proxy::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use ripstop_runtime::shutdown::Shutdown;
 
@@ -106,6 +107,11 @@ fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
         admin: bootstrap.admin,
         concurrency: args.concurrency.map_or_else(processors, usize::from),
         drain_time: Duration::from_secs(args.drain_time_s),
+        options: Options {
+            config_path: path.display().to_string(),
+            log_level: args.log_level.clone(),
+            drain_time: Duration::from_secs(args.drain_time_s),
+        },
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::StatusCode;
+use ripstop_model::HealthStatus;
 use ripstop_policy::host::HostEntry;
 use ripstop_runtime::admin::{Answer, Query, json, text};
 use serde_json::{Value, json};
@@ -15,7 +16,12 @@ use crate::generation::cluster::ActiveCluster;
 /// The page.
 pub fn show(inspector: &Inspector, query: &Query) -> Answer {
     let generation = inspector.applied.borrow().generation.clone();
-    let mut clusters: Vec<_> = generation.all_clusters().collect();
+    let filter = match super::stats::filter(query) {
+        Ok(filter) => filter,
+        Err(error) => return text(StatusCode::BAD_REQUEST, error),
+    };
+    let wanted = |name: &str| filter.as_ref().is_none_or(|filter| filter.is_match(name));
+    let mut clusters: Vec<_> = generation.all_clusters().filter(|cluster| wanted(cluster.name())).collect();
     clusters.sort_by(|a, b| a.name().cmp(b.name()));
     if query.get("format") == Some("json") {
         let statuses: Vec<Value> = clusters.iter().map(|cluster| as_json(cluster)).collect();
@@ -35,6 +41,7 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
     let mut line = |what: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(out, "{name}::{what}::{value}");
     };
+    line("observability_name", &name);
     line("default_priority::max_connections", &limits.max_connections);
     line("default_priority::max_pending_requests", &limits.max_pending_requests);
     line("default_priority::max_requests", &limits.max_requests);
@@ -72,32 +79,78 @@ fn ejection(entry: &HostEntry) -> Option<String> {
 }
 
 fn as_json(cluster: &ActiveCluster) -> Value {
-    let hosts: Vec<Value> = cluster
-        .hosts
-        .entries()
-        .iter()
-        .map(|entry| {
-            let totals = &entry.host.totals;
-            json!({
-                "address": entry.host.address().to_string(),
-                "hostname": &*entry.endpoint.hostname,
-                "stats": {
-                    "cx_active": entry.host.active_connections(),
-                    "cx_connect_fail": totals.cx_connect_fail.load(Ordering::Relaxed),
-                    "cx_total": totals.cx_total.load(Ordering::Relaxed),
-                    "rq_active": entry.host.active_requests(),
-                    "rq_error": totals.rq_error.load(Ordering::Relaxed),
-                    "rq_success": totals.rq_success.load(Ordering::Relaxed),
-                    "rq_timeout": totals.rq_timeout.load(Ordering::Relaxed),
-                    "rq_total": totals.rq_total.load(Ordering::Relaxed),
-                },
-                "health_flags": entry.health_flags(),
-                "ejected": ejection(entry),
-                "weight": entry.endpoint.weight,
-                "priority": entry.priority,
-                "locality": { "region": &*entry.locality.region, "zone": &*entry.locality.zone },
-            })
-        })
-        .collect();
-    json!({ "name": &**cluster.name(), "host_statuses": hosts })
+    let hosts: Vec<Value> = cluster.hosts.entries().iter().map(|entry| host_json(entry)).collect();
+    let limits = &cluster.config.limits;
+    json!({
+        "name": &**cluster.name(),
+        "host_statuses": hosts,
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": limits.max_connections,
+            "max_pending_requests": limits.max_pending_requests,
+            "max_requests": limits.max_requests,
+            "max_retries": limits.max_retries,
+        }] },
+        "observability_name": &**cluster.name(),
+    })
+}
+
+fn host_json(entry: &HostEntry) -> Value {
+    let (host, endpoint, locality) = (&entry.host, &entry.endpoint, &entry.locality);
+    let totals = &host.totals;
+    // As protobuf has it: numbers of 64 bits are texts, and nothing is left out.
+    let counter = |name: &str, value: u64| match value {
+        0 => json!({ "name": name }),
+        value => json!({ "name": name, "value": value.to_string() }),
+    };
+    let gauge = |name: &str, value: u32| match value {
+        0 => json!({ "name": name, "type": "GAUGE" }),
+        value => json!({ "name": name, "type": "GAUGE", "value": value.to_string() }),
+    };
+    let total = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let eds = match endpoint.health {
+        HealthStatus::Unhealthy | HealthStatus::Timeout => "UNHEALTHY",
+        HealthStatus::Draining => "DRAINING",
+        HealthStatus::Degraded => "DEGRADED",
+        HealthStatus::Unknown | HealthStatus::Healthy => "HEALTHY",
+    };
+    let mut health = json!({ "eds_health_status": eds });
+    if host.is_ejected() {
+        health["failed_outlier_check"] = true.into();
+    }
+    let mut status = json!({
+        "address": address_json(&host.address().to_string()),
+        "stats": [
+            counter("cx_connect_fail", total(&totals.cx_connect_fail)),
+            counter("cx_total", total(&totals.cx_total)),
+            counter("rq_error", total(&totals.rq_error)),
+            counter("rq_success", total(&totals.rq_success)),
+            counter("rq_timeout", total(&totals.rq_timeout)),
+            counter("rq_total", total(&totals.rq_total)),
+            gauge("cx_active", host.active_connections()),
+            gauge("rq_active", host.active_requests()),
+        ],
+        "health_status": health,
+        "weight": endpoint.weight,
+        "locality": { "region": &*locality.region, "zone": &*locality.zone, "sub_zone": &*locality.sub_zone },
+        "ejected": ejection(entry),
+    });
+    for (name, text) in [("hostname", &*endpoint.hostname)] {
+        if !text.is_empty() {
+            status[name] = text.into();
+        }
+    }
+    if entry.priority > 0 {
+        status["priority"] = entry.priority.into();
+    }
+    status
+}
+
+/// `127.0.0.1:80` or a path as Envoy's `Address`.
+pub(super) fn address_json(text: &str) -> Value {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(address) => json!({
+            "socket_address": { "address": address.ip().to_string(), "port_value": address.port() }
+        }),
+        Err(_) => json!({ "pipe": { "path": text } }),
+    }
 }

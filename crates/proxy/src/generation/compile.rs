@@ -84,6 +84,11 @@ impl Compiler {
         self.tls.clone()
     }
 
+    /// All counters.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// How many access log lines were lost.
     pub fn dropped_log_lines(&self) -> Arc<AtomicU64> {
         self.sinks.dropped.clone()

@@ -25,6 +25,11 @@ impl Cell {
         self.0.store(self.get().saturating_sub(1), Ordering::Relaxed);
     }
 
+    /// Begins again at nothing. For the worker that owns the block.
+    pub fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The value now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -58,6 +63,12 @@ impl StatusCounts {
             }
         }
         self.other.inc();
+    }
+
+    /// Begins again at nothing. For the worker that owns the block.
+    pub fn reset(&self) {
+        self.cells.iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
+        self.other.reset();
     }
 
     /// `(status, count)`; those without a cell of their own have status 0.

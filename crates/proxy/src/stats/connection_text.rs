@@ -56,7 +56,7 @@ const INSPECTORS: [Field<InspectorStats>; 12] = [
     ("downstream_cx_proxy_proto_error", Kind::Counter, |s| &s.proxy_protocol_error),
 ];
 
-const TCP: [Field<TcpStats>; 6] = [
+pub(super) const TCP: [Field<TcpStats>; 6] = [
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_no_route", Kind::Counter, |s| &s.cx_no_route),
     ("downstream_cx_rx_bytes_total", Kind::Counter, |s| &s.rx_bytes),
@@ -65,12 +65,12 @@ const TCP: [Field<TcpStats>; 6] = [
     ("max_downstream_connection_duration", Kind::Counter, |s| &s.max_duration),
 ];
 
-const CONNECTION_LIMIT: [Field<ConnectionLimitStats>; 2] = [
+pub(super) const CONNECTION_LIMIT: [Field<ConnectionLimitStats>; 2] = [
     ("active_connections", Kind::Gauge, |s| &s.active),
     ("limited_connections", Kind::Counter, |s| &s.limited),
 ];
 
-const RATE_LIMIT: [Field<RateLimitStats>; 1] = [("rate_limited", Kind::Counter, |s| &s.limited)];
+pub(super) const RATE_LIMIT: [Field<RateLimitStats>; 1] = [("rate_limited", Kind::Counter, |s| &s.limited)];
 
 const RBAC: [Field<RbacStats>; 4] = [
     ("allowed", Kind::Counter, |s| &s.allowed),

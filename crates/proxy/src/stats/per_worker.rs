@@ -19,6 +19,11 @@ impl<T: Default> PerWorker<T> {
         self.blocks[worker].get_or_init(Box::default)
     }
 
+    /// The block of `worker`, if it has counted something.
+    pub fn get(&self, worker: usize) -> Option<&T> {
+        self.blocks.get(worker)?.get().map(|block| &**block)
+    }
+
     /// The blocks there are.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.blocks.iter().filter_map(|block| block.get().map(|block| &**block))

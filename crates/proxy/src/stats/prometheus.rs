@@ -18,7 +18,7 @@ pub struct Text {
 }
 
 /// Whether a cell only grows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It does.
     Counter,
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 /// The name of a cell, and where it is in its block.
 pub(super) type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
-const CLUSTER: [Field<ClusterStats>; 22] = [
+pub(super) const CLUSTER: [Field<ClusterStats>; 22] = [
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
@@ -54,7 +54,7 @@ const CLUSTER: [Field<ClusterStats>; 22] = [
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
 
-const HTTP: &[Field<HttpStats>] = &[
+pub(super) const HTTP: &[Field<HttpStats>] = &[
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
@@ -78,7 +78,7 @@ const HTTP: &[Field<HttpStats>] = &[
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];
 
-const LISTENER: &[Field<ListenerStats>] = &[
+pub(super) const LISTENER: &[Field<ListenerStats>] = &[
     ("downstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),

@@ -12,7 +12,9 @@ use super::connection::{
 use super::connection_text::ConnectionTables;
 use super::http::HttpStats;
 use super::listener::ListenerStats;
+use super::connection_text::TCP;
 use super::per_worker::PerWorker;
+use super::prometheus::{CLUSTER, Field, HTTP, Kind, LISTENER};
 
 /// Every block there is. Only configuration changes and scrapes lock it, never a request.
 #[derive(Debug)]
@@ -90,6 +92,25 @@ impl Registry {
         block(&mut self.tables().connections.rbac, stat_prefix, self.workers)
     }
 
+    /// Sets the counters of `worker` to nothing. It is called by that worker, which alone writes them.
+    pub fn reset_counters(&self, worker: usize) {
+        let tables = self.tables();
+        for block in tables.clusters.values().filter_map(|block| block.get(worker)) {
+            reset(&CLUSTER, block);
+            block.rq_status.reset();
+        }
+        for block in tables.http.values().filter_map(|block| block.get(worker)) {
+            reset(HTTP, block);
+            block.rq_status.reset();
+        }
+        for block in tables.listeners.values().filter_map(|block| block.get(worker)) {
+            reset(LISTENER, block);
+        }
+        for block in tables.connections.tcp.values().filter_map(|block| block.get(worker)) {
+            reset(&TCP, block);
+        }
+    }
+
     /// Forgets the blocks that nobody but the registry holds.
     pub fn forget_unused(&self) {
         let mut tables = self.tables();
@@ -103,6 +124,12 @@ impl Registry {
     pub fn tables(&self) -> MutexGuard<'_, Tables> {
         // Maps of handles are whole after a panic elsewhere.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reset<T>(fields: &[Field<T>], block: &T) {
+    for (_, _, cell) in fields.iter().filter(|(_, kind, _)| *kind == Kind::Counter) {
+        cell(block).reset();
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use super::Worker;
 use super::listeners::{Listeners, Sockets};
 use crate::generation::Generation;
+use crate::stats::registry::Registry;
 
 /// How often pools are looked through for connections that are of no use any more.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ enum Command {
     Generation { generation: Arc<Generation>, sockets: Sockets, done: oneshot::Sender<()> },
     /// Take no more connections.
     Drain,
+    /// Set counters to nothing.
+    ResetCounters(Arc<Registry>),
     /// How many client connections are open?
     Connections(oneshot::Sender<u64>),
 }
@@ -59,6 +62,11 @@ impl WorkerThread {
     /// Takes no more connections.
     pub async fn drain(&self) {
         let _ = self.commands.send(Command::Drain).await;
+    }
+
+    /// Sets its counters to nothing.
+    pub async fn reset_counters(&self, registry: Arc<Registry>) {
+        let _ = self.commands.send(Command::ResetCounters(registry)).await;
     }
 
     /// How many client connections are open.
@@ -106,6 +114,7 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation:
                 let _ = done.send(());
             }
             Some(Command::Drain) => listeners.drain(),
+            Some(Command::ResetCounters(registry)) => registry.reset_counters(worker.id),
             Some(Command::Connections(answer)) => {
                 let _ = answer.send(worker.connections());
             }
