@@ -10,9 +10,9 @@ use super::connection::{
     ConnectionLimitStats, InspectorStats, ProxyProtocolStats, RateLimitStats, RbacStats, TcpStats,
 };
 use super::connection_text::ConnectionTables;
+use super::connection_text::TCP;
 use super::http::HttpStats;
 use super::listener::ListenerStats;
-use super::connection_text::TCP;
 use super::per_worker::PerWorker;
 use super::prometheus::{CLUSTER, Field, HTTP, Kind, LISTENER};
 
