@@ -4,6 +4,7 @@ pub mod client_cert;
 pub mod origin;
 pub mod paths;
 pub mod server;
+pub mod times;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub use client_cert::{ClientCertDetails, ForwardClientCert};
 use origin::{Origin, RequestIds};
 use paths::{HostRules, PathRules, Underscores};
 use server::ServerHeader;
+use times::Times;
 
 use crate::grpc::GrpcStats;
 use crate::http1::Http1Options;
@@ -54,6 +56,8 @@ pub struct HttpConnectionManager {
     pub request_ids: RequestIds,
     /// A stream without a byte in either direction for this long is ended; `None`: 5 min; zero: never.
     pub stream_idle_timeout: Option<Duration>,
+    /// How long connections and requests may take altogether.
+    pub times: Times,
     /// How long request heads may take; `None` or zero: no limit of its own.
     pub request_headers_timeout: Option<Duration>,
     /// A connection without a request for this long is closed; `None`: 1 h; zero: never.
@@ -105,6 +109,7 @@ impl HttpConnectionManager {
             generate_request_id: true,
             request_ids: RequestIds::default(),
             stream_idle_timeout: None,
+            times: Times::default(),
             request_headers_timeout: None,
             idle_timeout: None,
             max_request_headers_kb: None,

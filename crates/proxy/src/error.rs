@@ -25,6 +25,8 @@ pub enum ProxyError {
     NoPath,
     /// The path of the request may not be what it is.
     BadPath,
+    /// The request did not come whole in time.
+    TooSlow,
     /// A header has an underscore in its name where none may.
     Underscore,
     /// No route takes the request.
@@ -107,8 +109,8 @@ impl ProxyError {
 
     /// Envoy shows nothing of a stream that was ended for its age, nor of a target that it does not take.
     fn flagged(self) -> bool {
-        use ProxyError::{BadPath, MaxDuration, MaxDurationAnswer, MissingHost, NoPath};
-        !matches!(self, MaxDuration | MaxDurationAnswer | MissingHost | NoPath | BadPath)
+        use ProxyError::{BadPath, MaxDuration, MaxDurationAnswer, MissingHost, NoPath, TooSlow};
+        !matches!(self, MaxDuration | MaxDurationAnswer | MissingHost | NoPath | BadPath | TooSlow)
     }
 
     /// The table.
@@ -125,6 +127,9 @@ impl ProxyError {
             }
             ProxyError::BadPath => {
                 (Downstream, 400, Flag::DownstreamProtocolError, "path_normalization_failed", "")
+            }
+            ProxyError::TooSlow => {
+                (Downstream, 408, Flag::DownstreamProtocolError, "request_overall_timeout", "request timeout")
             }
             ProxyError::Underscore => {
                 (Downstream, 400, Flag::DownstreamProtocolError, "http1.unexpected_underscore", "Bad Request")

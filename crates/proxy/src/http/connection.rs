@@ -1,17 +1,19 @@
 //! Serves the requests of one client connection, HTTP/1 or HTTP/2.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_model::http_manager::server::ServerTransformation;
+use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
 use ripstop_model::http1::HeaderNames;
 use ripstop_model::http2::Http2Options;
@@ -23,7 +25,7 @@ use super::guard::Guarded;
 use super::local_exec::LocalExec;
 use super::manager::handle;
 use crate::generation::listener::ActiveManager;
-use crate::listener::activity::Waiting;
+use crate::listener::activity::{Activity, Waiting};
 use crate::listener::connection::ConnectionInfo;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
@@ -122,6 +124,7 @@ async fn serve_http1(
     tokio::select! {
         biased;
         served = connection.as_mut() => return served,
+        () = aged(&config.times, &info.activity) => connection.as_mut().graceful_shutdown(),
         () = drain.begun() => connection.as_mut().graceful_shutdown(),
         () = info.activity.over(head_timeout(config), idle_timeout(config)) => {
             // A head that does not end is answered; a connection on which nothing comes is not.
@@ -152,8 +155,7 @@ fn guarded(io: Rewound, manager: &ActiveManager) -> Guarded<Rewound> {
     };
     let silent = config.server.transformation == ServerTransformation::PassThrough;
     let server = (!silent).then(|| manager.server.clone());
-    let own = config.request_headers_timeout.is_some_and(|limit| !limit.is_zero());
-    let late = if own { Refusal::HeadTimeout } else { Refusal::IdleTimeout };
+    let (_, late) = head_limit(config);
     let heard = io.heard();
     Guarded::new(io, rules, heard, server, late)
 }
@@ -174,6 +176,8 @@ async fn serve_http2(
         biased;
         served = connection.as_mut() => return served,
         () = drain.begun() => {}
+        () = info.activity.spent() => {}
+        () = too_old(&config.times) => {}
         () = info.activity.over(None, idle_timeout(config)) => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -218,9 +222,21 @@ fn service(
     Future = impl Future<Output = Answered> + 'static,
 > {
     let (worker, manager) = (worker.clone(), manager.clone());
-    service_fn(move |request| {
-        let handled = handle(worker.clone(), manager.clone(), info.clone(), request);
-        async move { Ok(handled.await) }
+    let most = manager.config.times.max_requests_per_connection.map(NonZeroU32::get);
+    service_fn(move |request: Request<Incoming>| {
+        if let Some(most) = most {
+            info.activity.take(most);
+        }
+        let http1 = request.version() < Version::HTTP_2;
+        let (info, handled) =
+            (info.clone(), handle(worker.clone(), manager.clone(), info.clone(), request));
+        async move {
+            let mut response = handled.await;
+            if http1 && info.activity.is_last() && !response.status().is_informational() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
+        }
     })
 }
 
@@ -230,10 +246,41 @@ fn head_bytes(config: &HttpConnectionManager) -> u32 {
     kb.saturating_mul(1024)
 }
 
-/// How long a request head may take from its first byte: what is said of heads, else what is said of streams.
+/// How long a request head may take from its first byte, and what is answered to one that takes longer: whatever of three
+/// limits is the shortest.
+fn head_limit(config: &HttpConnectionManager) -> (Option<Duration>, Refusal) {
+    let limits = [
+        (config.request_headers_timeout, Refusal::HeadTimeout),
+        (config.times.request_timeout, Refusal::RequestTimeout),
+        (stream_idle_timeout(config, None), Refusal::IdleTimeout),
+    ];
+    let set = limits.into_iter().filter_map(|(limit, refusal)| Some((limit.filter(|l| !l.is_zero())?, refusal)));
+    let shortest = set.min_by_key(|(limit, _)| *limit);
+    shortest.map_or((None, Refusal::IdleTimeout), |(limit, refusal)| (Some(limit), refusal))
+}
+
+/// See [`head_limit`].
 fn head_timeout(config: &HttpConnectionManager) -> Option<Duration> {
-    let heads = config.request_headers_timeout.filter(|limit| !limit.is_zero());
-    heads.or_else(|| stream_idle_timeout(config, None))
+    head_limit(config).0
+}
+
+/// Returns when a connection has lived as long as it may.
+async fn too_old(times: &Times) {
+    match times.max_connection_duration.filter(|limit| !limit.is_zero()) {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when a connection of HTTP/1 has to be closed for its age. Some time before, answers begin to say that they are
+/// the last, so that no request meets a closed connection.
+async fn aged(times: &Times, activity: &Activity) {
+    too_old(times).await;
+    activity.make_last();
+    if times.http1_safe_max_connection_duration {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(times.drain_timeout.unwrap_or(Times::DEFAULT_DRAIN_TIMEOUT)).await;
 }
 
 /// How long a connection may be without a request.

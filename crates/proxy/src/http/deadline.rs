@@ -166,6 +166,8 @@ pub struct ClockLimits {
     pub try_idle: Option<Duration>,
     /// When the stream has to be over.
     pub end: Option<Instant>,
+    /// When the request has to be whole.
+    pub whole: Option<Instant>,
 }
 
 /// The limits of a request: the time that its route gives, the time in which something has to move, and the time at which
@@ -175,6 +177,7 @@ pub struct Clock {
     idle: Idle,
     try_idle: Idle,
     end: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
+    whole: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
 }
 
 impl Clock {
@@ -185,6 +188,7 @@ impl Clock {
             idle: Idle { limit: limits.idle, sleep: None },
             try_idle: Idle { limit: limits.try_idle, sleep: None },
             end: limits.end.map(|end| (end, None)),
+            whole: limits.whole.map(|whole| (whole, None)),
         }
     }
 
@@ -200,6 +204,10 @@ impl Clock {
         }
         if self.end.as_ref().is_some_and(|(end, _)| *end <= now) {
             return Some(self.too_old());
+        }
+        let slow = self.deadline.progress.ended_at().is_none();
+        if slow && self.whole.as_ref().is_some_and(|(whole, _)| *whole <= now) {
+            return Some(ProxyError::TooSlow);
         }
         let due = |idle: &Idle| idle.due(&self.deadline.progress).is_some_and(|due| due <= now);
         if due(&self.try_idle) {
@@ -217,6 +225,13 @@ impl Clock {
             let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
             if sleep.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(self.too_old());
+            }
+        }
+        let slow = self.deadline.progress.ended_at().is_none();
+        if let Some((whole, sleep)) = self.whole.as_mut().filter(|_| slow) {
+            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*whole).into())));
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(ProxyError::TooSlow);
             }
         }
         if self.try_idle.poll_over(&self.deadline.progress, cx).is_ready() {

@@ -135,6 +135,7 @@ impl Forwarding<'_> {
             idle: stream_idle_timeout(&self.manager.config, self.route.times.idle_timeout),
             try_idle: self.route.retry.as_ref().and_then(|retry| retry.per_try_idle_timeout),
             end: deadline(self.stream.started(), self.times.max_stream),
+            whole: deadline(self.stream.started(), self.manager.config.times.request_timeout),
         }
     }
 

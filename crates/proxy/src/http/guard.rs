@@ -122,6 +122,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
                 let bytes = this.judge(verdict);
                 if this.refusal.is_none() && !this.broken {
                     this.held.extend_from_slice(&buf.filled()[start + bytes..]);
+                    this.heard.hold(!this.held.is_empty());
                 }
                 buf.set_filled(start + bytes);
                 if bytes > 0 {
@@ -136,6 +137,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
                 this.passed = held.split_to(bytes).freeze();
                 if this.refusal.is_none() && !this.broken {
                     this.held = held;
+                    this.heard.hold(!this.held.is_empty());
                 }
             }
         }

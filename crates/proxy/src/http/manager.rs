@@ -154,7 +154,7 @@ async fn serve(
         timeout: forward.timeout,
         times: &forward.times,
         per_try: forward.retry.as_ref().and_then(|retry| retry.per_try_timeout),
-        manager_max_stream: None,
+        manager_max_stream: manager.config.times.max_stream_duration,
         respect_expected: manager.config.router.respect_expected_rq_timeout,
     };
     let times = RequestTimes::of(&limits, &mut headers);

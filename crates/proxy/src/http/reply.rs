@@ -131,7 +131,8 @@ fn answer(
         return call_failed(stream, manager, status, None, &body);
     }
     let length = body.len();
-    let unread = stream.is_unread_http1() && stream.is_unsent();
+    let late = status == StatusCode::REQUEST_TIMEOUT;
+    let unread = stream.is_unread_http1() && (stream.is_unsent() || late);
     let is_head = stream.is_head();
     let body = if is_head { Bytes::new() } else { body };
     let mut headers = HeaderMap::with_capacity(4);

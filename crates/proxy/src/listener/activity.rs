@@ -20,6 +20,7 @@ struct Shared {
     ended: AtomicU64,
     refused: AtomicBool,
     late: AtomicBool,
+    holding: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
@@ -79,6 +80,11 @@ impl Heard {
         self.0.late.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the beginning of a head has come and is held back.
+    pub fn hold(&self, holding: bool) {
+        self.0.holding.store(holding, Ordering::Relaxed);
+    }
+
     /// Whether it does.
     pub fn is_late(&self) -> bool {
         self.0.late.load(Ordering::Relaxed)
@@ -92,6 +98,9 @@ pub struct Activity {
     quiet_since: Cell<Instant>,
     heard: Heard,
     stalled: Notify,
+    taken: Cell<u32>,
+    last: Cell<bool>,
+    spent: Notify,
     tunnels: Cell<u32>,
     tunnel_over: Notify,
 }
@@ -115,6 +124,9 @@ impl Activity {
             quiet_since: Cell::new(Instant::now()),
             heard,
             stalled: Notify::new(),
+            taken: Cell::new(0),
+            last: Cell::new(false),
+            spent: Notify::new(),
             tunnels: Cell::new(0),
             tunnel_over: Notify::new(),
         }
@@ -126,6 +138,30 @@ impl Activity {
         self.heard.set(None);
     }
 
+    /// One more of at most so many requests is taken.
+    pub fn take(&self, most: u32) {
+        self.taken.set(self.taken.get().saturating_add(1));
+        if self.taken.get() >= most {
+            self.make_last();
+        }
+    }
+
+    /// No further request is taken.
+    pub fn make_last(&self) {
+        self.last.set(true);
+        self.spent.notify_one();
+    }
+
+    /// Whether that is so.
+    pub fn is_last(&self) -> bool {
+        self.last.get()
+    }
+
+    /// Returns when no further request is taken.
+    pub async fn spent(&self) {
+        self.spent.notified().await;
+    }
+
     /// What the reading side knows.
     pub fn heard(&self) -> &Heard {
         &self.heard
@@ -135,7 +171,9 @@ impl Activity {
     pub fn end(&self) {
         self.heard.end();
         self.open.set(self.open.get().saturating_sub(1));
-        self.heard.set(None);
+        // The next head may have begun while this request was under way.
+        let holding = self.heard.0.holding.load(Ordering::Relaxed);
+        self.heard.set(holding.then(Instant::now));
         self.quiet_since.set(Instant::now());
     }
 

@@ -2,11 +2,15 @@
 //! the upstream.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ripstop_model::http_manager::HttpConnectionManager;
+use ripstop_model::http_manager::times::Times;
+use http_body_util::BodyExt;
 use ripstop_model::http1::Http1Options;
+use ripstop_testkit::upstream::{Upstream, text};
 use ripstop_testkit::wait::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -201,4 +205,45 @@ async fn older_http_is_spoken_where_it_is_allowed() {
     let answer = raw(proxy.address(), b"GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
     assert!(String::from_utf8_lossy(&seen.lock().unwrap()).contains("host: fallback\r\n"));
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_head_behind_a_request_is_timed_too() {
+    let limit = Some(Duration::from_millis(50));
+    let (proxy, _) = with(HttpConnectionManager { request_headers_timeout: limit, ..manager() }).await;
+    let answer = raw(proxy.address(), b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET /").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_have_to_be_whole_in_time() {
+    let times = Times { request_timeout: Some(Duration::from_millis(50)), ..Times::default() };
+    let upstream = Upstream::start(|request| async move {
+        request.into_body().collect().await.map_err(std::io::Error::other)?;
+        Ok(text(200, ""))
+    });
+    let manager = HttpConnectionManager { times, ..manager() };
+    let config = snapshot(listener(manager, None), routes(to_c()), cluster(&[upstream.address]));
+    let proxy = Proxy::with(config).await;
+    for request in ["POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab", "GET / HT"] {
+        let answer = raw(proxy.address(), request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.ends_with("request timeout"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn connections_have_an_age_and_a_number_of_requests() {
+    let get = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let times = Times { max_requests_per_connection: NonZeroU32::new(2), ..Times::default() };
+    let (proxy, _) = with(HttpConnectionManager { times, ..manager() }).await;
+    let answer = raw(proxy.address(), &get.repeat(3)).await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    assert_eq!(answer.matches("connection: close").count(), 1, "{answer}");
+
+    let short = Some(Duration::from_millis(50));
+    let times = Times { max_connection_duration: short, drain_timeout: short, ..Times::default() };
+    let (proxy, _) = with(HttpConnectionManager { times, ..manager() }).await;
+    let answer = raw(proxy.address(), get).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("connection: close"), "{answer}");
 }

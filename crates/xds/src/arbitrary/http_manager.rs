@@ -53,6 +53,7 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         request_ids: request::request_ids(rng),
         generate_request_id: rng.bool(),
         stream_idle_timeout: option(rng, duration),
+        times: request::times(rng),
         request_headers_timeout: option(rng, duration),
         idle_timeout: option(rng, duration),
         max_request_headers_kb: option(rng, |rng| rng.u32(1..=8192)),

@@ -42,6 +42,7 @@ pub(super) fn http_manager(
         generate_request_id: wire.generate_request_id.as_ref().is_none_or(|generate| generate.value),
         request_ids: request::request_ids(cx, wire),
         stream_idle_timeout: duration(cx, "stream_idle_timeout", wire.stream_idle_timeout.as_ref()),
+        times: request::times(cx, wire),
         request_headers_timeout: duration(
             cx,
             "request_headers_timeout",

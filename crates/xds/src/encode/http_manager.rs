@@ -3,7 +3,6 @@
 mod request;
 
 use ripstop_model::HttpConnectionManager;
-use ripstop_model::http_manager::paths::Underscores;
 use ripstop_model::http_manager::{Codec, RouteSource};
 use ripstop_model::http1::Http1Options;
 use ripstop_model::http2::Http2Options;
@@ -30,15 +29,7 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
             route_config_name: name.to_string(),
         }),
     };
-    let common = (manager.idle_timeout.is_some()
-        || manager.max_headers_count.is_some()
-        || manager.underscores != Underscores::Allow)
-        .then(|| pb::HttpProtocolOptions {
-            idle_timeout: manager.idle_timeout.map(duration),
-            max_headers_count: manager.max_headers_count.map(u32_value),
-            headers_with_underscores_action: request::underscores(manager.underscores).into(),
-            ..Default::default()
-        });
+    let common = request::common(manager);
     let http1 = (manager.http1_trailers || manager.http1 != Http1Options::default())
         .then(|| http1_options(&manager.http1, manager.http1_trailers));
     let http2 = (manager.http2 != Http2Options::default()).then(|| http2_options(&manager.http2));
@@ -48,7 +39,7 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         stat_prefix: manager.stat_prefix.to_string(),
         route_specifier: Some(routes),
         http_filters: stats.chain([router(&manager.router)]).collect(),
-        common_http_protocol_options: common,
+        common_http_protocol_options: (common != pb::HttpProtocolOptions::default()).then_some(common),
         http_protocol_options: http1,
         http2_protocol_options: http2,
         access_log: manager.access_logs.iter().map(access_log).collect(),

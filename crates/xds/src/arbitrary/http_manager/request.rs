@@ -1,5 +1,6 @@
 //! What a connection manager does to requests before they are routed, at random.
 
+use std::num::NonZeroU32;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fastrand::Rng;
@@ -7,13 +8,25 @@ use ripstop_model::cidr::CidrRange;
 use ripstop_model::http_manager::client_cert::ClientCertDetails;
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
+use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 use ripstop_model::http1::{HeaderNames, Http1Options};
 
-use super::super::{list, name, option};
+use super::super::{duration, list, name, option};
 
 fn one_of<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.usize(0..choices.len())]
+}
+
+pub(super) fn times(rng: &mut Rng) -> Times {
+    Times {
+        request_timeout: option(rng, duration),
+        max_stream_duration: option(rng, duration),
+        max_connection_duration: option(rng, duration),
+        drain_timeout: option(rng, duration),
+        http1_safe_max_connection_duration: rng.bool(),
+        max_requests_per_connection: option(rng, |rng| NonZeroU32::MIN.saturating_add(rng.u32(..9))),
+    }
 }
 
 pub(super) fn server(rng: &mut Rng) -> ServerHeader {

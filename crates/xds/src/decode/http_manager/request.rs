@@ -1,13 +1,34 @@
 //! What a connection manager does to requests before they are routed ← wire.
 
+use std::num::NonZeroU32;
+
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
+use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
 
-use super::super::common::{Context, cidr_range, is, is_true, type_name, unpack};
+use super::super::common::{Context, cidr_range, duration, is, is_true, type_name, unpack};
 use crate::pb;
 use crate::pb::http_connection_manager as wire_manager;
+
+pub(super) fn times(cx: &mut Context, wire: &pb::HttpConnectionManager) -> Times {
+    let mut times = Times {
+        request_timeout: duration(cx, "request_timeout", wire.request_timeout.as_ref()),
+        drain_timeout: duration(cx, "drain_timeout", wire.drain_timeout.as_ref()),
+        http1_safe_max_connection_duration: wire.http1_safe_max_connection_duration,
+        ..Times::default()
+    };
+    let Some(common) = &wire.common_http_protocol_options else { return times };
+    cx.at("common_http_protocol_options", |cx| {
+        let (stream, connection) = (&common.max_stream_duration, &common.max_connection_duration);
+        times.max_stream_duration = duration(cx, "max_stream_duration", stream.as_ref());
+        times.max_connection_duration = duration(cx, "max_connection_duration", connection.as_ref());
+    });
+    let requests = common.max_requests_per_connection.as_ref();
+    times.max_requests_per_connection = requests.and_then(|requests| NonZeroU32::new(requests.value));
+    times
+}
 
 pub(super) fn server(cx: &mut Context, wire: &pb::HttpConnectionManager) -> ServerHeader {
     use wire_manager::ServerHeaderTransformation as Wire;

@@ -6,13 +6,30 @@ use ripstop_model::http_manager::origin::{InternalAddresses, RequestIds, SchemeR
 use ripstop_model::http_manager::paths::{EscapedSlashes, StripPort, Underscores};
 use ripstop_model::http_manager::server::ServerTransformation;
 
-use super::super::common::{any, bool_value, cidr_range};
+use super::super::common::{any, bool_value, cidr_range, duration, u32_value};
 use crate::pb;
 use crate::pb::http_connection_manager as wire;
+
+/// What is said of HTTP of any version.
+pub(super) fn common(manager: &HttpConnectionManager) -> pb::HttpProtocolOptions {
+    let times = &manager.times;
+    pb::HttpProtocolOptions {
+        idle_timeout: manager.idle_timeout.map(duration),
+        max_headers_count: manager.max_headers_count.map(u32_value),
+        headers_with_underscores_action: underscores(manager.underscores).into(),
+        max_stream_duration: times.max_stream_duration.map(duration),
+        max_connection_duration: times.max_connection_duration.map(duration),
+        max_requests_per_connection: times.max_requests_per_connection.map(|most| u32_value(most.get())),
+        ..Default::default()
+    }
+}
 
 /// Sets the fields about paths, hosts, addresses and ids.
 pub(super) fn fill(manager: &HttpConnectionManager, into: &mut pb::HttpConnectionManager) {
     let (paths, hosts, origin) = (&manager.paths, &manager.hosts, &manager.origin);
+    into.request_timeout = manager.times.request_timeout.map(duration);
+    into.drain_timeout = manager.times.drain_timeout.map(duration);
+    into.http1_safe_max_connection_duration = manager.times.http1_safe_max_connection_duration;
     into.server_name = manager.server.name.as_ref().map(ToString::to_string).unwrap_or_default();
     into.server_header_transformation = server(manager.server.transformation).into();
     into.normalize_path = paths.normalize.map(bool_value);
@@ -54,7 +71,7 @@ fn escaped_slashes(action: EscapedSlashes) -> wire::PathWithEscapedSlashesAction
     }
 }
 
-pub(super) fn underscores(action: Underscores) -> pb::http_protocol_options::HeadersWithUnderscoresAction {
+fn underscores(action: Underscores) -> pb::http_protocol_options::HeadersWithUnderscoresAction {
     use pb::http_protocol_options::HeadersWithUnderscoresAction as Wire;
     match action {
         Underscores::Allow => Wire::Allow,

@@ -13,10 +13,11 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
             strip_any_host_port strip_trailing_host_dot xff_num_trusted_hops skip_xff_append \
             internal_address_config append_x_forwarded_port scheme_header_transformation via \
             preserve_external_request_id always_set_request_id_in_response request_id_extension \
-            http_protocol_options proxy_100_continue server_name server_header_transformation",
-        harmless: "add_user_agent tracing http1_safe_max_connection_duration \
+            http_protocol_options proxy_100_continue server_name server_header_transformation \
+            request_timeout drain_timeout http1_safe_max_connection_duration",
+        harmless: "add_user_agent tracing \
             http3_protocol_options stream_flush_timeout \
-            request_timeout drain_timeout drain_timeout_jitter delayed_close_timeout \
+            drain_timeout_jitter delayed_close_timeout \
             access_log_flush_interval flush_access_log_on_new_request access_log_options \
             represent_ipv4_remote_address_as_ipv4_mapped_ipv6 \
             local_reply_config stream_error_on_invalid_http_message proxy_status_config \
