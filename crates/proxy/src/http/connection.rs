@@ -228,8 +228,7 @@ fn service(
             info.activity.take(most);
         }
         let http1 = request.version() < Version::HTTP_2;
-        let (info, handled) =
-            (info.clone(), handle(worker.clone(), manager.clone(), info.clone(), request));
+        let (info, handled) = (info.clone(), handle(worker.clone(), manager.clone(), info.clone(), request));
         async move {
             let mut response = handled.await;
             if http1 && info.activity.is_last() && !response.status().is_informational() {
@@ -254,7 +253,8 @@ fn head_limit(config: &HttpConnectionManager) -> (Option<Duration>, Refusal) {
         (config.times.request_timeout, Refusal::RequestTimeout),
         (stream_idle_timeout(config, None), Refusal::IdleTimeout),
     ];
-    let set = limits.into_iter().filter_map(|(limit, refusal)| Some((limit.filter(|l| !l.is_zero())?, refusal)));
+    let set =
+        limits.into_iter().filter_map(|(limit, refusal)| Some((limit.filter(|l| !l.is_zero())?, refusal)));
     let shortest = set.min_by_key(|(limit, _)| *limit);
     shortest.map_or((None, Refusal::IdleTimeout), |(limit, refusal)| (Some(limit), refusal))
 }

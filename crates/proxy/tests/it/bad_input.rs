@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use ripstop_model::http_manager::HttpConnectionManager;
 use ripstop_model::http_manager::times::Times;
-use http_body_util::BodyExt;
 use ripstop_model::http1::Http1Options;
 use ripstop_testkit::upstream::{Upstream, text};
 use ripstop_testkit::wait::until;

@@ -1,15 +1,15 @@
 //! What a connection manager does to requests before they are routed, at random.
 
-use std::num::NonZeroU32;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 
 use fastrand::Rng;
 use ripstop_model::cidr::CidrRange;
 use ripstop_model::http_manager::client_cert::ClientCertDetails;
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
-use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
+use ripstop_model::http_manager::times::Times;
 use ripstop_model::http1::{HeaderNames, Http1Options};
 
 use super::super::{duration, list, name, option};

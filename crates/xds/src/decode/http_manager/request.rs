@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use ripstop_model::http_manager::client_cert::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::http_manager::origin::{HttpScheme, InternalAddresses, Origin, RequestIds, SchemeRules};
 use ripstop_model::http_manager::paths::{EscapedSlashes, HostRules, PathRules, StripPort, Underscores};
-use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::server::{ServerHeader, ServerTransformation};
+use ripstop_model::http_manager::times::Times;
 
 use super::super::common::{Context, cidr_range, duration, is, is_true, type_name, unpack};
 use crate::pb;
