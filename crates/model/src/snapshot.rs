@@ -80,15 +80,20 @@ impl Snapshot {
         missing.into_iter()
     }
 
-    /// The clusters that are named and not there.
+    /// The clusters that are named where they have to be there, and are not.
     pub fn missing_clusters(&self) -> impl Iterator<Item = &Name> {
         let missing: BTreeSet<&Name> =
-            self.referenced_clusters().filter(|name| !self.clusters.contains_key(*name)).collect();
+            self.referenced_by(true).filter(|name| !self.clusters.contains_key(*name)).collect();
         missing.into_iter()
     }
 
     /// Every cluster that a route or a TCP proxy names.
     pub fn referenced_clusters(&self) -> impl Iterator<Item = &Name> {
+        self.referenced_by(false)
+    }
+
+    /// The same; `validated` leaves out those of route configurations that need not be there.
+    fn referenced_by(&self, validated: bool) -> impl Iterator<Item = &Name> {
         let inline = self.managers().filter_map(|manager| match &manager.routes {
             RouteSource::Inline(routes) => Some(routes),
             RouteSource::Rds(_) | RouteSource::File { .. } => None,
@@ -98,6 +103,7 @@ impl Snapshot {
             .values()
             .map(|routes| &**routes)
             .chain(inline)
+            .filter(move |routes| !validated || routes.validate_clusters != Some(false))
             .flat_map(|routes| &routes.virtual_hosts)
             .flat_map(|host| &host.routes)
             .filter_map(|route| match &route.action {

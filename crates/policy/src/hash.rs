@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName};
 use ripstop_model::Name;
-use ripstop_model::route::{HashPolicy, HashSource};
+use ripstop_model::route::{HashCookie, HashPolicy, HashSource};
 
 use crate::balance::hash::{xx, xx_seeded};
 use crate::route::cookie::cookie;
@@ -27,7 +27,10 @@ enum Source {
         name: HeaderName,
         rewrite: Option<Box<Substitution>>,
     },
-    Cookie(Name),
+    Cookie {
+        name: Name,
+        issue: Option<Box<HashCookie>>,
+    },
     SourceIp,
     QueryParameter(Name),
     /// A header that no request can carry.
@@ -58,7 +61,10 @@ impl RequestHasher {
                     HeaderName::try_from(&**name)
                         .map_or(Source::Never, |name| Source::Header { name, rewrite })
                 }
-                HashSource::Cookie(cookie) => Source::Cookie(cookie.name.clone()),
+                HashSource::Cookie(cookie) => Source::Cookie {
+                    name: cookie.name.clone(),
+                    issue: cookie.ttl.map(|_| Box::new(cookie.clone())),
+                },
                 HashSource::SourceIp => Source::SourceIp,
                 HashSource::QueryParameter(name) => Source::QueryParameter(name.clone()),
             };
@@ -68,11 +74,13 @@ impl RequestHasher {
     }
 
     /// The hash of a request; `None` if it has nothing of what is hashed. Each hash is mixed into a rotation of those
-    /// before it, as Envoy does.
-    pub fn hash(&self, input: HashInput<'_>) -> Option<u64> {
+    /// before it, as Envoy does. `issue` makes the value of a cookie that the client lacks and is given; without it
+    /// none is given.
+    pub fn hash(&self, input: HashInput<'_>, mut issue: Option<&mut Issuer<'_>>) -> Option<u64> {
         let mut hash: Option<u64> = None;
         for rule in &self.0 {
-            if let Some(new) = rule.source.hash(input) {
+            let issued = || issue.as_mut()?.issue(&rule.source);
+            if let Some(new) = rule.source.hash(input).or_else(issued) {
                 hash = Some(hash.map_or(0, |before| before.rotate_left(1)) ^ new);
             }
             if rule.terminal && hash.is_some() {
@@ -83,11 +91,43 @@ impl RequestHasher {
     }
 }
 
+/// Gives cookies to clients that have none.
+pub struct Issuer<'a> {
+    /// What tells connections apart: all requests of one get the same value.
+    pub connection: &'a str,
+    /// What has to go into `set-cookie`.
+    pub cookies: Vec<String>,
+}
+
+impl Issuer<'_> {
+    /// The hash of the new cookie, where one is to be given.
+    fn issue(&mut self, source: &Source) -> Option<u64> {
+        let Source::Cookie { issue: Some(cookie), .. } = source else { return None };
+        let value = format!("{:016x}", xx(self.connection.as_bytes()));
+        let mut line = format!("{}=\"{value}\"", cookie.name);
+        if let Some(seconds) = cookie.ttl.map(|ttl| ttl.as_secs()).filter(|seconds| *seconds > 0) {
+            line.push_str(&format!("; Max-Age={seconds}"));
+        }
+        if !cookie.path.is_empty() {
+            line.push_str(&format!("; Path={}", cookie.path));
+        }
+        for (name, value) in &cookie.attributes {
+            line.push_str(&format!("; {name}"));
+            if !value.is_empty() {
+                line.push_str(&format!("={value}"));
+            }
+        }
+        line.push_str("; HttpOnly");
+        self.cookies.push(line);
+        Some(xx(value.as_bytes()))
+    }
+}
+
 impl Source {
     fn hash(&self, input: HashInput<'_>) -> Option<u64> {
         match self {
             Source::Header { name, rewrite } => header_hash(input.headers, name, rewrite.as_deref()),
-            Source::Cookie(name) => {
+            Source::Cookie { name, .. } => {
                 let value = cookie(input.headers, name).filter(|value| !value.is_empty())?;
                 Some(xx(value.as_bytes()))
             }
@@ -121,7 +161,9 @@ fn header_hash(headers: &HeaderMap, name: &HeaderName, rewrite: Option<&Substitu
 mod tests {
     use super::*;
     use http::HeaderValue;
-    use ripstop_model::route::{HashCookie, RegexSubstitution};
+    use std::time::Duration;
+
+    use ripstop_model::route::RegexSubstitution;
 
     fn policy(source: HashSource) -> HashPolicy {
         HashPolicy { source, terminal: false }
@@ -141,7 +183,9 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let source_ip = "10.0.0.1".parse().unwrap();
-        RequestHasher::compile(policies).unwrap().hash(HashInput { headers: &headers, query, source_ip })
+        RequestHasher::compile(policies)
+            .unwrap()
+            .hash(HashInput { headers: &headers, query, source_ip }, None)
     }
 
     #[test]
@@ -160,6 +204,28 @@ mod tests {
         let rule = RegexSubstitution { pattern: "^x".into(), substitution: "".into() };
         let rewritten = HashSource::Header { name: "x-k".into(), rewrite: Some(rule) };
         assert_eq!(hash(&[policy(rewritten)], &[("x-k", "xa")], None), a);
+    }
+
+    #[test]
+    fn a_client_without_the_cookie_is_given_one() {
+        let cookie = HashCookie {
+            name: "k".into(),
+            ttl: Some(Duration::from_secs(10)),
+            path: "/p".into(),
+            attributes: vec![("SameSite".into(), "Lax".into()), ("Secure".into(), "".into())],
+        };
+        let hasher = RequestHasher::compile(&[policy(HashSource::Cookie(cookie))]).unwrap();
+        let mut headers = HeaderMap::new();
+        let mut issuer = Issuer { connection: "here and there", cookies: Vec::new() };
+        let input = HashInput { headers: &headers, query: None, source_ip: "10.0.0.1".parse().unwrap() };
+        let first = hasher.hash(input, Some(&mut issuer));
+        let value = format!("{:016x}", xx(b"here and there"));
+        let expected = format!("k=\"{value}\"; Max-Age=10; Path=/p; SameSite=Lax; Secure; HttpOnly");
+        assert_eq!(issuer.cookies, [expected]);
+        assert_eq!(hasher.hash(input, None), None);
+        headers.insert("cookie", HeaderValue::from_str(&format!("k=\"{value}\"")).unwrap());
+        let input = HashInput { headers: &headers, ..input };
+        assert_eq!(hasher.hash(input, None), first);
     }
 
     #[test]

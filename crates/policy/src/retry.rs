@@ -17,6 +17,7 @@ use ripstop_model::route::{Backoff, RetryPolicy};
 use crate::flags::ResponseFlag;
 use crate::limits::{ClusterLimits, Permit};
 
+pub mod asked;
 pub mod conditions;
 
 /// The request header that keeps the retries of several hops from multiplying.

@@ -8,6 +8,7 @@
 //!                  └──────────────────◀────────────────────────────── response
 //! ```
 
+pub mod affinity;
 pub mod attempt;
 pub mod client_cert;
 pub mod connection;

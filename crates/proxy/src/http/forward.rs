@@ -13,9 +13,11 @@ use ripstop_policy::host::{Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
 use ripstop_policy::request_times::RequestTimes;
+use ripstop_policy::retry::asked::asked;
 use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, RetryDecision, RetryState};
 use ripstop_policy::timeout::deadline;
 
+use super::affinity::Affinity;
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
 use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_ATTEMPT_COUNT, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
@@ -51,6 +53,8 @@ pub struct Forwarding<'a> {
     pub method: Method,
     /// Headers to send, without `host`.
     pub headers: HeaderMap,
+    /// What the endpoint is chosen by, where the cluster wants that.
+    pub affinity: Affinity,
     /// The tunnel that it may become.
     pub tunnel: Option<TunnelRequest>,
     /// Its time limits.
@@ -66,7 +70,8 @@ impl Forwarding<'_> {
     /// Forwards it, and gives the answer, whosever that is.
     pub async fn run(mut self, body: Incoming) -> Response<ResponseBody> {
         let facts = RequestFacts::of(&self.method, &self.headers);
-        let mut retry = RetryState::new(self.route.retry.as_ref(), facts);
+        let asked = asked(self.route.retry.as_ref(), &mut self.headers);
+        let mut retry = RetryState::new(asked.as_ref().or(self.route.retry.as_ref()), facts);
         // A request for a tunnel is never whole, so that its route's timeout never begins.
         let mut source = match self.tunnel.is_some() && body.is_end_stream() {
             true => BodySource::Empty,
@@ -146,8 +151,10 @@ impl Forwarding<'_> {
         let mut balancer = self.cluster.balancer.borrow_mut();
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
         let now = Instant::now();
+        let hash = self.affinity.hash;
         let mut pick = |tried: &[Arc<Host>]| {
-            self.worker.dice(|rng| balancer.pick(&PickContext::avoiding(tried, now), rng))
+            let context = PickContext { hash, ..PickContext::avoiding(tried, now) };
+            self.worker.dice(|rng| balancer.pick(&context, rng))
         };
         let picked = match pick(tried) {
             Pick::None(NoHost::AllTried) => pick(&[]),
@@ -191,7 +198,7 @@ impl Forwarding<'_> {
         if self.route.request_attempt_count {
             headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(retry.attempt_number()));
         }
-        endpoint_host(&mut target, &mut headers, self.route, &entry.endpoint.hostname);
+        endpoint_host(&mut target, &mut headers, self.route, &entry.endpoint.hostname, expected);
         let asked = self.tunnel.as_ref().map(|tunnel| tunnel.asked.clone());
         let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
         let worker = self.worker.id;
@@ -321,6 +328,9 @@ impl Forwarding<'_> {
         {
             let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);
             parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
+        }
+        for cookie in self.affinity.cookies.drain(..) {
+            parts.headers.append(http::header::SET_COOKIE, cookie);
         }
         if self.route.response_attempt_count {
             parts.headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(self.stream.facts.attempts));

@@ -1,6 +1,5 @@
 //! What happens to one request: sanitised, routed, answered or forwarded.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use ripstop_policy::redirect::{Redirector, RequestUrl};
 use ripstop_policy::request_times::{Limits, RequestTimes};
 use ripstop_policy::route::{NoRoute, RequestHead};
 
+use super::affinity::Affinity;
 use super::forward::Forwarding;
 use super::response_body::ResponseBody;
 use super::rewrite::rewrite;
@@ -135,7 +135,7 @@ async fn serve(
         stream.allow_upgrade();
         terminate = granted.terminate;
     }
-    let (slot, share_host) = match forward.target(&head, client_ip(&connection)) {
+    let (slot, share_host) = match forward.target(&head, connection.client_ip()) {
         RouteTarget::Slot(slot, host) => (Some(slot), host),
         RouteTarget::Named(name) => (generation.shared.slots.get(name), None),
         RouteTarget::Nowhere => (None, None),
@@ -149,7 +149,8 @@ async fn serve(
     if manager.config.origin.scheme.match_upstream {
         target.scheme = None;
     }
-    rewrite(&mut target, &mut headers, forward, share_host, &mut stream);
+    let affinity = Affinity::of(forward, &cluster, &target, &headers, &connection);
+    rewrite(&manager, &mut target, &mut headers, forward, share_host, &mut stream);
     let limits = Limits {
         timeout: forward.timeout,
         times: &forward.times,
@@ -170,6 +171,7 @@ async fn serve(
         target,
         method: parts.method,
         headers,
+        affinity,
         tunnel: None,
         times,
         stream,
@@ -202,15 +204,12 @@ fn head<'a>(
         method: method.as_str(),
         scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
         headers,
-        client_cert_presented: connection.client_cert.is_some(),
-        client_cert_validated: connection.peer.is_some(),
+        client_cert_presented: connection.client_cert.is_some()
+            || connection.secured.as_ref().is_some_and(|tls| tls.has_peer_certificate()),
+        client_cert_validated: connection.peer.is_some()
+            || connection.secured.as_ref().is_some_and(|tls| tls.peer_validated),
         random: worker.dice(|rng| rng.u64(..)),
     }
-}
-
-/// The address that requests of a connection are told apart by.
-fn client_ip(connection: &ConnectionInfo) -> IpAddr {
-    connection.remote.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Keeps for the log what will be gone when the line is written.

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::headers::X_ENVOY_ORIGINAL_PATH;
 use super::stream::ActiveStream;
 use super::target::Target;
+use crate::generation::listener::ActiveManager;
 use crate::generation::routes::{CompiledForward, CompiledHostRewrite};
 
 const X_ENVOY_ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
@@ -14,6 +15,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// Rewrites what can be rewritten before an endpoint is known. `share_host` is the host of the share of a split that the
 /// request fell into; as in Envoy, what the route says comes on top of it.
 pub fn rewrite(
+    manager: &ActiveManager,
     target: &mut Target,
     headers: &mut HeaderMap,
     forward: &CompiledForward,
@@ -25,11 +27,12 @@ pub fn rewrite(
     {
         target.authority = authority;
     }
-    rewrite_host(target, headers, forward);
-    rewrite_path(target, headers, forward, stream);
+    let keep = !manager.config.router.suppress_envoy_headers;
+    rewrite_host(target, headers, forward, keep);
+    rewrite_path(target, headers, forward, keep, stream);
 }
 
-fn rewrite_host(target: &mut Target, headers: &mut HeaderMap, forward: &CompiledForward) {
+fn rewrite_host(target: &mut Target, headers: &mut HeaderMap, forward: &CompiledForward, keep: bool) {
     let authority = match &forward.host_rewrite {
         None | Some(CompiledHostRewrite::Endpoint) => return,
         Some(CompiledHostRewrite::Literal(host)) => Authority::try_from(host.as_bytes()),
@@ -43,7 +46,7 @@ fn rewrite_host(target: &mut Target, headers: &mut HeaderMap, forward: &Compiled
     };
     // What is no host (an empty header, for instance) changes nothing.
     if let Ok(authority) = authority {
-        replace_host(target, headers, authority, forward.append_x_forwarded_host);
+        replace_host(target, headers, authority, forward.append_x_forwarded_host, keep);
     }
 }
 
@@ -53,20 +56,29 @@ pub fn endpoint_host(
     headers: &mut HeaderMap,
     forward: &CompiledForward,
     hostname: &str,
+    keep: bool,
 ) {
     let wanted = matches!(forward.host_rewrite, Some(CompiledHostRewrite::Endpoint));
     if wanted && let Ok(authority) = Authority::try_from(hostname) {
-        replace_host(target, headers, authority, forward.append_x_forwarded_host);
+        replace_host(target, headers, authority, forward.append_x_forwarded_host, keep);
     }
 }
 
-fn replace_host(target: &mut Target, headers: &mut HeaderMap, authority: Authority, append: bool) {
+fn replace_host(
+    target: &mut Target,
+    headers: &mut HeaderMap,
+    authority: Authority,
+    append: bool,
+    keep: bool,
+) {
     let original = std::mem::replace(&mut target.authority, authority);
     let Ok(original) = HeaderValue::from_str(original.as_str()) else { return };
     if append {
         append_forwarded_host(headers, &original);
     }
-    headers.insert(X_ENVOY_ORIGINAL_HOST, original);
+    if keep {
+        headers.insert(X_ENVOY_ORIGINAL_HOST, original);
+    }
 }
 
 /// As in Envoy, a host that is the last of the list already is not appended once more.
@@ -91,6 +103,7 @@ fn rewrite_path(
     target: &mut Target,
     headers: &mut HeaderMap,
     forward: &CompiledForward,
+    keep: bool,
     stream: &mut ActiveStream,
 ) {
     let Some(rewritten) = forward.rewrite.as_ref().and_then(|rewrite| rewrite.rewrite(target.path.as_str()))
@@ -103,7 +116,7 @@ fn rewrite_path(
         stream.facts.original_path = Some(original.as_str().into());
         stream.facts.path = Some(target.path.as_str().into());
     }
-    if let Ok(original) = HeaderValue::from_str(original.as_str()) {
+    if keep && let Ok(original) = HeaderValue::from_str(original.as_str()) {
         headers.insert(X_ENVOY_ORIGINAL_PATH, original);
     }
 }

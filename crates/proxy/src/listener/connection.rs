@@ -1,5 +1,6 @@
 //! What is known of a client connection before its first request.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ripstop_identity::context::facts::TlsFacts;
@@ -40,6 +41,11 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
+    /// The address that clients are told apart by; that of nobody for a Unix socket.
+    pub fn client_ip(&self) -> IpAddr {
+        self.remote.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
     /// A connection without TLS.
     pub fn plain(remote: impl Into<Address>, local: impl Into<Address>) -> ConnectionInfo {
         let remote = remote.into();

@@ -39,6 +39,8 @@ pub struct CompiledForward {
     pub retry: Option<RetryPolicy>,
     /// Its other time limits.
     pub times: RouteTimes,
+    /// What decides over the endpoint, where the cluster wants that.
+    pub hasher: Option<RequestHasher>,
     /// Upgrades that are allowed or forbidden here.
     pub upgrades: Vec<Upgrade>,
     /// Each try says its number.
@@ -110,6 +112,9 @@ impl CompiledForward {
             append_x_forwarded_host: forward.append_x_forwarded_host,
             timeout: route_timeout(forward.timeout),
             retry: forward.retry.clone().or_else(|| host.retry.clone()),
+            hasher: (!forward.hash.is_empty())
+                .then(|| RequestHasher::compile(&forward.hash).map_err(at("route.hash_policy")))
+                .transpose()?,
             times: forward.times,
             upgrades: forward.upgrades.clone(),
             request_attempt_count: host.request_attempt_count,
@@ -141,7 +146,7 @@ impl By {
             By::Dice => None,
             By::Header(name) => head.headers.get(name)?.to_str().ok()?.parse().ok(),
             By::Hash(hasher) => {
-                hasher.hash(HashInput { headers: head.headers, query: head.query, source_ip })
+                hasher.hash(HashInput { headers: head.headers, query: head.query, source_ip }, None)
             }
         }
     }
