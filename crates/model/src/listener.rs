@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::address::BindAddress;
 use crate::chain_match::FilterChainMatch;
 use crate::listener_filter::ListenerFilter;
-use crate::{AccessLog, HttpConnectionManager, Name, TlsServer};
+use crate::network_filter::{ConnectionFilter, NetworkFilter};
+use crate::{AccessLog, Name, TlsServer};
 
 /// Envoy's `Listener`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +126,8 @@ pub struct FilterChain {
     pub tls: Option<TlsServer>,
     /// How long the TLS handshake may take; `None`: as long as the proxy allows.
     pub handshake_timeout: Option<Duration>,
+    /// What may refuse a connection, in this order.
+    pub filters: Vec<ConnectionFilter>,
     /// The terminal network filter.
     pub filter: NetworkFilter,
 }
@@ -137,41 +140,8 @@ impl FilterChain {
             matches: FilterChainMatch::default(),
             tls: None,
             handshake_timeout: None,
+            filters: Vec::new(),
             filter,
-        }
-    }
-}
-
-/// The terminal network filter of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetworkFilter {
-    /// HTTP/1.1 and HTTP/2.
-    Http(Box<HttpConnectionManager>),
-    /// Bytes, unseen.
-    Tcp(TcpProxy),
-}
-
-/// Envoy's `TcpProxy`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpProxy {
-    /// Beginning of its metric names.
-    pub stat_prefix: Name,
-    /// Where the bytes go.
-    pub cluster: Name,
-    /// Closed after this long without a byte in either direction; `None`: 1 h; zero: never.
-    pub idle_timeout: Option<Duration>,
-    /// A line for each connection.
-    pub access_logs: Vec<AccessLog>,
-}
-
-impl TcpProxy {
-    /// Everything goes to one cluster.
-    pub fn new(stat_prefix: impl Into<Name>, cluster: impl Into<Name>) -> TcpProxy {
-        TcpProxy {
-            stat_prefix: stat_prefix.into(),
-            cluster: cluster.into(),
-            idle_timeout: None,
-            access_logs: Vec::new(),
         }
     }
 }

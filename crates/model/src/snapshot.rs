@@ -112,10 +112,10 @@ impl Snapshot {
             })
             .flatten();
         let tcp = self.chains().filter_map(|chain| match &chain.filter {
-            NetworkFilter::Tcp(tcp) => Some(&tcp.cluster),
-            NetworkFilter::Http(_) => None,
+            NetworkFilter::Tcp(tcp) => Some(tcp.clusters.iter().map(|share| &share.name)),
+            NetworkFilter::Http(_) | NetworkFilter::Echo | NetworkFilter::DirectResponse(_) => None,
         });
-        routed.chain(tcp)
+        routed.chain(tcp.flatten())
     }
 
     /// Every secret that a listener or a cluster names.
@@ -126,13 +126,13 @@ impl Snapshot {
     }
 
     fn chains(&self) -> impl Iterator<Item = &crate::FilterChain> {
-        self.listeners.values().flat_map(|listener| &listener.filter_chains)
+        self.listeners.values().flat_map(|listener| listener.chains())
     }
 
     fn managers(&self) -> impl Iterator<Item = &crate::HttpConnectionManager> {
         self.chains().filter_map(|chain| match &chain.filter {
             NetworkFilter::Http(manager) => Some(&**manager),
-            NetworkFilter::Tcp(_) => None,
+            NetworkFilter::Tcp(_) | NetworkFilter::Echo | NetworkFilter::DirectResponse(_) => None,
         })
     }
 }

@@ -24,6 +24,8 @@
 //! | whether and when a request is tried again | [`retry::RetryState`] |
 //! | how long anything may take | [`timeout`], [`request_times`] |
 //! | what HTTP means in gRPC | [`grpc`] |
+//! | who may connect | [`rbac::Authorizer`] |
+//! | whether there is a token left | [`token_bucket::TokenBucket`] |
 //! | what all this is called in an access log | [`flags::ResponseFlag`] |
 //!
 //! State that workers share is atomic ([`host::Host`], [`limits::ClusterLimits`]); a lock is taken only where an
@@ -44,6 +46,7 @@ pub mod limits;
 pub mod outlier;
 pub mod redirect;
 pub mod request_times;
+pub mod rbac;
 pub mod retry;
 pub mod rewrite;
 pub mod route;
@@ -52,3 +55,4 @@ pub mod sanitise;
 pub mod split;
 pub mod substitute;
 pub mod timeout;
+pub mod token_bucket;

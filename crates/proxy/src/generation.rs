@@ -9,6 +9,7 @@ pub mod compile;
 pub mod http_rules;
 pub mod listener;
 pub mod listener_filter;
+pub mod network_filter;
 pub mod routes;
 pub mod slot;
 pub mod transport;

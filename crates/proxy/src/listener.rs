@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod activity;
+pub mod admission;
 pub mod connection;
 pub mod drain;
 pub mod incoming;
@@ -9,5 +10,6 @@ pub mod inspect;
 pub mod io;
 pub mod live;
 pub mod read_ahead;
+pub mod simple;
 pub mod socket_key;
 pub mod tls;

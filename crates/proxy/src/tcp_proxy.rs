@@ -1,107 +1,137 @@
 //! Passes bytes between a client and an endpoint without looking at them.
 
+mod relay;
+
+pub use relay::BUFFER_BYTES;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use relay::{Ended, relay};
+use ripstop_model::network_filter::ConnectBackoff;
 use ripstop_policy::balance::{Pick, PickContext};
+use ripstop_policy::host::ActiveConnection;
+use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::Notify;
 
+use crate::generation::cluster::ActiveCluster;
 use crate::generation::listener::ActiveTcpProxy;
 use crate::http::attempt::record;
-use crate::listener::drain::DrainWatch;
+use crate::listener::connection::ConnectionInfo;
 use crate::listener::io::Rewound;
+use crate::stats::connection::TcpStats;
 use crate::upstream::connect::{Transport, transport};
 use crate::worker::Worker;
+use crate::worker::cluster::WorkerCluster;
 
 /// Serves one connection. It outlives changes of configuration; a drained listener lets it run to its end.
-pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rewound, _drain: DrainWatch) {
-    let generation = worker.current();
-    let Some(cluster) = generation.cluster(&proxy.cluster, || worker.dice(|rng| rng.u64(..))) else { return };
-    let stats = cluster.active.lasting.stats.of(worker.id);
-    let context = PickContext::any(Instant::now());
-    let picked = worker.dice(|rng| cluster.balancer.borrow_mut().pick(&context, rng));
-    let Pick::Host { entry, .. } = picked else {
-        stats.cx_none_healthy.inc();
-        return;
-    };
-    let Ok(_permit) = cluster.active.lasting.limits.try_connection() else {
-        stats.cx_overflow.inc();
-        return;
-    };
-    let connecting = transport(&cluster.active, &entry.host);
-    let limit = cluster.active.config.connect_timeout;
-    let upstream = match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok(upstream)) => upstream,
-        failed => {
-            stats.cx_connect_fail.inc();
-            entry.host.count_connect_failure();
-            record(&cluster, worker.id, &entry, Outcome::ConnectFailure);
-            if failed.is_err() {
-                stats.cx_connect_timeout.inc();
-            }
-            return;
-        }
-    };
+pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rewound, info: &ConnectionInfo) {
+    let stats = proxy.stats.of(worker.id);
     stats.cx_total.inc();
-    stats.cx_active.inc();
-    let _host = entry.host.begin_connection();
-    match upstream {
-        Transport::Plain(upstream) => relay(io, upstream, proxy.config.idle_timeout).await,
-        Transport::Tls(upstream) => relay(io, upstream, proxy.config.idle_timeout).await,
+    let Some(cluster) = cluster_of(worker, proxy, info) else {
+        stats.cx_no_route.inc();
+        return;
+    };
+    let Some(upstream) = connect(worker, proxy, &cluster).await else { return };
+    let counters = cluster.active.lasting.stats.of(worker.id);
+    counters.cx_total.inc();
+    counters.cx_active.inc();
+    let open = Open { cluster: cluster.active.clone(), worker: worker.id };
+    let lasting = async {
+        match upstream.transport {
+            Transport::Plain(stream) => relay(io, stream, proxy, stats).await,
+            Transport::Tls(stream) => relay(io, stream, proxy, stats).await,
+        }
+    };
+    let ended = match proxy.config.max_duration {
+        Some(limit) => tokio::time::timeout(limit, lasting).await.unwrap_or(Ended::Duration),
+        None => lasting.await,
+    };
+    match ended {
+        Ended::Sides => {}
+        Ended::Idle => stats.idle_timeout.inc(),
+        Ended::Duration => stats.max_duration.inc(),
     }
-    stats.cx_active.dec();
+    drop(open);
 }
 
-/// Closed after this long without a byte unless the configuration says otherwise (Envoy's default).
-const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Counts an open connection to the upstream until it is dropped.
+struct Open {
+    cluster: Arc<ActiveCluster>,
+    worker: usize,
+}
 
-/// Bytes under way in one direction.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-/// Copies both ways until both sides have ended, one has failed, or nothing has moved for `idle_timeout`.
-async fn relay<A, B>(client: A, upstream: B, idle_timeout: Option<Duration>)
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    let idle_timeout = idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT);
-    let (client_reader, client_writer) = tokio::io::split(client);
-    let (upstream_reader, upstream_writer) = tokio::io::split(upstream);
-    let moved = Notify::new();
-    let copies = async {
-        // An error in one direction ends both; an orderly end leaves the other one open (half-close).
-        let _ = tokio::try_join!(
-            copy(client_reader, upstream_writer, &moved),
-            copy(upstream_reader, client_writer, &moved)
-        );
-    };
-    let idle = async {
-        if idle_timeout.is_zero() {
-            std::future::pending::<()>().await;
-        }
-        while tokio::time::timeout(idle_timeout, moved.notified()).await.is_ok() {}
-    };
-    tokio::select! {
-        () = copies => {}
-        () = idle => {}
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.cluster.lasting.stats.of(self.worker).cx_active.dec();
     }
 }
 
-async fn copy<R, W>(mut from: ReadHalf<R>, mut to: WriteHalf<W>, moved: &Notify) -> std::io::Result<()>
-where
-    R: AsyncRead,
-    W: AsyncWrite,
-{
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let read = from.read(&mut buffer).await?;
-        if read == 0 {
-            return to.shutdown().await;
-        }
-        to.write_all(&buffer[..read]).await?;
-        moved.notify_one();
+/// A connection to an endpoint.
+struct Upstream {
+    transport: Transport,
+    _permit: Permit,
+    _host: ActiveConnection,
+}
+
+fn cluster_of(worker: &Worker, proxy: &ActiveTcpProxy, info: &ConnectionInfo) -> Option<Rc<WorkerCluster>> {
+    let generation = worker.current();
+    let seed = || worker.dice(|rng| rng.u64(..));
+    if proxy.by_server_name && !info.server_name.is_empty() {
+        return generation.cluster_named(&info.server_name, seed);
     }
+    let place = match proxy.clusters.len() {
+        1 => 0,
+        _ => worker.dice(|rng| proxy.choice.pick(rng)),
+    };
+    generation.cluster(proxy.clusters.get(place)?, seed)
+}
+
+/// Tries one endpoint after the other, as often as the configuration allows.
+async fn connect(worker: &Worker, proxy: &ActiveTcpProxy, cluster: &WorkerCluster) -> Option<Upstream> {
+    let stats = cluster.active.lasting.stats.of(worker.id);
+    let Ok(permit) = cluster.active.lasting.limits.try_connection() else {
+        stats.cx_overflow.inc();
+        return None;
+    };
+    for attempt in 0..proxy.config.max_connect_attempts.get() {
+        if let Some(backoff) = proxy.config.backoff.filter(|_| attempt > 0) {
+            tokio::time::sleep(wait(worker, backoff, attempt)).await;
+        }
+        let context = PickContext::any(Instant::now());
+        let picked = worker.dice(|rng| cluster.balancer.borrow_mut().pick(&context, rng));
+        let Pick::Host { entry, .. } = picked else {
+            stats.cx_none_healthy.inc();
+            return None;
+        };
+        let host = entry.host.begin_connection();
+        let connecting = transport(&cluster.active, &entry.host);
+        match tokio::time::timeout(cluster.active.config.connect_timeout, connecting).await {
+            Ok(Ok(transport)) => return Some(Upstream { transport, _permit: permit, _host: host }),
+            failed => {
+                stats.cx_connect_fail.inc();
+                entry.host.count_connect_failure();
+                record(cluster, worker.id, &entry, Outcome::ConnectFailure);
+                if failed.is_err() {
+                    stats.cx_connect_timeout.inc();
+                }
+            }
+        }
+    }
+    stats.cx_connect_attempts_exceeded.inc();
+    None
+}
+
+/// Evenly between nothing and a bound that doubles each time.
+fn wait(worker: &Worker, backoff: ConnectBackoff, attempt: u32) -> Duration {
+    let doubled = backoff.base.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
+    let bound = doubled.min(backoff.max);
+    bound.mul_f64(worker.dice(|rng| rng.f64()))
+}
+
+/// How [`TcpStats`] are raised by what passes.
+fn count(stats: &TcpStats, from_client: u64, to_client: u64) {
+    stats.rx_bytes.add(from_client);
+    stats.tx_bytes.add(to_client);
 }

@@ -7,6 +7,7 @@ mod endpoint;
 mod http2;
 mod http_manager;
 mod listener;
+mod network_filter;
 mod route;
 mod tls;
 mod upgrade;

@@ -18,6 +18,8 @@ mod http_manager;
 mod listener;
 mod listener_filter;
 mod matcher;
+mod network_filter;
+mod rbac;
 mod mirror;
 mod retry;
 mod route;

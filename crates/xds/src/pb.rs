@@ -53,7 +53,19 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3
     FilterConfig as GrpcStats, filter_config as grpc_stats,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::BackoffStrategy;
+pub(crate) use envoy_types::pb::envoy::config::rbac::v3::{
+    Permission, Policy as RbacPolicy, Principal, Rbac, permission, principal, rbac::Action as RbacAction,
+};
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::connection_limit::v3::ConnectionLimit;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::direct_response::v3::Config as DirectResponse;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::echo::v3::Echo;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::local_ratelimit::v3::LocalRateLimit as NetworkRateLimit;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::rbac::v3::Rbac as NetworkRbac;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::sni_cluster::v3::SniCluster;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::weighted_cluster::ClusterWeight as TcpClusterWeight;
+pub(crate) use envoy_types::pb::envoy::r#type::v3::{Int32Range, TokenBucket};
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::listener::{TcpProxy, TrafficDirection};
+use ripstop_model::listener::TrafficDirection;
+use ripstop_model::network_filter::TcpProxy;
 use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{
     FilterChain, HttpConnectionManager, Listener, Name, NetworkFilter, RouteConfiguration, VirtualHost,

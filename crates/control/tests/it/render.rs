@@ -55,7 +55,12 @@ fn chain(out: &mut String, one: &FilterChain) {
     }
     match &one.filter {
         NetworkFilter::Http(one) => manager(out, one),
-        NetworkFilter::Tcp(tcp) => writeln!(out, "    tcp {} to {}", tcp.stat_prefix, tcp.cluster).unwrap(),
+        NetworkFilter::Tcp(tcp) => {
+            let clusters = list(tcp.clusters.iter().map(|share| &share.name), "nothing");
+            writeln!(out, "    tcp {} to {clusters}", tcp.stat_prefix).unwrap();
+        }
+        NetworkFilter::Echo => writeln!(out, "    echo").unwrap(),
+        NetworkFilter::DirectResponse(text) => writeln!(out, "    says {text}").unwrap(),
     }
 }
 

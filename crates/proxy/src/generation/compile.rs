@@ -15,6 +15,7 @@ use super::Generation;
 use super::addresses::keep_apart;
 use super::cluster::{ActiveCluster, ClusterError};
 use super::listener::{ActiveListener, ListenerError, Parts};
+use super::network_filter::SharedBuckets;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
@@ -53,6 +54,7 @@ pub struct Compiler {
     sinks: Sinks,
     runtime: Arc<Runtime>,
     connections: Arc<ConnectionCount>,
+    buckets: SharedBuckets,
     /// Values set by name were changed: nothing that was compiled with the ones before may be taken over.
     stale: bool,
     previous: Arc<Generation>,
@@ -69,6 +71,7 @@ impl Compiler {
             sinks: Sinks::default(),
             runtime: Arc::default(),
             connections: Arc::default(),
+            buckets: SharedBuckets::default(),
             stale: false,
             previous: Arc::new(Generation::empty()),
         }
@@ -173,6 +176,7 @@ impl Compiler {
                 sinks: &mut self.sinks,
                 tls: &self.tls,
                 runtime: &self.runtime,
+                buckets: &mut self.buckets,
                 stale: self.stale,
                 connections: &self.connections,
             };

@@ -10,26 +10,32 @@ use ripstop_identity::context::server::ServerContext;
 use ripstop_identity::context::store::Slot;
 use ripstop_model::chain_match::FilterChainMatch;
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
-use ripstop_model::listener::{Listener, NetworkFilter, TcpProxy};
+use ripstop_model::listener::Listener;
+use ripstop_model::network_filter::{ConnectionFilter, NetworkFilter, TcpProxy};
+use ripstop_model::route::WeightedCluster;
 use ripstop_model::{Address, FilterChain, Name};
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
 use ripstop_policy::route::text::RegexError;
 use ripstop_policy::runtime::Runtime;
+use ripstop_policy::split::WeightedChoice;
 
 use super::http_rules::HttpRules;
 use super::listener_filter::ActiveListenerFilter;
+use super::network_filter::{ActiveConnectionFilter, SharedBuckets};
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
 use crate::access_log::writer::OpenError;
 use crate::generation::compile::Sinks;
+use crate::stats::connection::TcpStats;
 use crate::stats::http::HttpStats;
 use crate::stats::listener::ListenerStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
 use crate::tls::TlsContexts;
+use crate::tcp_proxy::BUFFER_BYTES;
 
 /// A compiled [`Listener`].
 pub struct ActiveListener {
@@ -50,6 +56,8 @@ pub struct ActiveListener {
 
 /// A compiled [`FilterChain`].
 pub struct ActiveChain {
+    /// What may refuse a connection, in this order.
+    pub filters: Vec<ActiveConnectionFilter>,
     /// How long a TLS handshake may take; `None`: as long as the proxy allows.
     pub handshake_timeout: Option<Duration>,
     /// Its name, if it has one.
@@ -66,6 +74,10 @@ pub enum ActiveFilter {
     Http(Arc<ActiveManager>),
     /// Bytes.
     Tcp(Arc<ActiveTcpProxy>),
+    /// Sends every byte back.
+    Echo,
+    /// Sends a text and closes.
+    DirectResponse(Name),
 }
 
 /// A compiled [`HttpConnectionManager`].
@@ -96,8 +108,16 @@ pub enum ActiveRoutes {
 pub struct ActiveTcpProxy {
     /// What it was compiled from.
     pub config: TcpProxy,
-    /// Where the bytes go.
-    pub cluster: Arc<ClusterSlot>,
+    /// Where the bytes go, in the order of the configuration.
+    pub clusters: Vec<Arc<ClusterSlot>>,
+    /// Which of them takes a connection.
+    pub choice: WeightedChoice,
+    /// The server name of the connection names the cluster, where there is one.
+    pub by_server_name: bool,
+    /// Bytes under way in one direction.
+    pub buffer_bytes: usize,
+    /// What it does.
+    pub stats: Arc<PerWorker<TcpStats>>,
 }
 
 /// A listener that cannot be made to work.
@@ -110,6 +130,16 @@ pub enum ListenerError {
         listener: Name,
         /// Why.
         source: ChainTableError,
+    },
+    /// A rule about who may connect has a regular expression that is none.
+    #[error("listener {listener}: the regular expression '{pattern}' cannot be used: {why}")]
+    Regex {
+        /// Which listener.
+        listener: Name,
+        /// The expression.
+        pattern: Name,
+        /// What is wrong with it.
+        why: String,
     },
     /// It listens where another one does.
     #[error("listener {listener} has the address {address} of listener {holder}: change one of the two")]
@@ -165,6 +195,8 @@ pub struct Parts<'a> {
     pub sinks: &'a mut Sinks,
     /// TLS contexts.
     pub tls: &'a TlsContexts,
+    /// Token buckets that filters share.
+    pub buckets: &'a mut SharedBuckets,
     /// Nothing that was compiled before may be taken over.
     pub stale: bool,
     /// How many connections all listeners have.
@@ -186,13 +218,16 @@ impl ActiveListener {
             .map_err(|source| ListenerError::Chains { listener: config.name.clone(), source })?;
         let stats = parts.registry.listener(&config.address.to_string());
         let reused = previous.filter(|_| !parts.stale);
+        let reused = reused.filter(|previous| previous.config.buffer_limit_bytes == config.buffer_limit_bytes);
+        let buffer_limit = config.buffer_limit_bytes.map_or(BUFFER_BYTES, |limit| limit as usize);
+        let buffer_bytes = buffer_limit.clamp(1, BUFFER_BYTES);
         let origins = origins(config, reused.map(|previous| &*previous.config));
         let mut chains = Vec::with_capacity(origins.len());
         for (chain, origin) in config.chains().zip(origins) {
             let same = reused.zip(origin).and_then(|(previous, place)| previous.chains.get(place));
             chains.push(match same {
                 Some(same) => same.clone(),
-                None => Arc::new(compile_chain(&config.name, chain, parts)?),
+                None => Arc::new(compile_chain(&config.name, chain, buffer_bytes, parts)?),
             });
         }
         let limit = previous.map_or_else(Arc::default, |previous| previous.limit.clone());
@@ -251,6 +286,7 @@ fn origins(config: &Listener, previous: Option<&Listener>) -> Vec<Option<usize>>
 fn compile_chain(
     listener: &Name,
     chain: &FilterChain,
+    buffer_bytes: usize,
     parts: &mut Parts<'_>,
 ) -> Result<ActiveChain, ListenerError> {
     let tls = match &chain.tls {
@@ -264,16 +300,34 @@ fn compile_chain(
         None => None,
     };
     let filter = match &chain.filter {
-        NetworkFilter::Tcp(config) => ActiveFilter::Tcp(Arc::new(ActiveTcpProxy {
-            config: config.clone(),
-            cluster: parts.slots.of(&config.cluster),
-        })),
+        NetworkFilter::Tcp(config) => ActiveFilter::Tcp(Arc::new(compile_tcp(config, chain, buffer_bytes, parts))),
+        NetworkFilter::Echo => ActiveFilter::Echo,
+        NetworkFilter::DirectResponse(text) => ActiveFilter::DirectResponse(text.clone()),
         NetworkFilter::Http(config) => {
             ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
         }
     };
+    let filters = ActiveConnectionFilter::compile_all(&chain.filters, parts)
+        .map_err(|source| ListenerError::Regex { listener: listener.clone(), pattern: source.pattern, why: source.why })?;
     let name = Some(chain.name.clone()).filter(|name| !name.is_empty());
-    Ok(ActiveChain { name, handshake_timeout: chain.handshake_timeout, tls, filter })
+    Ok(ActiveChain { name, filters, handshake_timeout: chain.handshake_timeout, tls, filter })
+}
+
+fn compile_tcp(
+    config: &TcpProxy,
+    chain: &FilterChain,
+    buffer_bytes: usize,
+    parts: &mut Parts<'_>,
+) -> ActiveTcpProxy {
+    let shares = config.clusters.iter().map(|share| WeightedCluster::new(share.name.clone(), share.weight));
+    ActiveTcpProxy {
+        config: config.clone(),
+        clusters: config.clusters.iter().map(|share| parts.slots.of(&share.name)).collect(),
+        choice: WeightedChoice::compile(&shares.collect::<Vec<_>>()),
+        by_server_name: chain.filters.contains(&ConnectionFilter::SniCluster),
+        buffer_bytes,
+        stats: parts.registry.tcp(&config.stat_prefix),
+    }
 }
 
 /// What a connection manager calls itself. Envoy's rules let no other text through than what a header may hold.

@@ -14,11 +14,13 @@ use ripstop_policy::connection_count::Counted;
 use ripstop_runtime::listen::Listener as Socket;
 
 use super::activity::Activity;
+use super::admission::{admit, is_authorized};
 use super::connection::ConnectionInfo;
 use super::incoming::Incoming;
 use super::inspect::inspect;
 use super::io::{ClientIo, Rewound};
 use super::live::LiveListener;
+use super::simple::{direct_response, echo};
 use super::tls::handshake;
 use crate::generation::listener::{ActiveChain, ActiveFilter, ActiveListener};
 use crate::http::connection::serve_http;
@@ -133,15 +135,22 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
         return;
     };
     let drain = listener.drain_watch(index);
+    let Some(held) = admit(&chain.filters, worker.id).await else { return };
     let Some((io, mut info)) = establish(chain, connection, stats).await else { return };
+    if !is_authorized(&chain.filters, &info, worker.id) {
+        return;
+    }
     match &chain.filter {
         ActiveFilter::Http(manager) => {
             info.filter_chain.clone_from(&chain.name);
             serve_http(worker, manager, io, Rc::new(info), drain).await;
         }
-        ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, drain).await,
+        ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, &info).await,
+        // How they end concerns nobody.
+        ActiveFilter::Echo => drop(echo(io).await),
+        ActiveFilter::DirectResponse(text) => drop(direct_response(io, text).await),
     }
-    drop(handed_over);
+    drop((held, handed_over));
 }
 
 async fn establish(

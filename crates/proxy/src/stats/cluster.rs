@@ -12,7 +12,9 @@ pub struct ClusterStats {
     pub cx_active: Cell,
     /// Connections that could not be made.
     pub cx_connect_fail: Cell,
-    /// Of these, the ones that took too long.
+    /// Clients given up after the last try to connect for them.
+    pub cx_connect_attempts_exceeded: Cell,
+    /// Of the connections that could not be made, the ones that took too long.
     pub cx_connect_timeout: Cell,
     /// Connections refused by the connection limit.
     pub cx_overflow: Cell,

@@ -29,10 +29,11 @@ pub(super) enum Kind {
 /// The name of a cell, and where it is in its block.
 pub(super) type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
-pub(super) const CLUSTER: [Field<ClusterStats>; 22] = [
+pub(super) const CLUSTER: [Field<ClusterStats>; 23] = [
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
+    ("upstream_cx_connect_attempts_exceeded", Kind::Counter, |s| &s.cx_connect_attempts_exceeded),
     ("upstream_cx_connect_timeout", Kind::Counter, |s| &s.cx_connect_timeout),
     ("upstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
     ("upstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),

@@ -33,8 +33,26 @@ impl WorkerGeneration {
     /// The cluster of a slot, if it is there.
     pub fn cluster(&self, slot: &ClusterSlot, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
         let active: &Arc<ActiveCluster> = self.shared.cluster(slot)?;
+        self.at(slot.index(), active, seed)
+    }
+
+    /// The cluster of a name that no configuration has told before, if it is there. Looks at all of them.
+    pub fn cluster_named(&self, name: &str, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
+        let mut clusters = self.shared.clusters.iter().enumerate();
+        let (index, active) = clusters.find_map(|(index, cluster)| {
+            cluster.as_ref().filter(|cluster| **cluster.name() == *name).map(|cluster| (index, cluster))
+        })?;
+        self.at(index, active, seed)
+    }
+
+    fn at(
+        &self,
+        index: usize,
+        active: &Arc<ActiveCluster>,
+        seed: impl FnOnce() -> u64,
+    ) -> Option<Rc<WorkerCluster>> {
         let mut clusters = self.clusters.borrow_mut();
-        let place = clusters.get_mut(slot.index())?;
+        let place = clusters.get_mut(index)?;
         Some(place.get_or_insert_with(|| Rc::new(WorkerCluster::new(active.clone(), seed()))).clone())
     }
 

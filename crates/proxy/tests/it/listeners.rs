@@ -1,12 +1,20 @@
 //! Where connections are taken, what listener filters read, which chain is taken, and how many there may be.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ripstop_model::chain_match::{FilterChainMatch, ServerName, TransportProtocol};
-use ripstop_model::listener::{FilterChain, Listener, NetworkFilter, TcpProxy};
+use ripstop_model::NetworkFilter;
+use ripstop_model::listener::{FilterChain, Listener};
+use ripstop_model::cidr::CidrRange;
+use ripstop_model::network_filter::{
+    ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, WeightedTcpCluster,
+};
+use ripstop_model::rbac::{Permission, Principal, Rbac, RbacAction, RbacPolicy, RbacRules};
 use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
-use ripstop_model::runtime::RuntimeValue;
+use ripstop_model::runtime::{RuntimeFeature, RuntimeValue};
 use ripstop_model::{Address, Cluster, Endpoint, Snapshot};
 use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::socket::connect_unix;
@@ -238,5 +246,118 @@ async fn connections_beyond_the_limits_are_closed() {
         let line = format!("envoy_listener_{counter}{{envoy_listener_address=\"127.0.0.1_0\"}}");
         assert_eq!(proxy.metric(&line), 1);
         assert_eq!(first.get("/").await.unwrap().status, 200);
+    }
+}
+
+/// One listener with one chain: `filters`, then `filter`.
+fn chain_of(filters: Vec<ConnectionFilter>, filter: NetworkFilter) -> Listener {
+    let chain = FilterChain { filters, ..FilterChain::new(filter) };
+    Listener { filter_chains: vec![chain], ..listener(manager(), None) }
+}
+
+fn always() -> RuntimeFeature {
+    RuntimeFeature { key: "".into(), default: true }
+}
+
+#[tokio::test]
+async fn network_filters_refuse_connections_before_they_are_served() {
+    let hello = || NetworkFilter::DirectResponse("hello".into());
+    let bucket = TokenBucket {
+        max_tokens: NonZeroU32::new(2).unwrap(),
+        tokens_per_fill: NonZeroU32::MIN,
+        fill_interval: Duration::from_secs(3600),
+    };
+    let rate = LocalRateLimit { stat_prefix: "r".into(), bucket, share_key: "".into(), enabled: always() };
+    let config = chain_of(vec![ConnectionFilter::LocalRateLimit(rate)], hello());
+    let proxy = Proxy::with(tcp_snapshot(config, &[]).await).await;
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(send(proxy.address(), b"").await);
+    }
+    assert_eq!(answers, ["hello", "hello", "", ""], "both workers take from one bucket");
+    let line = "envoy_local_rate_limit_rate_limited{envoy_local_network_ratelimit_prefix=\"r\"}";
+    assert_eq!(proxy.metric(line), 2);
+
+    let limit = ConnectionLimit { stat_prefix: "l".into(), max_connections: 1, delay: None, enabled: always() };
+    let config = chain_of(vec![ConnectionFilter::ConnectionLimit(limit)], NetworkFilter::Echo);
+    let proxy = Proxy::with(tcp_snapshot(config, &[]).await).await;
+    let mut first = TcpStream::connect(proxy.address()).await.unwrap();
+    first.write_all(b"abc").await.unwrap();
+    let mut echoed = [0; 3];
+    first.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"abc");
+    assert_eq!(send(proxy.address(), b"").await, "");
+    drop(first);
+    until("the place is free", async || {
+        let mut next = TcpStream::connect(proxy.address()).await.unwrap();
+        next.write_all(b"x").await.ok()?;
+        (next.read(&mut [0; 1]).await.ok()? == 1).then_some(())
+    })
+    .await;
+
+    for (action, answer) in [(RbacAction::Deny, ""), (RbacAction::Log, "hello")] {
+        let loopback = CidrRange::new([127, 0, 0, 0].into(), 8);
+        let policy = RbacPolicy {
+            permissions: vec![Permission::Any],
+            principals: vec![Principal::DirectRemoteIp(loopback)],
+        };
+        let rules = RbacRules { action, policies: [("p".into(), policy)].into() };
+        let rbac = Rbac { stat_prefix: "b".into(), rules: Some(rules.clone()), shadow_rules: Some(rules) };
+        let config = chain_of(vec![ConnectionFilter::Rbac(rbac)], hello());
+        let proxy = Proxy::with(tcp_snapshot(config, &[]).await).await;
+        assert_eq!(send(proxy.address(), b"").await, answer);
+        let denied = proxy.metric("envoy_rbac_denied{envoy_rbac_prefix=\"b\"}");
+        assert_eq!(denied, u64::from(answer.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn tcp_goes_to_weighted_clusters_and_to_the_next_endpoint_when_one_is_dead() {
+    let mut tcp = TcpProxy::new("t", "a");
+    tcp.clusters.push(WeightedTcpCluster { name: "b".into(), weight: 1 });
+    let config = chain_of(Vec::new(), NetworkFilter::Tcp(tcp));
+    let proxy = Proxy::with(tcp_snapshot(config, &["a", "b"]).await).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        seen.insert(send(proxy.address(), b"x").await);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["a [120]", "b [120]"]);
+    assert_eq!(proxy.metric("envoy_tcp_downstream_cx_total{envoy_tcp_prefix=\"t\"}"), 40);
+
+    let mut patient = TcpProxy::new("t", "c");
+    patient.max_connect_attempts = NonZeroU32::new(10).unwrap();
+    let mut config = tcp_snapshot(chain_of(Vec::new(), NetworkFilter::Tcp(patient)), &[]).await;
+    let both = cluster(&[nobody(), named("alive").await]);
+    config.clusters.insert("c".into(), Arc::new(both));
+    let proxy = Proxy::with(config).await;
+    for _ in 0..4 {
+        assert_eq!(send(proxy.address(), b"x").await, "alive [120]");
+    }
+    assert!(proxy.cluster_metric("upstream_cx_connect_fail") > 0);
+}
+
+#[tokio::test]
+async fn the_server_name_can_be_the_cluster() {
+    let config = Listener {
+        listener_filters: vec![ListenerFilter::TlsInspector(TlsInspector::default())],
+        ..chain_of(vec![ConnectionFilter::SniCluster], NetworkFilter::Tcp(TcpProxy::new("t", "rest")))
+    };
+    let proxy = Proxy::with(tcp_snapshot(config, &["one.example", "rest"]).await).await;
+    assert_eq!(send(proxy.address(), &client_hello("one.example")).await, "one.example [22, 3, 1]");
+    assert_eq!(send(proxy.address(), b"xyz").await, "rest [120, 121, 122]");
+    assert_eq!(send(proxy.address(), &client_hello("none.example")).await, "");
+    assert_eq!(proxy.metric("envoy_tcp_downstream_cx_no_route{envoy_tcp_prefix=\"t\"}"), 1);
+}
+
+#[tokio::test]
+async fn a_silent_or_endless_tcp_connection_is_closed() {
+    let silent = TcpProxy { idle_timeout: Some(Duration::from_millis(50)), ..TcpProxy::new("t", "a") };
+    let endless = TcpProxy { max_duration: Some(Duration::from_millis(50)), ..TcpProxy::new("t", "a") };
+    for (tcp, counter) in [(silent, "idle_timeout"), (endless, "max_downstream_connection_duration")] {
+        let config = chain_of(Vec::new(), NetworkFilter::Tcp(tcp));
+        let proxy = Proxy::with(tcp_snapshot(config, &["a"]).await).await;
+        assert_eq!(send(proxy.address(), b"").await, "");
+        let line = format!("envoy_tcp_{counter}{{envoy_tcp_prefix=\"t\"}}");
+        until("it is counted", async || (proxy.metric(&line) == 1).then_some(())).await;
     }
 }

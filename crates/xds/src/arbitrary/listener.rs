@@ -4,35 +4,27 @@ use fastrand::Rng;
 use ripstop_model::address::BindAddress;
 use ripstop_model::chain_match::{FilterChainMatch, ServerName, SourceType, TransportProtocol};
 use ripstop_model::cidr::CidrRange;
-use ripstop_model::listener::{TcpProxy, TrafficDirection};
+use ripstop_model::listener::TrafficDirection;
 use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
-use ripstop_model::{Address, FilterChain, Listener, Name, NetworkFilter};
+use ripstop_model::{Address, FilterChain, Listener, Name};
 
 use super::access_log::access_log;
-use super::http_manager::http_manager;
+use super::network_filter::{connection_filter, network_filter};
 use super::tls::tls_server;
 use super::{address, count, duration, list, name, option, positive};
 
 pub(super) fn filter_chain(rng: &mut Rng, matches: FilterChainMatch) -> FilterChain {
-    let filter = match rng.u8(0..4) {
-        0 => NetworkFilter::Tcp(TcpProxy {
-            stat_prefix: name(rng),
-            cluster: name(rng),
-            idle_timeout: option(rng, duration),
-            access_logs: list(rng, 2, access_log),
-        }),
-        _ => NetworkFilter::Http(Box::new(http_manager(rng))),
-    };
     FilterChain {
         name: if rng.bool() { name(rng) } else { "".into() },
         matches,
         tls: option(rng, tls_server),
         handshake_timeout: option(rng, positive),
-        filter,
+        filters: list(rng, 2, connection_filter),
+        filter: network_filter(rng),
     }
 }
 
-fn cidr_range(rng: &mut Rng) -> CidrRange {
+pub(super) fn cidr_range(rng: &mut Rng) -> CidrRange {
     match rng.bool() {
         true => CidrRange::new(rng.u32(..).to_be_bytes().into(), rng.u32(0..=32)),
         false => CidrRange::new(rng.u128(..).to_be_bytes().into(), rng.u32(0..=128)),

@@ -151,6 +151,8 @@ mod tests {
 
     /// Messages whose readers refuse whatever they do not know, or which are refused as a whole.
     const READ_BY_HAND: &[&str] = &[
+        "envoy.config.rbac.v3.Permission",
+        "envoy.config.rbac.v3.Principal",
         "envoy.config.route.v3.RetryPolicy.RetryHostPredicate",
         "envoy.config.route.v3.FilterAction",
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig",

@@ -1,14 +1,14 @@
 //! Listeners → wire.
 
 use ripstop_model::address::BindAddress;
-use ripstop_model::listener::{TcpProxy, TrafficDirection};
-use ripstop_model::{FilterChain, Listener, NetworkFilter};
+use ripstop_model::listener::TrafficDirection;
+use ripstop_model::{FilterChain, Listener};
 
 use super::access_log::access_log;
 use super::chain_match::chain_match;
-use super::common::{any, bind_address, bool_value, duration, u32_value};
-use super::http_manager::http_manager;
+use super::common::{bind_address, bool_value, duration, u32_value};
 use super::listener_filter::listener_filter;
+use super::network_filter::{connection_filter, network_filter};
 use super::tls;
 use crate::pb;
 
@@ -48,29 +48,9 @@ fn filter_chain(chain: &FilterChain) -> pb::FilterChain {
     pb::FilterChain {
         name: chain.name.to_string(),
         filter_chain_match: chain_match(&chain.matches),
-        filters: vec![network_filter(&chain.filter)],
+        filters: chain.filters.iter().map(connection_filter).chain([network_filter(&chain.filter)]).collect(),
         transport_socket: chain.tls.as_ref().map(tls::downstream_socket),
         transport_socket_connect_timeout: chain.handshake_timeout.map(duration),
-        ..Default::default()
-    }
-}
-
-fn network_filter(filter: &NetworkFilter) -> pb::Filter {
-    let (name, config) = match filter {
-        NetworkFilter::Http(manager) => {
-            ("envoy.filters.network.http_connection_manager", any(&http_manager(manager)))
-        }
-        NetworkFilter::Tcp(tcp) => ("envoy.filters.network.tcp_proxy", any(&tcp_proxy(tcp))),
-    };
-    pb::Filter { name: name.to_owned(), config_type: Some(pb::filter::ConfigType::TypedConfig(config)) }
-}
-
-fn tcp_proxy(tcp: &TcpProxy) -> pb::TcpProxy {
-    pb::TcpProxy {
-        stat_prefix: tcp.stat_prefix.to_string(),
-        cluster_specifier: Some(pb::tcp_proxy::ClusterSpecifier::Cluster(tcp.cluster.to_string())),
-        idle_timeout: tcp.idle_timeout.map(duration),
-        access_log: tcp.access_logs.iter().map(access_log).collect(),
         ..Default::default()
     }
 }

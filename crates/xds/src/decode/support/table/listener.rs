@@ -44,10 +44,40 @@ pub(super) const LISTENER: &[Support] = &[
     Support { message: "envoy.config.listener.v3.Filter", read: "name typed_config", harmless: "" },
     Support {
         message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-        read: "stat_prefix cluster idle_timeout access_log",
-        harmless: "max_connect_attempts backoff_options access_log_flush_interval \
-            flush_access_log_on_connected access_log_options check_drain_close \
-            downstream_idle_timeout upstream_idle_timeout max_downstream_connection_duration \
+        read: "stat_prefix cluster weighted_clusters idle_timeout max_connect_attempts backoff_options \
+            max_downstream_connection_duration access_log",
+        harmless: "access_log_flush_interval flush_access_log_on_connected access_log_options \
+            check_drain_close downstream_idle_timeout upstream_idle_timeout \
             max_downstream_connection_duration_jitter_percentage hash_policy",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster",
+        read: "clusters",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight",
+        read: "name weight",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.direct_response.v3.Config",
+        read: "response",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.rbac.v3.RBAC",
+        read: "rules shadow_rules stat_prefix",
+        harmless: "shadow_rules_stat_prefix enforcement_type delay_deny",
+    },
+    Support {
+        message: "envoy.config.rbac.v3.RBAC",
+        read: "action policies",
+        harmless: "audit_logging_options",
+    },
+    Support {
+        message: "envoy.config.rbac.v3.Policy",
+        read: "permissions principals",
+        harmless: "",
     },
 ];

@@ -1,0 +1,95 @@
+//! Runs the network filters before the terminal one: whether a connection may be there at all, and whether its client may
+//! connect.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ripstop_policy::connection_count::Counted;
+use ripstop_policy::rbac::{Authorizer, Facts};
+
+use super::connection::ConnectionInfo;
+use crate::generation::network_filter::ActiveConnectionFilter;
+use crate::stats::connection::{ConnectionLimitStats, RbacStats};
+use crate::stats::per_worker::PerWorker;
+
+/// A place under a connection limit, held until it is dropped.
+pub struct Held {
+    _counted: Counted,
+    stats: Arc<PerWorker<ConnectionLimitStats>>,
+    worker: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stats.of(self.worker).active.dec();
+    }
+}
+
+/// Asks the limits, before a TLS handshake costs anything. `None`: the connection is to be closed, and has been kept
+/// waiting where that is wanted.
+pub async fn admit(filters: &[ActiveConnectionFilter], worker: usize) -> Option<Vec<Held>> {
+    let mut held = Vec::new();
+    for filter in filters {
+        match filter {
+            ActiveConnectionFilter::ConnectionLimit { count, delay, stats } => match count.try_add() {
+                Some(counted) => {
+                    stats.of(worker).active.inc();
+                    held.push(Held { _counted: counted, stats: stats.clone(), worker });
+                }
+                None => {
+                    stats.of(worker).limited.inc();
+                    if let Some(delay) = delay {
+                        tokio::time::sleep(*delay).await;
+                    }
+                    return None;
+                }
+            },
+            ActiveConnectionFilter::RateLimit { bucket, stats } => {
+                if !bucket.take(Instant::now()) {
+                    stats.of(worker).limited.inc();
+                    return None;
+                }
+            }
+            ActiveConnectionFilter::Rbac { .. } => {}
+        }
+    }
+    Some(held)
+}
+
+/// Asks the rules, when the client has proved who it is.
+pub fn is_authorized(filters: &[ActiveConnectionFilter], info: &ConnectionInfo, worker: usize) -> bool {
+    filters.iter().all(|filter| match filter {
+        ActiveConnectionFilter::Rbac { rules, shadow, stats } => {
+            authorize(rules.as_ref(), shadow.as_ref(), stats.of(worker), info)
+        }
+        _ => true,
+    })
+}
+
+fn authorize(
+    rules: Option<&Authorizer>,
+    shadow: Option<&Authorizer>,
+    stats: &RbacStats,
+    info: &ConnectionInfo,
+) -> bool {
+    let id = info.peer.as_ref().map(|peer| peer.spiffe_id().to_string());
+    let identities = id.as_deref().map(|id| [id]);
+    let facts = Facts {
+        destination: info.local.as_socket(),
+        direct_remote: info.direct_remote.as_socket(),
+        remote: info.remote.as_socket(),
+        server_name: &info.server_name,
+        identities: identities.as_ref().map(|names| &names[..]),
+    };
+    if let Some(shadow) = shadow {
+        let allowed = shadow.decide(&facts).allowed;
+        if allowed { &stats.shadow_allowed } else { &stats.shadow_denied }.inc();
+    }
+    let Some(rules) = rules else { return true };
+    let decision = rules.decide(&facts);
+    if decision.allowed { &stats.allowed } else { &stats.denied }.inc();
+    if !decision.allowed {
+        tracing::debug!(remote = %info.remote, policy = decision.policy.as_deref(), "connection refused");
+    }
+    decision.allowed
+}
