@@ -72,14 +72,17 @@ fn authorize(
     stats: &RbacStats,
     info: &ConnectionInfo,
 ) -> bool {
-    let id = info.peer.as_ref().map(|peer| peer.spiffe_id().to_string());
-    let identities = id.as_deref().map(|id| [id]);
+    let certificate = info.secured.as_ref().and_then(|tls| tls.peer());
+    let identities: Option<Vec<&str>> = certificate.map(|certificate| {
+        let names = certificate.uris.iter().chain(&certificate.dns_names).chain([&certificate.subject]);
+        names.map(String::as_str).collect()
+    });
     let facts = Facts {
         destination: info.local.as_socket(),
         direct_remote: info.direct_remote.as_socket(),
         remote: info.remote.as_socket(),
         server_name: &info.server_name,
-        identities: identities.as_ref().map(|names| &names[..]),
+        identities: identities.as_deref(),
     };
     if let Some(shadow) = shadow {
         let allowed = shadow.decide(&facts).allowed;
