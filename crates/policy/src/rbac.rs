@@ -135,7 +135,9 @@ fn permission(of: &Permission) -> Result<Condition, RegexError> {
         Permission::DestinationPort(port) => {
             Condition::Ports { start: u32::from(*port), end: u32::from(*port) + 1 }
         }
-        Permission::DestinationPorts { start, end } => Condition::Ports { start: u32::from(*start), end: *end },
+        Permission::DestinationPorts { start, end } => {
+            Condition::Ports { start: u32::from(*start), end: *end }
+        }
         Permission::ServerName(rule) => Condition::ServerName(TextMatcher::compile(rule)?),
     })
 }
@@ -196,9 +198,18 @@ mod tests {
         assert_eq!(allowed(RbacAction::Log, Permission::Any), named);
         assert!(allowed(RbacAction::Log, never).allowed);
         let nothing = RbacRules { action: RbacAction::Allow, policies: Default::default() };
-        assert!(!Authorizer::compile(&nothing).unwrap().decide(&Facts {
-            destination: None, direct_remote: None, remote: None, server_name: "", identities: None,
-        }).allowed);
+        assert!(
+            !Authorizer::compile(&nothing)
+                .unwrap()
+                .decide(&Facts {
+                    destination: None,
+                    direct_remote: None,
+                    remote: None,
+                    server_name: "",
+                    identities: None,
+                })
+                .allowed
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl TokenBucket {
 
     /// Takes a token if there is one.
     pub fn take(&self, now: Instant) -> bool {
-        let since = u64::try_from(now.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX / 2);
+        let since =
+            u64::try_from(now.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX / 2);
         // Moments are shifted by one filling, so that a full bucket needs none before zero.
         let now = since.saturating_add(self.full);
         let taken = self.empty_at.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |empty_at| {

@@ -7,8 +7,8 @@ use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http_manager::{ClientCertDetails, ForwardClientCert, RouteSource};
 use ripstop_model::listener::TrafficDirection;
-use ripstop_model::network_filter::TcpProxy;
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
+use ripstop_model::network_filter::TcpProxy;
 use ripstop_model::route::{Forward, RouteAction, RouteMatch};
 use ripstop_model::upgrade::Upgrade;
 use ripstop_model::{

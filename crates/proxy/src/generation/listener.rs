@@ -34,8 +34,8 @@ use crate::stats::http::HttpStats;
 use crate::stats::listener::ListenerStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
-use crate::tls::TlsContexts;
 use crate::tcp_proxy::BUFFER_BYTES;
+use crate::tls::TlsContexts;
 
 /// A compiled [`Listener`].
 pub struct ActiveListener {
@@ -218,7 +218,8 @@ impl ActiveListener {
             .map_err(|source| ListenerError::Chains { listener: config.name.clone(), source })?;
         let stats = parts.registry.listener(&config.address.to_string());
         let reused = previous.filter(|_| !parts.stale);
-        let reused = reused.filter(|previous| previous.config.buffer_limit_bytes == config.buffer_limit_bytes);
+        let reused =
+            reused.filter(|previous| previous.config.buffer_limit_bytes == config.buffer_limit_bytes);
         let buffer_limit = config.buffer_limit_bytes.map_or(BUFFER_BYTES, |limit| limit as usize);
         let buffer_bytes = buffer_limit.clamp(1, BUFFER_BYTES);
         let origins = origins(config, reused.map(|previous| &*previous.config));
@@ -300,15 +301,18 @@ fn compile_chain(
         None => None,
     };
     let filter = match &chain.filter {
-        NetworkFilter::Tcp(config) => ActiveFilter::Tcp(Arc::new(compile_tcp(config, chain, buffer_bytes, parts))),
+        NetworkFilter::Tcp(config) => {
+            ActiveFilter::Tcp(Arc::new(compile_tcp(config, chain, buffer_bytes, parts)))
+        }
         NetworkFilter::Echo => ActiveFilter::Echo,
         NetworkFilter::DirectResponse(text) => ActiveFilter::DirectResponse(text.clone()),
         NetworkFilter::Http(config) => {
             ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
         }
     };
-    let filters = ActiveConnectionFilter::compile_all(&chain.filters, parts)
-        .map_err(|source| ListenerError::Regex { listener: listener.clone(), pattern: source.pattern, why: source.why })?;
+    let filters = ActiveConnectionFilter::compile_all(&chain.filters, parts).map_err(|source| {
+        ListenerError::Regex { listener: listener.clone(), pattern: source.pattern, why: source.why }
+    })?;
     let name = Some(chain.name.clone()).filter(|name| !name.is_empty());
     Ok(ActiveChain { name, filters, handshake_timeout: chain.handshake_timeout, tls, filter })
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ripstop_identity::svid::IdentityHandle;
+use ripstop_model::NetworkFilter;
 use ripstop_model::cluster::{Cluster, Discovery};
 use ripstop_model::http_manager::{HttpConnectionManager, RouteSource};
-use ripstop_model::NetworkFilter;
 use ripstop_model::listener::{FilterChain, Listener};
 use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Name, Snapshot, TlsServer};

@@ -1,10 +1,10 @@
 //! mTLS between two proxies.
 
+use ripstop_model::NetworkFilter;
 use ripstop_model::chain_match::{FilterChainMatch, TransportProtocol};
 use ripstop_model::cluster::{Cluster, UpstreamProtocol};
 use ripstop_model::http_manager::{ClientCertDetails, ForwardClientCert};
 use ripstop_model::listener::{FilterChain, Listener};
-use ripstop_model::NetworkFilter;
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use ripstop_model::tls::{TlsClient, TlsServer, TransportSocket};
 use ripstop_model::{Snapshot, SpiffeId};

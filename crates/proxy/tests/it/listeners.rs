@@ -5,15 +5,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ripstop_model::chain_match::{FilterChainMatch, ServerName, TransportProtocol};
 use ripstop_model::NetworkFilter;
-use ripstop_model::listener::{FilterChain, Listener};
+use ripstop_model::chain_match::{FilterChainMatch, ServerName, TransportProtocol};
 use ripstop_model::cidr::CidrRange;
+use ripstop_model::listener::{FilterChain, Listener};
+use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
 use ripstop_model::network_filter::{
     ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, WeightedTcpCluster,
 };
 use ripstop_model::rbac::{Permission, Principal, Rbac, RbacAction, RbacPolicy, RbacRules};
-use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
 use ripstop_model::runtime::{RuntimeFeature, RuntimeValue};
 use ripstop_model::{Address, Cluster, Endpoint, Snapshot};
 use ripstop_policy::runtime::Runtime;
@@ -278,7 +278,8 @@ async fn network_filters_refuse_connections_before_they_are_served() {
     let line = "envoy_local_rate_limit_rate_limited{envoy_local_network_ratelimit_prefix=\"r\"}";
     assert_eq!(proxy.metric(line), 2);
 
-    let limit = ConnectionLimit { stat_prefix: "l".into(), max_connections: 1, delay: None, enabled: always() };
+    let limit =
+        ConnectionLimit { stat_prefix: "l".into(), max_connections: 1, delay: None, enabled: always() };
     let config = chain_of(vec![ConnectionFilter::ConnectionLimit(limit)], NetworkFilter::Echo);
     let proxy = Proxy::with(tcp_snapshot(config, &[]).await).await;
     let mut first = TcpStream::connect(proxy.address()).await.unwrap();

@@ -6,7 +6,8 @@ use fastrand::Rng;
 use ripstop_model::NetworkFilter;
 use ripstop_model::matcher::StringMatch;
 use ripstop_model::network_filter::{
-    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, WeightedTcpCluster,
+    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket,
+    WeightedTcpCluster,
 };
 use ripstop_model::rbac::{Permission, Principal, Rbac, RbacAction, RbacPolicy, RbacRules};
 use ripstop_model::runtime::RuntimeFeature;

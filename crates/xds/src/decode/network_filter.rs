@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ripstop_model::NetworkFilter;
 use ripstop_model::network_filter::{
-    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, WeightedTcpCluster,
+    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket,
+    WeightedTcpCluster,
 };
 use ripstop_model::runtime::RuntimeFeature;
 

@@ -32,7 +32,8 @@ fn rules(cx: &mut Context, wire: &pb::Rbac) -> Option<RbacRules> {
     for name in names {
         let Some(policy) = wire.policies.get(name) else { continue };
         let read = cx.at(&format!("policies[\"{name}\"]"), |cx| {
-            let permissions = cx.items("permissions", &policy.permissions, |cx, wire| permission(cx, wire, 0));
+            let permissions =
+                cx.items("permissions", &policy.permissions, |cx, wire| permission(cx, wire, 0));
             let principals = cx.items("principals", &policy.principals, |cx, wire| principal(cx, wire, 0));
             RbacPolicy { permissions, principals }
         });
@@ -55,9 +56,7 @@ fn permission(cx: &mut Context, wire: &pb::Permission, depth: usize) -> Option<P
         Some(Rule::OrRules(set)) => {
             Some(Permission::AnyOf(cx.at("or_rules", |cx| cx.items("rules", &set.rules, below))))
         }
-        Some(Rule::NotRule(not)) => {
-            Some(Permission::Not(Box::new(cx.at("not_rule", |cx| below(cx, not))?)))
-        }
+        Some(Rule::NotRule(not)) => Some(Permission::Not(Box::new(cx.at("not_rule", |cx| below(cx, not))?))),
         Some(Rule::DestinationIp(range)) => {
             Some(Permission::DestinationIp(cx.at("destination_ip", |cx| cidr_range(cx, range))?))
         }

@@ -36,7 +36,9 @@ pub(super) fn connection_filter(filter: &ConnectionFilter) -> pb::Filter {
             }),
         ),
         ConnectionFilter::Rbac(filter) => ("envoy.filters.network.rbac", any(&rbac(filter))),
-        ConnectionFilter::SniCluster => ("envoy.filters.network.sni_cluster", any(&pb::SniCluster::default())),
+        ConnectionFilter::SniCluster => {
+            ("envoy.filters.network.sni_cluster", any(&pb::SniCluster::default()))
+        }
     };
     filter_of(name, config)
 }

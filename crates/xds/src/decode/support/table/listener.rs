@@ -75,9 +75,5 @@ pub(super) const LISTENER: &[Support] = &[
         read: "action policies",
         harmless: "audit_logging_options",
     },
-    Support {
-        message: "envoy.config.rbac.v3.Policy",
-        read: "permissions principals",
-        harmless: "",
-    },
+    Support { message: "envoy.config.rbac.v3.Policy", read: "permissions principals", harmless: "" },
 ];
