@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use ripstop_policy::grpc::is_grpc;
 use ripstop_policy::redirect::{Redirector, RequestUrl};
@@ -59,20 +59,9 @@ async fn serve(
     if body.is_end_stream() {
         stream.progress.end();
     }
-    let http1 = &manager.config.http1;
-    if let Some(host) = &http1.default_host_for_http_10
-        && parts.version == Version::HTTP_10
-        && !parts.headers.contains_key(header::HOST)
-        && let Ok(host) = HeaderValue::from_str(host)
-    {
-        parts.headers.insert(header::HOST, host);
-    }
-    let absolute = parts.version < Version::HTTP_2 && parts.uri.scheme().is_some();
-    if absolute && !http1.allow_absolute_url {
-        return reply::error(stream, &manager, ProxyError::NoPath);
-    }
-    let Some(mut target) = Target::of(&parts.uri, &parts.headers) else {
-        return reply::error(stream, &manager, ProxyError::MissingHost);
+    let mut target = match sanitise::target::of(&mut parts, &manager.config.http1) {
+        Ok(target) => target,
+        Err(error) => return reply::error(stream, &manager, error),
     };
     let mut headers = parts.headers;
     headers.remove(header::HOST);

@@ -1,7 +1,9 @@
 //! The path, the host and the names of headers, in the form in which routes and upstreams get them.
 
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use ripstop_model::http1::Http1Options;
 use ripstop_model::http_manager::paths::{HostRules, Underscores};
 use ripstop_policy::sanitise::host::cut;
 use ripstop_policy::sanitise::path::PathDecision;
@@ -12,6 +14,22 @@ use crate::generation::listener::ActiveManager;
 use crate::http::target::Target;
 use crate::stats::http::HttpStats;
 use crate::worker::Worker;
+
+/// Where the request wants to go, as far as the connection manager lets it say so.
+pub fn of(parts: &mut Parts, http1: &Http1Options) -> Result<Target, ProxyError> {
+    if let Some(host) = &http1.default_host_for_http_10
+        && parts.version == Version::HTTP_10
+        && !parts.headers.contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::from_str(host)
+    {
+        parts.headers.insert(header::HOST, host);
+    }
+    let absolute = parts.version < Version::HTTP_2 && parts.uri.scheme().is_some();
+    if absolute && !http1.allow_absolute_url {
+        return Err(ProxyError::NoPath);
+    }
+    Target::of(&parts.uri, &parts.headers).ok_or(ProxyError::MissingHost)
+}
 
 /// Does with headers that have an underscore in their name what the connection manager is configured to.
 pub fn underscores(
