@@ -3,8 +3,8 @@
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use ripstop_model::http1::Http1Options;
 use ripstop_model::http_manager::paths::{HostRules, Underscores};
+use ripstop_model::http1::Http1Options;
 use ripstop_policy::sanitise::host::cut;
 use ripstop_policy::sanitise::path::PathDecision;
 
