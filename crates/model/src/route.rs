@@ -3,6 +3,7 @@
 mod action;
 mod hash;
 mod matches;
+mod mutation;
 mod redirect;
 mod retry;
 mod rewrite;
@@ -14,6 +15,7 @@ pub use action::{
 };
 pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use matches::{PathMatch, RouteMatch, TlsMatch};
+pub use mutation::{AppendAction, HeaderAddition, HeaderMutations, Mutations};
 pub use redirect::{Redirect, RedirectPath, RedirectScheme, RedirectStatus};
 pub use retry::{Backoff, RetryOn, RetryPolicy};
 pub use rewrite::{HostRewrite, PathRewrite, RegexSubstitution};
@@ -41,6 +43,10 @@ pub struct RouteConfiguration {
     pub max_direct_response_bytes: Option<u32>,
     /// Copies of requests, where neither virtual host nor route has its own.
     pub mirrors: Vec<RequestMirror>,
+    /// Changes to headers; `None`: there are none.
+    pub headers: Option<Box<HeaderMutations>>,
+    /// What a route says of a header wins over its virtual host, and that over the configuration; otherwise the reverse.
+    pub most_specific_header_mutations_wins: bool,
 }
 
 impl RouteConfiguration {
@@ -58,6 +64,8 @@ impl RouteConfiguration {
             validate_clusters: None,
             max_direct_response_bytes: None,
             mirrors: Vec::new(),
+            headers: None,
+            most_specific_header_mutations_wins: false,
         }
     }
 }
@@ -81,6 +89,8 @@ pub struct VirtualHost {
     pub response_attempt_count: bool,
     /// Copies of requests, where the route has none of its own.
     pub mirrors: Vec<RequestMirror>,
+    /// Changes to headers; `None`: there are none.
+    pub headers: Option<Box<HeaderMutations>>,
 }
 
 impl VirtualHost {
@@ -95,6 +105,7 @@ impl VirtualHost {
             request_attempt_count: false,
             response_attempt_count: false,
             mirrors: Vec::new(),
+            headers: None,
         }
     }
 }
@@ -120,11 +131,13 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What becomes of them.
     pub action: RouteAction,
+    /// Changes to headers; `None`: there are none.
+    pub headers: Option<Box<HeaderMutations>>,
 }
 
 impl Route {
     /// A route without a name.
     pub fn new(matches: RouteMatch, action: RouteAction) -> Route {
-        Route { name: Name::from(""), matches, action }
+        Route { name: Name::from(""), matches, action, headers: None }
     }
 }

@@ -21,6 +21,7 @@ pub mod headers;
 pub mod leash;
 pub mod local_exec;
 pub mod manager;
+pub mod mutation;
 pub mod reply;
 pub mod request_body;
 pub mod request_id;

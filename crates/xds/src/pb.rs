@@ -17,11 +17,12 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
-    Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions, Locality, Metadata, Node,
-    PathConfigSource, Pipe, RuntimeDouble, RuntimeFeatureFlag, RuntimeFractionalPercent, RuntimePercent,
-    RuntimeUInt32, SocketAddress, SubstitutionFormatString, TrafficDirection, TransportSocket,
-    TypedExtensionConfig, WatchedDirectory, address, api_config_source, config_source, data_source,
-    grpc_service, node, socket_address, substitution_format_string, transport_socket,
+    HeaderValue, HeaderValueOption, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions,
+    Locality, Metadata, Node, PathConfigSource, Pipe, RuntimeDouble, RuntimeFeatureFlag,
+    RuntimeFractionalPercent, RuntimePercent, RuntimeUInt32, SocketAddress, SubstitutionFormatString,
+    TrafficDirection, TransportSocket, TypedExtensionConfig, WatchedDirectory, address, api_config_source,
+    config_source, data_source, grpc_service, header_value_option, node, socket_address,
+    substitution_format_string, transport_socket,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     GrpcMethodList, KeepaliveSettings, grpc_method_list,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HashPolicy, HostRewrite, PathRewrite, Redirect, RetryPolicy};
+use super::{HashPolicy, HeaderMutations, HostRewrite, PathRewrite, Redirect, RetryPolicy};
 use crate::Name;
 use crate::mirror::RequestMirror;
 use crate::route_times::RouteTimes;
@@ -150,12 +150,14 @@ pub struct WeightedCluster {
     pub weight: u32,
     /// The host that its requests get, whatever [`Forward::host_rewrite`] says.
     pub host_rewrite: Option<Name>,
+    /// Changes to headers; `None`: there are none.
+    pub headers: Option<Box<HeaderMutations>>,
 }
 
 impl WeightedCluster {
     /// A share, and nothing that holds for its requests alone.
     pub fn new(name: impl Into<Name>, weight: u32) -> WeightedCluster {
-        WeightedCluster { name: name.into(), weight, host_rewrite: None }
+        WeightedCluster { name: name.into(), weight, host_rewrite: None, headers: None }
     }
 }
 

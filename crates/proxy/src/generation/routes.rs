@@ -16,6 +16,7 @@ pub use forward::{CompiledForward, CompiledHostRewrite, Target};
 
 use self::forward::{FieldError, at};
 use super::slot::ClusterSlots;
+use crate::http::mutation::{Level, level};
 
 /// A compiled [`RouteConfiguration`].
 pub struct CompiledRoutes {
@@ -30,6 +31,8 @@ pub struct CompiledRoutes {
 pub struct CompiledRoute {
     /// Its name, if it has one.
     pub name: Option<Name>,
+    /// What it, its virtual host and the configuration change in headers, in the order in which it is done.
+    pub levels: Option<Arc<[Arc<Level>]>>,
     /// What to do.
     pub action: CompiledAction,
 }
@@ -65,12 +68,19 @@ impl CompiledRoutes {
     ) -> Result<CompiledRoutes, CompileError> {
         let table = RouteTable::compile(&config, runtime)?;
         let mut routes = Vec::with_capacity(table.len());
+        let whole = level(config.headers.as_deref());
         for host in &config.virtual_hosts {
+            let shared = level(host.headers.as_deref());
+            let inherited = levels(&config, [None, shared.as_ref(), whole.as_ref()]);
             for (position, route) in host.routes.iter().enumerate() {
                 let action = compile_action(route, host, slots)
                     .map_err(|bad| CompileError::regex(host, position, bad.field.to_owned(), bad.error))?;
                 let name = Some(route.name.clone()).filter(|name| !name.is_empty());
-                routes.push(CompiledRoute { name, action });
+                let levels = match level(route.headers.as_deref()) {
+                    None => inherited.clone(),
+                    own => levels(&config, [own.as_ref(), shared.as_ref(), whole.as_ref()]),
+                };
+                routes.push(CompiledRoute { name, levels, action });
             }
         }
         Ok(CompiledRoutes { config, table, routes: routes.into() })
@@ -80,6 +90,15 @@ impl CompiledRoutes {
     pub fn find(&self, head: &RequestHead<'_>) -> Result<&CompiledRoute, NoRoute> {
         self.table.find(head).map(|found| &self.routes[found.index])
     }
+}
+
+/// Puts levels, given from the most specific one, into the order in which they change headers.
+fn levels(config: &RouteConfiguration, levels: [Option<&Arc<Level>>; 3]) -> Option<Arc<[Arc<Level>]>> {
+    let mut levels: Vec<_> = levels.into_iter().flatten().cloned().collect();
+    if config.most_specific_header_mutations_wins {
+        levels.reverse();
+    }
+    (!levels.is_empty()).then(|| levels.into())
 }
 
 fn compile_action(

@@ -282,6 +282,8 @@ impl Forwarding<'_> {
 
     /// Tells the client that its tunnel is open, and opens it.
     fn open(mut self, mut head: Parts, tunnel: TunnelRequest, upstream: Upstream) -> Response<ResponseBody> {
+        self.stream.facts.status = head.status.as_u16();
+        self.stream.change_response(&mut head.headers);
         sanitise::answer::response(&mut head.headers, self.manager, &self.stream);
         head.version = http::Version::default();
         self.stream.keep_response(head.status.as_u16(), &head.headers);
@@ -321,7 +323,6 @@ impl Forwarding<'_> {
         headers::remove_hop_by_hop(&mut parts.headers);
         // The words of a status are ours, whatever the upstream's were.
         parts.extensions.remove::<hyper::ext::ReasonPhrase>();
-        sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
         // Of an answer that came before the request was whole, nobody can say how long it took.
         if let Some(whole) = self.stream.progress.ended_at()
             && !self.manager.config.router.suppress_envoy_headers
@@ -335,9 +336,12 @@ impl Forwarding<'_> {
         if self.route.response_attempt_count {
             parts.headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(self.stream.facts.attempts));
         }
+        self.stream.facts.status = parts.status.as_u16();
+        self.stream.facts.details = "via_upstream";
+        self.stream.change_response(&mut parts.headers);
+        sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
-        self.stream.facts.details = "via_upstream";
         self.stream.keep_response(parts.status.as_u16(), &parts.headers);
         self.stream.progress.touch();
         let bodiless = self.stream.is_head()

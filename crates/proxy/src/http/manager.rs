@@ -102,6 +102,10 @@ async fn serve(
         }
     };
     stream.facts.route = route.name.clone();
+    if let Some(levels) = &route.levels {
+        stream.levels.route = Some(levels.clone());
+        describe(&mut stream, &target, &headers);
+    }
     let forward = match &route.action {
         CompiledAction::Direct { status, body } => {
             return reply::direct(stream, &manager, *status, body.clone());
@@ -124,10 +128,10 @@ async fn serve(
         stream.allow_upgrade();
         terminate = granted.terminate;
     }
-    let (slot, share_host) = match forward.target(&head, connection.client_ip()) {
-        RouteTarget::Slot(slot, host) => (Some(slot), host),
-        RouteTarget::Named(name) => (generation.shared.slots.get(name), None),
-        RouteTarget::Nowhere => (None, None),
+    let (slot, share_host, share_level) = match forward.target(&head, connection.client_ip()) {
+        RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
+        RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
+        RouteTarget::Nowhere => (None, None, None),
     };
     let found = slot.and_then(|slot| generation.cluster(slot, || worker.dice(|rng| rng.u64(..))));
     let Some(cluster) = found else {
@@ -139,6 +143,11 @@ async fn serve(
         target.scheme = None;
     }
     let affinity = Affinity::of(forward, &cluster, &target, &headers, &connection);
+    if let Some(level) = share_level {
+        stream.levels.share = Some(level.clone());
+        describe(&mut stream, &target, &headers);
+    }
+    stream.change_request(&mut headers);
     rewrite(&manager, &mut target, &mut headers, forward, share_host, &mut stream);
     let limits = Limits {
         timeout: forward.timeout,

@@ -70,6 +70,7 @@ fn call_failed(
     let code = grpc_status.unwrap_or_else(|| grpc::status_of_http(status.as_u16()));
     stream.facts.grpc_status = Some(code);
     let mut headers = HeaderMap::with_capacity(4);
+    stream.change_response(&mut headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(grpc::GRPC_STATUS, HeaderValue::from(code));
     let message = Some(body).filter(|body| !body.is_empty()).and_then(grpc::message);
@@ -106,7 +107,7 @@ pub fn send_elsewhere(
     let mut response = answer(stream, manager, status, Bytes::new());
     // Made of what came in headers and of configuration, where no other bytes can be.
     if let Ok(location) = HeaderValue::from_str(location) {
-        response.headers_mut().insert(header::LOCATION, location);
+        response.headers_mut().entry(header::LOCATION).or_insert(location);
     }
     response
 }
@@ -136,8 +137,10 @@ fn answer(
     let is_head = stream.is_head();
     let body = if is_head { Bytes::new() } else { body };
     let mut headers = HeaderMap::with_capacity(4);
+    stream.change_response(&mut headers);
     if length > 0 {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        let text = HeaderValue::from_static("text/plain");
+        headers.entry(header::CONTENT_TYPE).or_insert(text);
         if is_head {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Version};
 use ripstop_policy::flags::ResponseFlag;
 
 use super::deadline::Progress;
+use super::mutation::Levels;
 use crate::error::ProxyError;
 use crate::format::Wanted;
 use crate::format::context::Context;
@@ -25,6 +26,8 @@ pub struct ActiveStream {
     pub facts: StreamInfo,
     /// How far the request has come.
     pub progress: Rc<Progress>,
+    /// What its route changes in headers.
+    pub levels: Levels,
     /// The answer was given whole.
     complete: bool,
     /// It was allowed to become a tunnel.
@@ -68,6 +71,7 @@ impl ActiveStream {
             connection: connection.clone(),
             facts,
             progress: Rc::default(),
+            levels: Levels::default(),
             complete: false,
             upgraded: false,
             failed: false,
@@ -82,12 +86,44 @@ impl ActiveStream {
 
     /// Whether some log shows response headers or anything else of the request.
     pub fn is_logged(&self) -> bool {
-        !self.manager.access_logs.is_empty()
+        !self.manager.access_logs.is_empty() || !self.levels.is_empty()
     }
 
     /// Keeps of the request what logs want, from the headers as they are now.
     pub fn keep_request(&mut self, headers: &HeaderMap) {
-        Wanted::keep(&self.manager.access_logs.wanted().request, headers, &mut self.facts.request_headers);
+        let kept = &mut self.facts.request_headers;
+        Wanted::keep(&self.manager.access_logs.wanted().request, headers, kept);
+        for name in self.levels.wanted_of_request() {
+            if !kept.contains_key(name) {
+                for value in headers.get_all(name) {
+                    kept.append(name.clone(), value.clone());
+                }
+            }
+        }
+    }
+
+    /// Changes the headers of the request as its route says.
+    pub fn change_request(&mut self, headers: &mut HeaderMap) {
+        if self.levels.is_empty() {
+            return;
+        }
+        // Values may say which try this is; it is about to become the first.
+        let attempts = std::mem::replace(&mut self.facts.attempts, 1);
+        let none = HeaderMap::new();
+        self.levels.change_request(headers, &Context::of(&self.connection, &self.facts, &none));
+        self.facts.attempts = attempts;
+    }
+
+    /// Changes the headers of the response as the route of the request says.
+    pub fn change_response(&mut self, headers: &mut HeaderMap) {
+        if self.levels.is_empty() {
+            return;
+        }
+        self.facts.bytes_received = self.progress.bytes();
+        self.facts.times.request_end = self.progress.ended_at();
+        let facts = &self.facts;
+        let base = Context::of(&self.connection, facts, &facts.request_headers);
+        self.levels.change_response(headers, &base);
     }
 
     /// Keeps of the response what logs want, and the moment.

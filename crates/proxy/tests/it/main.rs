@@ -9,6 +9,7 @@ mod framing;
 mod harness;
 mod identity;
 mod listeners;
+mod mutations;
 mod requests;
 mod resilience;
 mod sanitise;

@@ -2,6 +2,7 @@
 
 mod forward;
 mod matches;
+mod mutation;
 mod redirect;
 
 use fastrand::Rng;
@@ -94,7 +95,12 @@ fn route(rng: &mut Rng) -> Route {
             RouteAction::Forward(Box::new(forward::forward(rng, template)))
         }
     };
-    Route { name: if rng.bool() { name(rng) } else { "".into() }, matches, action }
+    Route {
+        name: if rng.bool() { name(rng) } else { "".into() },
+        matches,
+        action,
+        headers: mutation::mutations(rng),
+    }
 }
 
 fn virtual_host(rng: &mut Rng) -> VirtualHost {
@@ -111,6 +117,7 @@ fn virtual_host(rng: &mut Rng) -> VirtualHost {
         request_attempt_count: rng.bool(),
         response_attempt_count: rng.bool(),
         mirrors: list(rng, 1, mirror),
+        headers: mutation::mutations(rng),
     }
 }
 
@@ -125,5 +132,7 @@ pub(crate) fn route_configuration(rng: &mut Rng) -> RouteConfiguration {
         validate_clusters: option(rng, Rng::bool),
         max_direct_response_bytes: option(rng, |rng| rng.u32(16..)),
         mirrors: list(rng, 1, mirror),
+        headers: mutation::mutations(rng),
+        most_specific_header_mutations_wins: rng.bool(),
     }
 }

@@ -5,6 +5,7 @@ mod action;
 mod filters;
 mod forward;
 mod matches;
+mod mutation;
 mod redirect;
 
 use ripstop_model::route::RequireTls;
@@ -34,6 +35,8 @@ pub(super) fn route_configuration(cx: &mut Context, wire: &pb::RouteConfiguratio
         validate_clusters: wire.validate_clusters.as_ref().map(|validate| validate.value),
         max_direct_response_bytes,
         mirrors: mirrors(cx, &wire.request_mirror_policies),
+        headers: mutation::mutations(cx, &mutation::level!(wire)),
+        most_specific_header_mutations_wins: wire.most_specific_header_mutations_wins,
     }
 }
 
@@ -60,6 +63,7 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) 
         request_attempt_count: wire.include_request_attempt_count,
         response_attempt_count: wire.include_attempt_count_in_response,
         mirrors: mirrors(cx, &wire.request_mirror_policies),
+        headers: mutation::mutations(cx, &mutation::level!(wire)),
     })
 }
 
@@ -72,7 +76,8 @@ fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Rou
         None => cx.at("match", |cx| cx.refuse("a route needs a match")),
     };
     let action = action::action(cx, wire, matches.as_ref(), any_method, inherited);
-    Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action? })
+    let headers = mutation::mutations(cx, &mutation::level!(wire));
+    Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action?, headers })
 }
 
 /// The name of a header, where one is given.

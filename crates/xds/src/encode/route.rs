@@ -3,6 +3,7 @@
 mod action;
 mod forward;
 mod matches;
+mod mutation;
 
 use ripstop_model::route::{RequireTls, RouteAction};
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
@@ -22,6 +23,13 @@ pub(super) fn route_configuration(routes: &RouteConfiguration) -> pb::RouteConfi
         ignore_path_parameters_in_path_matching: routes.ignore_path_parameters,
         validate_clusters: routes.validate_clusters.map(bool_value),
         max_direct_response_body_size_bytes: routes.max_direct_response_bytes.map(u32_value),
+        most_specific_header_mutations_wins: routes.most_specific_header_mutations_wins,
+        request_headers_to_add: mutation::added(routes.headers.as_ref().map(|headers| &headers.request)),
+        request_headers_to_remove: mutation::removed(routes.headers.as_ref().map(|headers| &headers.request)),
+        response_headers_to_add: mutation::added(routes.headers.as_ref().map(|headers| &headers.response)),
+        response_headers_to_remove: mutation::removed(
+            routes.headers.as_ref().map(|headers| &headers.response),
+        ),
         request_mirror_policies: routes.mirrors.iter().map(mirror).collect(),
         ..Default::default()
     }
@@ -44,6 +52,10 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
         metadata: any_method.then(|| mark(RIPSTOP, ANY_METHOD)),
         include_request_attempt_count: host.request_attempt_count,
         include_attempt_count_in_response: host.response_attempt_count,
+        request_headers_to_add: mutation::added(host.headers.as_ref().map(|headers| &headers.request)),
+        request_headers_to_remove: mutation::removed(host.headers.as_ref().map(|headers| &headers.request)),
+        response_headers_to_add: mutation::added(host.headers.as_ref().map(|headers| &headers.response)),
+        response_headers_to_remove: mutation::removed(host.headers.as_ref().map(|headers| &headers.response)),
         request_mirror_policies: host.mirrors.iter().map(mirror).collect(),
         ..Default::default()
     }
@@ -56,6 +68,12 @@ fn route(route: &Route) -> pb::Route {
     };
     pb::Route {
         name: route.name.to_string(),
+        request_headers_to_add: mutation::added(route.headers.as_ref().map(|headers| &headers.request)),
+        request_headers_to_remove: mutation::removed(route.headers.as_ref().map(|headers| &headers.request)),
+        response_headers_to_add: mutation::added(route.headers.as_ref().map(|headers| &headers.response)),
+        response_headers_to_remove: mutation::removed(
+            route.headers.as_ref().map(|headers| &headers.response),
+        ),
         r#match: Some(matches::route_match(&route.matches)),
         metadata: any_method.then(|| mark(RIPSTOP, ANY_METHOD)),
         action: Some(action::action(&route.action)),

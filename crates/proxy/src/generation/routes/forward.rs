@@ -21,6 +21,7 @@ use ripstop_policy::substitute::Substitution;
 use ripstop_policy::timeout::route_timeout;
 
 use crate::generation::slot::{ClusterSlot, ClusterSlots};
+use crate::http::mutation::{Level, level};
 
 /// A compiled [`Forward`].
 pub struct CompiledForward {
@@ -68,9 +69,15 @@ enum Targets {
 }
 
 struct Split {
-    shares: Box<[(Arc<ClusterSlot>, Option<HeaderValue>)]>,
+    shares: Box<[Share]>,
     choice: WeightedChoice,
     by: By,
+}
+
+struct Share {
+    slot: Arc<ClusterSlot>,
+    host: Option<HeaderValue>,
+    level: Option<Arc<Level>>,
 }
 
 enum By {
@@ -81,8 +88,8 @@ enum By {
 
 /// Where one request goes.
 pub enum Target<'r, 'h> {
-    /// To a cluster that the configuration names, as this host if there is one.
-    Slot(&'r Arc<ClusterSlot>, Option<&'r HeaderValue>),
+    /// To a cluster that the configuration names, as this host and with these changes to headers if there are any.
+    Slot(&'r Arc<ClusterSlot>, Option<&'r HeaderValue>, Option<&'r Arc<Level>>),
     /// To a cluster of this name.
     Named(&'h str),
     /// The request names no cluster.
@@ -125,15 +132,15 @@ impl CompiledForward {
     /// The cluster of a request.
     pub fn target<'r, 'h>(&'r self, head: &RequestHead<'h>, source_ip: IpAddr) -> Target<'r, 'h> {
         match &self.targets {
-            Targets::One(slot) => Target::Slot(slot, None),
+            Targets::One(slot) => Target::Slot(slot, None, None),
             Targets::Header(name) => {
                 let value = head.headers.get(name).and_then(|value| value.to_str().ok());
                 value.filter(|value| !value.is_empty()).map_or(Target::Nowhere, Target::Named)
             }
             Targets::Split(split) => {
                 let number = split.by.number(head, source_ip).unwrap_or(head.random);
-                let (slot, host) = &split.shares[split.choice.pick_by(number)];
-                Target::Slot(slot, host.as_ref())
+                let share = &split.shares[split.choice.pick_by(number)];
+                Target::Slot(&share.slot, share.host.as_ref(), share.level.as_ref())
             }
         }
     }
@@ -170,7 +177,11 @@ fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, Field
             choice: WeightedChoice::compile(shares),
             shares: shares
                 .iter()
-                .map(|share| (slots.of(&share.name), share.host_rewrite.as_ref().and_then(header_value)))
+                .map(|share| Share {
+                    slot: slots.of(&share.name),
+                    host: share.host_rewrite.as_ref().and_then(header_value),
+                    level: level(share.headers.as_deref()),
+                })
                 .collect(),
             by: match by {
                 SplitBy::Dice => By::Dice,

@@ -21,7 +21,12 @@ pub(super) fn substitution(rng: &mut Rng) -> RegexSubstitution {
 }
 
 fn weighted(rng: &mut Rng, weight: u32) -> WeightedCluster {
-    WeightedCluster { name: name(rng), weight, host_rewrite: option(rng, name) }
+    WeightedCluster {
+        name: name(rng),
+        weight,
+        host_rewrite: option(rng, name),
+        headers: super::mutation::mutations(rng),
+    }
 }
 
 fn split(rng: &mut Rng) -> ClusterSplit {

@@ -152,7 +152,8 @@ fn weighted_cluster(cx: &mut Context, wire: &pb::weighted_cluster::ClusterWeight
         }
         _ => None,
     };
-    Some(WeightedCluster { name: wire.name.as_str().into(), weight: weight.value, host_rewrite })
+    let headers = super::mutation::mutations(cx, &super::mutation::level!(wire));
+    Some(WeightedCluster { name: wire.name.as_str().into(), weight: weight.value, host_rewrite, headers })
 }
 
 fn hash_policy(cx: &mut Context, wire: &pb::route_action::HashPolicy) -> Option<HashPolicy> {

@@ -89,6 +89,18 @@ fn weighted_cluster(share: &WeightedCluster) -> pb::weighted_cluster::ClusterWei
     pb::weighted_cluster::ClusterWeight {
         name: share.name.to_string(),
         weight: Some(u32_value(share.weight)),
+        request_headers_to_add: super::mutation::added(
+            share.headers.as_ref().map(|headers| &headers.request),
+        ),
+        request_headers_to_remove: super::mutation::removed(
+            share.headers.as_ref().map(|headers| &headers.request),
+        ),
+        response_headers_to_add: super::mutation::added(
+            share.headers.as_ref().map(|headers| &headers.response),
+        ),
+        response_headers_to_remove: super::mutation::removed(
+            share.headers.as_ref().map(|headers| &headers.response),
+        ),
         host_rewrite_specifier: share.host_rewrite.as_ref().map(literal),
         ..Default::default()
     }

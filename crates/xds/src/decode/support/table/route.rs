@@ -8,24 +8,26 @@ pub(super) const ROUTE: &[Support] = &[
         message: "envoy.config.route.v3.RouteConfiguration",
         read: "name virtual_hosts ignore_port_in_host_matching vhost_header validate_clusters \
             ignore_path_parameters_in_path_matching max_direct_response_body_size_bytes \
-            typed_per_filter_config request_mirror_policies",
-        harmless: "response_headers_to_add response_headers_to_remove request_headers_to_add \
-            most_specific_header_mutations_wins metadata",
+            typed_per_filter_config request_mirror_policies response_headers_to_add \
+            response_headers_to_remove request_headers_to_add request_headers_to_remove \
+            most_specific_header_mutations_wins",
+        harmless: "metadata",
     },
     Support {
         message: "envoy.config.route.v3.VirtualHost",
         read: "name domains routes require_tls retry_policy include_request_attempt_count \
-            include_attempt_count_in_response metadata typed_per_filter_config request_mirror_policies",
-        harmless: "virtual_clusters request_headers_to_add response_headers_to_add \
-            response_headers_to_remove cors hedge_policy include_is_timeout_retry_header \
+            include_attempt_count_in_response metadata typed_per_filter_config request_mirror_policies \
+            request_headers_to_add request_headers_to_remove response_headers_to_add \
+            response_headers_to_remove",
+        harmless: "virtual_clusters cors hedge_policy include_is_timeout_retry_header \
             per_request_buffer_limit_bytes request_body_buffer_limit",
     },
     Support {
         message: "envoy.config.route.v3.Route",
         read: "name match metadata route direct_response redirect filter_action non_forwarding_action \
-            typed_per_filter_config",
-        harmless: "decorator request_headers_to_add response_headers_to_add response_headers_to_remove \
-            tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit",
+            typed_per_filter_config request_headers_to_add request_headers_to_remove \
+            response_headers_to_add response_headers_to_remove",
+        harmless: "decorator tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit",
     },
     Support {
         message: "envoy.config.route.v3.RouteMatch",
@@ -56,8 +58,10 @@ pub(super) const ROUTE: &[Support] = &[
     },
     Support {
         message: "envoy.config.route.v3.WeightedCluster.ClusterWeight",
-        read: "name cluster_header weight host_rewrite_literal typed_per_filter_config",
-        harmless: "request_headers_to_add response_headers_to_add response_headers_to_remove",
+        read: "name cluster_header weight host_rewrite_literal typed_per_filter_config \
+            request_headers_to_add request_headers_to_remove response_headers_to_add \
+            response_headers_to_remove",
+        harmless: "",
     },
     Support {
         message: "envoy.config.route.v3.RetryPolicy",
