@@ -1,5 +1,7 @@
 //! `ripstop proxy`: one proxy in the foreground.
 
+mod envoy_flags;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -14,11 +16,23 @@ use ripstop_proxy::admin::Options;
 use ripstop_proxy::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use ripstop_runtime::shutdown::Shutdown;
 
+use crate::command::validate::validate_envoy;
 use crate::envoy_file;
 use crate::failure::Failure;
+use crate::terminal::print_error;
+use envoy_flags::EnvoyFlags;
 
 /// Worker threads of a sidecar for which nobody says how many: it shares its machine with its application.
 const SIDECAR_WORKERS: usize = 2;
+
+/// What is done with the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    /// Run on it.
+    Serve,
+    /// Check it.
+    Validate,
+}
 
 /// Run one proxy: a sidecar beside an application, or a gateway at the edge
 ///
@@ -65,8 +79,16 @@ pub struct ProxyArgs {
     concurrency: Option<u16>,
     /// What is logged to standard error: trace, debug, info, warn, error or off, or directives
     /// such as info,ripstop_xds=debug
-    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    #[arg(short = 'l', long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
+    /// File that the log is appended to, in place of standard error
+    #[arg(long, value_name = "FILE")]
+    log_path: Option<PathBuf>,
+    /// `validate` reads the file and starts nothing
+    #[arg(long, value_enum, default_value_t = Mode::Serve, requires = "config_path")]
+    mode: Mode,
+    #[command(flatten)]
+    envoy: EnvoyFlags,
     /// Seconds that requests may take to finish after SIGTERM
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
     drain_time_s: u64,
@@ -74,7 +96,14 @@ pub struct ProxyArgs {
 
 /// Serves until SIGTERM or Ctrl-C.
 pub fn run(args: ProxyArgs) -> Result<(), Failure> {
-    ripstop_runtime::telemetry::start_log(&args.log_level).map_err(Failure::new)?;
+    let log_path = args.log_path.as_deref();
+    ripstop_runtime::telemetry::start_log_to(&args.log_level, log_path).map_err(Failure::new)?;
+    for warning in args.envoy.warnings() {
+        print_error(&warning);
+    }
+    if let (Mode::Validate, Some(path)) = (args.mode, &args.config_path) {
+        return validate_envoy(path);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -38,7 +38,11 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
     checked.into_iter().collect()
 }
 
-fn validate_envoy(path: &Path) -> Result<(), Failure> {
+/// Checks a file in the form of Envoy's bootstrap, with the files that it names.
+///
+/// # Errors
+/// When it cannot be read or has an error, after showing all of them.
+pub fn validate_envoy(path: &Path) -> Result<(), Failure> {
     let file = envoy_file::load(path)?;
     let snapshot = &file.bootstrap.snapshot;
     let found = [count(snapshot.listeners.len(), "listener"), count(snapshot.clusters.len(), "cluster")];
