@@ -81,7 +81,13 @@ fn upstream_protocol(
                 cx.reject("HTTP/3 to upstreams is not supported");
                 UpstreamProtocol::Http1
             }
-            Some(ProtocolConfig::HttpProtocolOptions(_)) | None => UpstreamProtocol::Http1,
+            Some(ProtocolConfig::HttpProtocolOptions(options)) => {
+                if options.header_key_format.is_some() {
+                    cx.at("header_key_format", |cx| cx.warn("has no effect on requests to endpoints"));
+                }
+                UpstreamProtocol::Http1
+            }
+            None => UpstreamProtocol::Http1,
         },
         UpstreamProtocolOptions::UseDownstreamProtocolConfig(_) => {
             cx.reject(
