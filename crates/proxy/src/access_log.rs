@@ -105,6 +105,7 @@ fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
     let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
     let until = context.ended.unwrap_or_else(Instant::now);
     let duration = until.saturating_duration_since(stream.times.begun);
+    let tls = context.connection.secured.as_ref();
     let facts = LogFacts {
         head: RequestHead {
             authority: stream.authority.as_deref().unwrap_or_default(),
@@ -113,8 +114,8 @@ fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
             method: stream.method.as_ref().map(|method| method.as_str()).unwrap_or_default(),
             scheme: stream.scheme.unwrap_or_default(),
             headers,
-            client_cert_presented: context.connection.client_cert.is_some(),
-            client_cert_validated: context.connection.peer.is_some(),
+            client_cert_presented: tls.is_some_and(|tls| tls.has_peer_certificate()),
+            client_cert_validated: tls.is_some_and(|tls| tls.peer_validated),
             random: 0,
         },
         request_id: headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()),

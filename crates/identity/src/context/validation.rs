@@ -33,8 +33,12 @@ const MAX_TIME_TRAVELS: usize = 8;
 /// Why a peer is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No trusted root stands behind it, or it is out of its time, revoked or malformed.
+    /// No trusted root stands behind it, or it is malformed.
     Chain,
+    /// It is out of its time.
+    Expired,
+    /// It was revoked.
+    Revoked,
     /// None of its names is asked for.
     Name,
     /// Neither it nor its key is among those asked for.
@@ -45,6 +49,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::Chain => "verify cert failed: certificate chain is not accepted",
+            Refusal::Expired => "verify cert failed: certificate has expired",
+            Refusal::Revoked => "verify cert failed: certificate revoked",
             Refusal::Name => "verify cert failed: SAN matcher",
             Refusal::Hash => "verify cert failed: cert hash and spki",
         })
@@ -277,7 +283,11 @@ impl Validator {
                 Err(webpki::Error::CertNotValidYet { not_before, .. }) if self.allow_expired => not_before,
                 Err(error) => {
                     tracing::debug!(%error, "certificate chain refused");
-                    return Err(Refusal::Chain);
+                    return Err(match error {
+                        webpki::Error::CertExpired { .. } => Refusal::Expired,
+                        webpki::Error::CertRevoked => Refusal::Revoked,
+                        _ => Refusal::Chain,
+                    });
                 }
             };
         }
@@ -289,14 +299,18 @@ impl Validator {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let validity = parsed.validity();
         let inside = (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now);
-        if inside || self.allow_expired { Ok(()) } else { Err(Refusal::Chain) }
+        if inside || self.allow_expired { Ok(()) } else { Err(Refusal::Expired) }
     }
 
     fn outcome(&self, judged: Result<(), Refusal>) -> Result<(), rustls::Error> {
         match judged {
-            Err(refusal) if !self.accept_untrusted => {
-                Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal)))))
-            }
+            // The alerts that follow from these are those that Envoy sends.
+            Err(refusal) if !self.accept_untrusted => Err(rustls::Error::InvalidCertificate(match refusal {
+                Refusal::Chain => CertificateError::UnknownIssuer,
+                Refusal::Expired => CertificateError::Expired,
+                Refusal::Revoked => CertificateError::Revoked,
+                Refusal::Name | Refusal::Hash => CertificateError::Other(OtherError(Arc::new(refusal))),
+            })),
             _ => Ok(()),
         }
     }

@@ -202,10 +202,8 @@ fn head<'a>(
         method: method.as_str(),
         scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
         headers,
-        client_cert_presented: connection.client_cert.is_some()
-            || connection.secured.as_ref().is_some_and(|tls| tls.has_peer_certificate()),
-        client_cert_validated: connection.peer.is_some()
-            || connection.secured.as_ref().is_some_and(|tls| tls.peer_validated),
+        client_cert_presented: connection.secured.as_ref().is_some_and(|tls| tls.has_peer_certificate()),
+        client_cert_validated: connection.secured.as_ref().is_some_and(|tls| tls.peer_validated),
         random: worker.dice(|rng| rng.u64(..)),
     }
 }

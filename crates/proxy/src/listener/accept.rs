@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::HeaderValue;
 use ripstop_identity::context::facts::TlsFacts;
 use ripstop_identity::forwarded::client_cert_element;
-use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::Address;
 use ripstop_policy::connection_count::Counted;
 use ripstop_runtime::listen::Listener as Socket;
@@ -171,19 +170,12 @@ async fn establish(
     };
     let limit = chain.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
     let (stream, facts) = handshake(&context, io, limit, stats).await?;
-    let connection = stream.get_ref().1;
-    let peer = PeerIdentity::from_chain(connection.peer_certificates()).ok().flatten();
     let client_cert = client_cert(chain, &facts);
-    let server_name = match connection.server_name() {
-        Some(name) if server_name.is_empty() => name.to_ascii_lowercase().into(),
-        _ => server_name,
-    };
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
     let info = ConnectionInfo {
         direct_remote,
         server_name,
-        peer,
         tls: true,
         client_cert,
         activity,

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ripstop_identity::context::facts::TlsFacts;
-use ripstop_identity::peer::PeerIdentity;
 use ripstop_model::{Address, Name};
 
 use super::activity::{Activity, Heard};
@@ -28,8 +27,6 @@ pub struct ConnectionInfo {
     pub local: Address,
     /// The name in the client's ClientHello, in lower case; empty: none, or nobody looked.
     pub server_name: Name,
-    /// Who the client has proved to be.
-    pub peer: Option<PeerIdentity>,
     /// Whether the client speaks TLS.
     pub tls: bool,
     /// What is known of its TLS.
@@ -57,7 +54,6 @@ impl ConnectionInfo {
             remote,
             local: local.into(),
             server_name: Name::from(""),
-            peer: None,
             tls: false,
             secured: None,
             client_cert: None,

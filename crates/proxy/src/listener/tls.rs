@@ -70,7 +70,7 @@ fn count(error: &io::Error, stats: &ListenerStats) {
                 Some(Refusal::Name) => stats.ssl_fail_verify_san.inc(),
                 Some(Refusal::Hash) => stats.ssl_fail_verify_cert_hash.inc(),
                 None if by_name => stats.ssl_fail_verify_san.inc(),
-                Some(Refusal::Chain) | None => stats.ssl_fail_verify_error.inc(),
+                _ => stats.ssl_fail_verify_error.inc(),
             }
         }
         _ => {}
