@@ -74,7 +74,7 @@ fn what_is_not_supported_is_told_with_its_place() {
 #[test]
 fn what_cannot_be_taken_is_told_with_its_place() {
     let lookup = FILE.replace("filterChains:\n", "transparent: true\n    filterChains:\n");
-    said(&lookup, "f.yaml:7:23: static_resources.listeners[0].transparent:");
+    said(&lookup, "f.yaml:7:18: static_resources.listeners[0].transparent:");
     said(&FILE.replace("name: shop\n", "name: shp\n"), "cluster shop is named and not in this file");
     said(&FILE.replace("stat_prefix: in", "stat_prefx: in"), "f.yaml:12:11:");
     said("a: b\n---\nc: d\n", "holds 2 documents");

@@ -35,7 +35,7 @@ pub(super) fn connection_filter(filter: &ConnectionFilter) -> pb::Filter {
                 share_key: limit.share_key.to_string(),
             }),
         ),
-        ConnectionFilter::Rbac(filter) => ("envoy.filters.network.rbac", any(&rbac(filter))),
+        ConnectionFilter::Rbac(filter) => ("envoy.filters.network.rbac", rbac(filter)),
         ConnectionFilter::SniCluster => {
             ("envoy.filters.network.sni_cluster", any(&pb::SniCluster::default()))
         }

@@ -1,28 +1,51 @@
 //! Network RBAC → wire.
 
+use std::collections::BTreeMap;
+
+use prost::{Message, Name};
 use ripstop_model::rbac::{Permission, Principal, Rbac, RbacAction, RbacPolicy, RbacRules};
 
 use super::common::cidr_range;
 use super::matcher::string;
 use crate::pb;
 
-pub(super) fn rbac(filter: &Rbac) -> pb::NetworkRbac {
-    pb::NetworkRbac {
-        stat_prefix: filter.stat_prefix.to_string(),
-        rules: filter.rules.as_ref().map(rules),
-        shadow_rules: filter.shadow_rules.as_ref().map(rules),
-        ..Default::default()
-    }
+/// `envoy.extensions.filters.network.rbac.v3.RBAC`, with its maps in order, so that equal values have equal bytes.
+#[derive(Clone, PartialEq, Message)]
+struct OrderedFilter {
+    #[prost(message, optional, tag = "1")]
+    rules: Option<OrderedRules>,
+    #[prost(message, optional, tag = "2")]
+    shadow_rules: Option<OrderedRules>,
+    #[prost(string, tag = "3")]
+    stat_prefix: String,
 }
 
-fn rules(rules: &RbacRules) -> pb::Rbac {
+/// `envoy.config.rbac.v3.RBAC`
+#[derive(Clone, PartialEq, Message)]
+struct OrderedRules {
+    #[prost(int32, tag = "1")]
+    action: i32,
+    #[prost(btree_map = "string, message", tag = "2")]
+    policies: BTreeMap<String, pb::RbacPolicy>,
+}
+
+pub(super) fn rbac(filter: &Rbac) -> pb::Any {
+    let ordered = OrderedFilter {
+        rules: filter.rules.as_ref().map(rules),
+        shadow_rules: filter.shadow_rules.as_ref().map(rules),
+        stat_prefix: filter.stat_prefix.to_string(),
+    };
+    pb::Any { type_url: pb::NetworkRbac::type_url(), value: ordered.encode_to_vec() }
+}
+
+fn rules(rules: &RbacRules) -> OrderedRules {
     let action = match rules.action {
         RbacAction::Allow => pb::RbacAction::Allow,
         RbacAction::Deny => pb::RbacAction::Deny,
         RbacAction::Log => pb::RbacAction::Log,
     };
     let policies = rules.policies.iter().map(|(name, of)| (name.to_string(), policy(of)));
-    pb::Rbac { action: action.into(), policies: policies.collect(), ..Default::default() }
+    OrderedRules { action: action.into(), policies: policies.collect() }
 }
 
 fn policy(policy: &RbacPolicy) -> pb::RbacPolicy {
