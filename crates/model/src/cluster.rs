@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::HostPort;
+use crate::outlier::OutlierDetection;
 use crate::tls::{TransportSocket, TransportSocketMatch};
 use crate::upstream_http::UpstreamHttp;
 use crate::{ClusterLoadAssignment, ConfigFile, LbPolicy, LoadBalancing, Name, Percent};
@@ -204,36 +205,5 @@ impl Default for RetryBudget {
     /// 20 %, at least 3, as Envoy has it when a budget is asked for.
     fn default() -> RetryBudget {
         RetryBudget { budget: Percent::whole(20), min_concurrency: 3 }
-    }
-}
-
-/// Envoy's passive health check: endpoints are ejected for what they answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutlierDetection {
-    /// This many 5xx or connection failures in a row eject; `None`: they do not.
-    pub consecutive_5xx: Option<NonZeroU32>,
-    /// This many 502, 503, 504 or connection failures in a row eject; `None`: they do not.
-    pub consecutive_gateway_failure: Option<NonZeroU32>,
-    /// Time between sweeps in which ejected endpoints may return.
-    pub interval: Duration,
-    /// The first ejection lasts this long, the n-th n times as long.
-    pub base_ejection_time: Duration,
-    /// No ejection lasts longer.
-    pub max_ejection_time: Duration,
-    /// At most this share of the endpoints is ejected at once; one always may be when there are two.
-    pub max_ejection_percent: Percent,
-}
-
-impl Default for OutlierDetection {
-    /// Envoy's defaults.
-    fn default() -> OutlierDetection {
-        OutlierDetection {
-            consecutive_5xx: NonZeroU32::new(5),
-            consecutive_gateway_failure: None,
-            interval: Duration::from_secs(10),
-            base_ejection_time: Duration::from_secs(30),
-            max_ejection_time: Duration::from_secs(300),
-            max_ejection_percent: Percent::whole(10),
-        }
     }
 }

@@ -32,6 +32,7 @@ pub mod matcher;
 pub mod mirror;
 pub mod network_filter;
 pub mod node;
+pub mod outlier;
 pub mod ratio;
 pub mod rbac;
 pub mod route;

@@ -28,6 +28,11 @@ pub struct Host {
     active_connections: AtomicU32,
     pub(crate) consecutive_5xx: AtomicU32,
     pub(crate) consecutive_gateway_failure: AtomicU32,
+    pub(crate) consecutive_local_origin_failure: AtomicU32,
+    /// Of the running interval.
+    pub(crate) external: SuccessCount,
+    /// Of the running interval, what happened on this side.
+    pub(crate) local_origin: SuccessCount,
     ejected: AtomicBool,
     ejections: Mutex<EjectionHistory>,
     /// Since when it is known.
@@ -92,6 +97,9 @@ impl Host {
             active_connections: AtomicU32::new(0),
             consecutive_5xx: AtomicU32::new(0),
             consecutive_gateway_failure: AtomicU32::new(0),
+            consecutive_local_origin_failure: AtomicU32::new(0),
+            external: SuccessCount::default(),
+            local_origin: SuccessCount::default(),
             ejected: AtomicBool::new(false),
             ejections: Mutex::new(EjectionHistory::default()),
             since: now,
@@ -191,6 +199,30 @@ impl Host {
     pub(crate) fn reset_consecutive(&self) {
         self.consecutive_5xx.store(0, Ordering::Relaxed);
         self.consecutive_gateway_failure.store(0, Ordering::Relaxed);
+        self.consecutive_local_origin_failure.store(0, Ordering::Relaxed);
+    }
+}
+
+/// How many requests there were and how many of them went well.
+#[derive(Debug, Default)]
+pub(crate) struct SuccessCount {
+    total: AtomicU32,
+    success: AtomicU32,
+}
+
+impl SuccessCount {
+    pub(crate) fn add(&self, success: bool) {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        if success {
+            self.success.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// All, and those that went well; counting begins anew.
+    pub(crate) fn take(&self) -> (u32, u32) {
+        let success = self.success.swap(0, Ordering::Relaxed);
+        // A request that is counted in between may have been counted as a success only.
+        (self.total.swap(0, Ordering::Relaxed).max(success), success)
     }
 }
 

@@ -1,16 +1,19 @@
 //! Passive health: a host that answers badly is put aside for a while (Envoy's outlier detection).
 //!
-//! Detectors: consecutive 5xx and consecutive gateway failures. What happens to a request on this side (no connection,
-//! reset, time-out) counts as Envoy counts it when local and external errors are not split: as 503 or 504. Active
-//! health checks and the circuit breaker are something else.
+//! Failures in a row are noticed at once, rates ([`rates`]) at the sweep at the end of each interval. What happens to a request
+//! on this side (no connection, reset, no answer in time) counts as 503 or 504, unless the configuration splits what is of
+//! local origin from what the host answered. Active health checks and the circuit breaker are something else.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ripstop_model::cluster::OutlierDetection;
+use ripstop_model::Percent;
+use ripstop_model::outlier::{OutlierDetection, Streak};
 
-use crate::host::{EjectionState, Host, HostEntry, HostSet};
+use crate::host::{EjectionState, Host, HostEntry, HostSet, SuccessCount};
+
+mod rates;
 
 /// A hundred years, whatever is configured: a clock surely counts that far.
 const LONGEST_EJECTION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -47,6 +50,16 @@ pub enum EjectionReason {
     Consecutive5xx,
     /// Too many 502, 503 or 504 in a row.
     ConsecutiveGatewayFailure,
+    /// Too often in a row no answer at all.
+    ConsecutiveLocalOriginFailure,
+    /// Far fewer successes than the others.
+    SuccessRate,
+    /// The same, of what happened on this side.
+    LocalOriginSuccessRate,
+    /// Too large a part of requests failed.
+    FailurePercentage,
+    /// The same, of what happened on this side.
+    LocalOriginFailurePercentage,
 }
 
 impl EjectionReason {
@@ -55,6 +68,11 @@ impl EjectionReason {
         match self {
             EjectionReason::Consecutive5xx => "consecutive_5xx",
             EjectionReason::ConsecutiveGatewayFailure => "consecutive_gateway_failure",
+            EjectionReason::ConsecutiveLocalOriginFailure => "consecutive_local_origin_failure",
+            EjectionReason::SuccessRate => "success_rate",
+            EjectionReason::LocalOriginSuccessRate => "local_origin_success_rate",
+            EjectionReason::FailurePercentage => "failure_percentage",
+            EjectionReason::LocalOriginFailurePercentage => "local_origin_failure_percentage",
         }
     }
 }
@@ -72,6 +90,15 @@ pub struct Ejection {
     pub duration: Duration,
     /// How often it was put aside in its life, this time included.
     pub times: u32,
+}
+
+/// What a sweep has changed.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// Hosts that take requests again.
+    pub returned: Vec<Return>,
+    /// Hosts whose rates were out of the ordinary.
+    pub ejected: Vec<Ejection>,
 }
 
 /// A host takes requests again.
@@ -113,14 +140,27 @@ impl OutlierDetector {
         outcome: Outcome,
         set: &HostSet,
         now: Instant,
+        rng: &mut fastrand::Rng,
     ) -> Option<Ejection> {
-        let reason = self.count(host, outcome.as_status())?;
-        self.eject(host, reason, set, now)
+        let (reason, enforcing) = self.count(host, outcome)?;
+        if !happens(enforcing, rng) {
+            return None;
+        }
+        self.eject(host, reason, set, now, rng)
     }
 
-    /// Lets hosts return whose time is over, and lets the memory of former ejections fade for hosts that are well. To
-    /// be called every [`OutlierDetection::interval`].
-    pub fn sweep(&self, set: &HostSet, now: Instant) -> Vec<Return> {
+    /// Lets hosts return whose time is over, lets the memory of former ejections fade for hosts that are well, and puts
+    /// those aside whose rates are out of the ordinary. To be called every [`OutlierDetection::interval`].
+    pub fn sweep(&self, set: &HostSet, now: Instant, rng: &mut fastrand::Rng) -> Sweep {
+        let returned = self.let_return(set, now);
+        let outliers = rates::outliers(&self.config, set);
+        let ejected =
+            outliers.into_iter().filter(|outlier| happens(outlier.enforcing, rng)).collect::<Vec<_>>();
+        let eject = |outlier: rates::Outlier| self.eject(&outlier.host, outlier.reason, set, now, rng);
+        Sweep { returned, ejected: ejected.into_iter().filter_map(eject).collect() }
+    }
+
+    fn let_return(&self, set: &HostSet, now: Instant) -> Vec<Return> {
         let mut ejected = self.lock();
         let mut still_ejected = 0;
         let mut returned = Vec::new();
@@ -144,35 +184,60 @@ impl OutlierDetector {
         returned
     }
 
-    /// The detector that has had enough of the host, if one has.
-    fn count(&self, host: &Host, status: u16) -> Option<EjectionReason> {
+    /// The detector that has had enough of the host, if one has, and how surely it is obeyed.
+    fn count(&self, host: &Host, outcome: Outcome) -> Option<(EjectionReason, Percent)> {
         if host.is_ejected() {
             return None;
         }
-        if !(500..600).contains(&status) {
+        if !self.config.split_local_origin {
+            return self.count_external(host, outcome.as_status());
+        }
+        let local = &host.consecutive_local_origin_failure;
+        match outcome {
+            Outcome::Status(status) => {
+                self.count_rate(&host.local_origin, true);
+                if local.load(Ordering::Relaxed) != 0 {
+                    local.store(0, Ordering::Relaxed);
+                }
+                self.count_external(host, status)
+            }
+            Outcome::ConnectFailure | Outcome::Reset | Outcome::Timeout => {
+                self.count_rate(&host.local_origin, false);
+                reached(local, self.config.consecutive_local_origin_failure)
+                    .map(|enforcing| (EjectionReason::ConsecutiveLocalOriginFailure, enforcing))
+            }
+        }
+    }
+
+    fn count_external(&self, host: &Host, status: u16) -> Option<(EjectionReason, Percent)> {
+        let failed = (500..600).contains(&status);
+        self.count_rate(&host.external, !failed);
+        if !failed {
             // A load is cheaper than a store to a line that all workers share, and zero is what nearly all see.
             let (server, gateway) = (&host.consecutive_5xx, &host.consecutive_gateway_failure);
             if server.load(Ordering::Relaxed) != 0 || gateway.load(Ordering::Relaxed) != 0 {
-                host.reset_consecutive();
+                server.store(0, Ordering::Relaxed);
+                gateway.store(0, Ordering::Relaxed);
             }
             return None;
         }
-        let gateway_failure = matches!(status, 502..=504);
-        if !gateway_failure {
-            host.consecutive_gateway_failure.store(0, Ordering::Relaxed);
-        }
-        let config = &self.config;
-        let gateway = gateway_failure
-            && reached(
-                &host.consecutive_gateway_failure,
-                config.consecutive_gateway_failure.map(|n| n.get()),
-            );
+        let gateway = match status {
+            502..=504 => reached(&host.consecutive_gateway_failure, self.config.consecutive_gateway_failure),
+            _ => {
+                host.consecutive_gateway_failure.store(0, Ordering::Relaxed);
+                None
+            }
+        };
         // Both are counted, whichever detector speaks.
-        let server = reached(&host.consecutive_5xx, config.consecutive_5xx.map(|n| n.get()));
-        if gateway {
-            Some(EjectionReason::ConsecutiveGatewayFailure)
-        } else {
-            server.then_some(EjectionReason::Consecutive5xx)
+        let server = reached(&host.consecutive_5xx, self.config.consecutive_5xx);
+        let gateway = gateway.map(|enforcing| (EjectionReason::ConsecutiveGatewayFailure, enforcing));
+        gateway.or(server.map(|enforcing| (EjectionReason::Consecutive5xx, enforcing)))
+    }
+
+    /// Rates are counted only where somebody looks at them.
+    fn count_rate(&self, count: &SuccessCount, success: bool) {
+        if self.config.success_rate.is_some() || self.config.failure_percentage.is_some() {
+            count.add(success);
         }
     }
 
@@ -182,6 +247,7 @@ impl OutlierDetector {
         reason: EjectionReason,
         set: &HostSet,
         now: Instant,
+        rng: &mut fastrand::Rng,
     ) -> Option<Ejection> {
         let mut ejected = self.lock();
         let already = *ejected.get_or_insert_with(|| count_ejected(set.entries()));
@@ -194,7 +260,8 @@ impl OutlierDetector {
         if base.saturating_mul(history.multiplier) < max.saturating_add(base) {
             history.multiplier = history.multiplier.saturating_add(1);
         }
-        let duration = base.saturating_mul(history.multiplier).min(max);
+        let jitter = self.config.max_ejection_time_jitter.min(LONGEST_EJECTION).mul_f64(rng.f64());
+        let duration = base.saturating_mul(history.multiplier).min(max).saturating_add(jitter);
         let until = now + duration;
         history.count = history.count.saturating_add(1);
         history.current = Some(EjectionState { reason, since: now, until });
@@ -239,14 +306,16 @@ pub fn forgive_all(set: &HostSet) {
     set.health_changed();
 }
 
-/// Counts one more in a row; true at the limit, whereupon counting starts anew.
-fn reached(counter: &AtomicU32, limit: Option<u32>) -> bool {
+/// Counts one more in a row. At the limit counting starts anew, and the answer is how surely the detector is obeyed.
+fn reached(counter: &AtomicU32, limit: Option<Streak>) -> Option<Percent> {
     let count = counter.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-    let reached = limit.is_some_and(|limit| count >= limit);
-    if reached {
-        counter.store(0, Ordering::Relaxed);
-    }
-    reached
+    let limit = limit.filter(|limit| count >= limit.count.get())?;
+    counter.store(0, Ordering::Relaxed);
+    Some(limit.enforcing)
+}
+
+fn happens(share: Percent, rng: &mut fastrand::Rng) -> bool {
+    share == Percent::ALL || rng.u32(0..1_000_000) < share.as_per_million()
 }
 
 fn count_ejected(entries: &[Arc<HostEntry>]) -> usize {

@@ -112,7 +112,7 @@ async fn connect(worker: &Worker, proxy: &ActiveTcpProxy, cluster: &WorkerCluste
             failed => {
                 stats.cx_connect_fail.inc();
                 entry.host.count_connect_failure();
-                record(cluster, worker.id, &entry, Outcome::ConnectFailure);
+                record(cluster, &entry, Outcome::ConnectFailure);
                 if failed.is_err() {
                     stats.cx_connect_timeout.inc();
                 }

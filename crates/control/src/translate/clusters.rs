@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ripstop_model::LbPolicy;
-use ripstop_model::cluster::{CircuitLimits, OutlierDetection, RetryBudget, UpstreamProtocol};
+use ripstop_model::cluster::{CircuitLimits, RetryBudget, UpstreamProtocol};
+use ripstop_model::outlier::{OutlierDetection, Streak};
 use ripstop_model::tls::TransportSocket;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Percent};
 use ripstop_yaml::Problem;
@@ -134,12 +135,15 @@ fn outlier(outlier: &Outlier) -> OutlierDetection {
     let default = OutlierDetection::default();
     let base_ejection_time = outlier.base_ejection_time.unwrap_or(default.base_ejection_time);
     OutlierDetection {
-        consecutive_5xx: outlier.consecutive_5xx.map_or(default.consecutive_5xx, NonZeroU32::new),
-        consecutive_gateway_failure: outlier.consecutive_gateway_errors.and_then(NonZeroU32::new),
+        consecutive_5xx: outlier.consecutive_5xx.map_or(default.consecutive_5xx, Streak::always),
+        consecutive_gateway_failure: outlier.consecutive_gateway_errors.and_then(Streak::always),
+        // As with Istio, only what is asked for ejects.
+        success_rate: None,
         interval: outlier.interval.unwrap_or(default.interval),
         base_ejection_time,
         max_ejection_time: default.max_ejection_time.max(base_ejection_time),
         max_ejection_percent: outlier.max_ejection_percent.unwrap_or(default.max_ejection_percent),
+        ..default
     }
 }
 

@@ -1,8 +1,8 @@
 //! Ejections and returns under a virtual clock.
 
 use super::*;
+use ripstop_model::outlier::{FailurePercentage, SuccessRate};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Percent};
-use std::num::NonZeroU32;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -11,8 +11,12 @@ fn hosts(n: u16) -> HostSet {
     HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now())
 }
 
+fn dice() -> fastrand::Rng {
+    fastrand::Rng::with_seed(7)
+}
+
 fn config() -> OutlierDetection {
-    OutlierDetection { consecutive_5xx: NonZeroU32::new(3), ..OutlierDetection::default() }
+    OutlierDetection { consecutive_5xx: Streak::always(3), ..OutlierDetection::default() }
 }
 
 fn host(set: &HostSet, index: usize) -> &Arc<Host> {
@@ -21,8 +25,10 @@ fn host(set: &HostSet, index: usize) -> &Arc<Host> {
 
 fn record_all(detector: &OutlierDetector, set: &HostSet, outcomes: &[Outcome]) -> Option<EjectionReason> {
     let now = Instant::now();
-    let ejections: Vec<_> =
-        outcomes.iter().filter_map(|&outcome| detector.record(host(set, 0), outcome, set, now)).collect();
+    let ejections: Vec<_> = outcomes
+        .iter()
+        .filter_map(|&outcome| detector.record(host(set, 0), outcome, set, now, &mut dice()))
+        .collect();
     assert!(ejections.len() <= 1);
     ejections.first().map(|ejection| ejection.reason)
 }
@@ -35,7 +41,7 @@ fn failures_have_to_come_in_a_row() {
     let only_5xx = config();
     let only_gateway = OutlierDetection {
         consecutive_5xx: None,
-        consecutive_gateway_failure: NonZeroU32::new(3),
+        consecutive_gateway_failure: Streak::always(3),
         ..config()
     };
     let check = |config: OutlierDetection, outcomes: &[Outcome], expected| {
@@ -59,7 +65,7 @@ fn an_ejected_host_returns_at_the_sweep_after_its_time() {
     let version = set.health_version();
     let mut ejection = None;
     for _ in 0..3 {
-        ejection = detector.record(host(&set, 0), Outcome::Status(500), &set, start);
+        ejection = detector.record(host(&set, 0), Outcome::Status(500), &set, start, &mut dice());
     }
     let ejection = ejection.unwrap();
     assert_eq!((ejection.duration, ejection.times), (30 * SECOND, 1));
@@ -67,8 +73,8 @@ fn an_ejected_host_returns_at_the_sweep_after_its_time() {
     assert_eq!(host(&set, 0).ejection().unwrap().reason, EjectionReason::Consecutive5xx);
     assert_eq!(set.entries()[0].health_flags(), "/failed_outlier_check");
 
-    assert!(detector.sweep(&set, start + 29 * SECOND).is_empty());
-    let returned = detector.sweep(&set, start + 30 * SECOND);
+    assert!(detector.sweep(&set, start + 29 * SECOND, &mut dice()).returned.is_empty());
+    let returned = detector.sweep(&set, start + 30 * SECOND, &mut dice()).returned;
     assert!(Arc::ptr_eq(&returned[0].host, host(&set, 0)));
     assert_eq!(returned[0].ejection.duration(), 30 * SECOND);
     assert!(!host(&set, 0).is_ejected() && host(&set, 0).ejection().is_none());
@@ -77,7 +83,8 @@ fn an_ejected_host_returns_at_the_sweep_after_its_time() {
 
 /// Ejects the first host at once; the length of the ejection in seconds.
 fn eject(detector: &OutlierDetector, set: &HostSet, now: Instant) -> u64 {
-    let failures = (0..3).filter_map(|_| detector.record(host(set, 0), Outcome::Status(500), set, now));
+    let failures =
+        (0..3).filter_map(|_| detector.record(host(set, 0), Outcome::Status(500), set, now, &mut dice()));
     failures.last().unwrap().duration.as_secs()
 }
 
@@ -90,13 +97,13 @@ fn ejections_grow_to_the_maximum_and_fade_when_all_is_well() {
         let length = eject(&detector, &set, now);
         lengths.push(length);
         now += Duration::from_secs(length);
-        assert_eq!(detector.sweep(&set, now).len(), 1);
+        assert_eq!(detector.sweep(&set, now, &mut dice()).returned.len(), 1);
     }
     assert_eq!(lengths, [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300]);
     // The multiplier went to 11; nine sweeps without an ejection leave 2, and the next ejection makes it 3.
     for _ in 0..9 {
         now += 10 * SECOND;
-        detector.sweep(&set, now);
+        detector.sweep(&set, now, &mut dice()).returned;
     }
     assert_eq!(eject(&detector, &set, now), 90);
 }
@@ -109,7 +116,7 @@ fn the_share_of_ejected_hosts_is_kept() {
         let (set, now) = (hosts(hosts_in_all), Instant::now());
         for entry in set.entries() {
             for _ in 0..3 {
-                detector.record(&entry.host, Outcome::ConnectFailure, &set, now);
+                detector.record(&entry.host, Outcome::ConnectFailure, &set, now, &mut dice());
             }
         }
         let ejected = set.entries().iter().filter(|entry| entry.host.is_ejected()).count();
@@ -132,8 +139,102 @@ fn a_new_detector_knows_what_is_ejected_already() {
     assert_eq!(eject(&OutlierDetector::new(config()), &set, now), 30);
     let second = OutlierDetector::new(config());
     for _ in 0..3 {
-        assert!(second.record(host(&set, 1), Outcome::Status(500), &set, now).is_none());
+        assert!(second.record(host(&set, 1), Outcome::Status(500), &set, now, &mut dice()).is_none());
     }
     forgive_all(&set);
     assert_eq!(set.available(), 3);
+}
+
+/// Ejected hosts after an interval in which host `i` had `hosts[i]` successes and failures.
+fn after_an_interval(config: OutlierDetection, hosts_done: &[(u32, u32)]) -> Vec<(usize, EjectionReason)> {
+    let set = hosts(u16::try_from(hosts_done.len()).unwrap());
+    let (detector, now) = (OutlierDetector::new(config), Instant::now());
+    for (index, &(well, ill)) in hosts_done.iter().enumerate() {
+        let outcomes = (0..ill).flat_map(|_| [Outcome::Status(200), Outcome::Status(503)]);
+        // Never many failures in a row.
+        for outcome in outcomes.chain((ill..well).map(|_| Outcome::Status(200))) {
+            assert!(detector.record(host(&set, index), outcome, &set, now, &mut dice()).is_none());
+        }
+    }
+    let ejected = detector.sweep(&set, now, &mut dice()).ejected;
+    let index = |ejection: &Ejection| {
+        set.entries().iter().position(|entry| Arc::ptr_eq(&entry.host, &ejection.host)).unwrap()
+    };
+    let again = detector.sweep(&set, now, &mut dice()).ejected;
+    assert!(again.is_empty(), "each interval counts anew");
+    ejected.iter().map(|ejection| (index(ejection), ejection.reason)).collect()
+}
+
+#[test]
+fn rates_out_of_the_ordinary_eject_at_the_end_of_an_interval() {
+    let all = OutlierDetection { max_ejection_percent: Percent::ALL, ..config() };
+    let far_below = [(200, 0), (199, 1), (198, 2), (200, 0), (150, 50)];
+    assert_eq!(after_an_interval(all, &far_below), [(4, EjectionReason::SuccessRate)]);
+    assert_eq!(after_an_interval(all, &far_below[1..]), [], "four hosts are too few");
+    assert_eq!(
+        after_an_interval(all, &[(20, 0), (20, 0), (20, 0), (20, 0), (10, 10)]),
+        [],
+        "too few requests"
+    );
+    assert_eq!(after_an_interval(all, &[(150, 50); 6]), [], "all alike");
+
+    let percentage = OutlierDetection {
+        success_rate: None,
+        failure_percentage: Some(FailurePercentage {
+            threshold: Percent::whole(40),
+            minimum_hosts: 2,
+            ..FailurePercentage::default()
+        }),
+        ..all
+    };
+    let found = after_an_interval(percentage, &[(60, 40), (61, 39), (60, 40), (20, 20)]);
+    let reason = EjectionReason::FailurePercentage;
+    assert_eq!(found, [(0, reason), (2, reason)]);
+    let never = SuccessRate { enforcing: Percent::ZERO, ..SuccessRate::default() };
+    let never = OutlierDetection { success_rate: Some(never), ..all };
+    assert_eq!(after_an_interval(never, &far_below), [], "noticed and not enforced");
+}
+
+#[test]
+fn what_happens_on_this_side_can_be_counted_apart() {
+    use Outcome::{ConnectFailure, Reset, Status, Timeout};
+    let split = OutlierDetection {
+        split_local_origin: true,
+        consecutive_local_origin_failure: Streak::always(3),
+        ..config()
+    };
+    let check = |outcomes: &[Outcome], expected| {
+        assert_eq!(record_all(&OutlierDetector::new(split), &hosts(2), outcomes), expected, "{outcomes:?}");
+    };
+    check(&[ConnectFailure, Reset, Timeout], Some(EjectionReason::ConsecutiveLocalOriginFailure));
+    check(&[ConnectFailure, Status(500), Reset, Timeout], None);
+    check(&[Status(500), ConnectFailure, Status(500), Status(500)], Some(EjectionReason::Consecutive5xx));
+}
+
+#[test]
+fn jitter_makes_ejections_longer_by_dice_alone() {
+    let config = OutlierDetection { max_ejection_time_jitter: 10 * SECOND, ..config() };
+    let mut dice = dice();
+    let durations: Vec<Duration> = (0..50)
+        .map(|_| {
+            let (set, detector) = (hosts(2), OutlierDetector::new(config));
+            let mut record =
+                || detector.record(host(&set, 0), Outcome::Reset, &set, Instant::now(), &mut dice);
+            (0..3).find_map(|_| record()).unwrap().duration
+        })
+        .collect();
+    assert!(durations.iter().all(|d| (30 * SECOND..40 * SECOND).contains(d)), "{durations:?}");
+    assert!(durations.iter().max().unwrap().abs_diff(*durations.iter().min().unwrap()) > 5 * SECOND);
+}
+
+#[test]
+fn a_detector_is_obeyed_as_surely_as_it_says() {
+    let half = Streak { enforcing: Percent::whole(50), ..Streak::always(1).unwrap() };
+    let config = OutlierDetection { consecutive_5xx: Some(half), ..config() };
+    let mut dice = dice();
+    let ejected = (0..1000).filter(|_| {
+        let (set, detector) = (hosts(2), OutlierDetector::new(config));
+        detector.record(host(&set, 0), Outcome::Reset, &set, Instant::now(), &mut dice).is_some()
+    });
+    assert!(ejected.count().abs_diff(500) < 60);
 }

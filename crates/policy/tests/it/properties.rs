@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use ripstop_model::cluster::OutlierDetection;
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::load_balancing::{ConsistentHashing, HashFunction, LocalityBalancing, SlowStart};
 use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch, StringMatch};
+use ripstop_model::outlier::{OutlierDetection, Streak};
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction, RouteConfiguration, RouteMatch};
 use ripstop_model::{
     Address, ClusterLoadAssignment, Endpoint, HealthStatus, LbPolicy, LoadBalancing, Name, Percent,
@@ -259,17 +259,17 @@ fn random_balancing(rng: &mut fastrand::Rng) -> LoadBalancing {
 /// Puts aside what the dice say, through the detector, as it would happen.
 fn eject_some(set: &HostSet, rng: &mut fastrand::Rng, now: Instant) {
     let detector = OutlierDetector::new(OutlierDetection {
-        consecutive_5xx: NonZeroU32::new(1),
+        consecutive_5xx: Streak::always(1),
         max_ejection_percent: Percent::ALL,
         ..OutlierDetection::default()
     });
     for entry in set.entries() {
         if rng.u8(0..4) == 0 {
-            detector.record(&entry.host, Outcome::Timeout, set, now);
+            detector.record(&entry.host, Outcome::Timeout, set, now, rng);
         }
     }
     if rng.u8(0..4) == 0 {
-        detector.sweep(set, now + Duration::from_secs(31));
+        detector.sweep(set, now + Duration::from_secs(31), rng);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::cluster::OutlierDetection;
+use ripstop_model::outlier::OutlierDetection;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LbPolicy, LoadBalancing};
 use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
@@ -45,7 +45,7 @@ fn an_hour(policy: LbPolicy) -> Hour {
         let elapsed = Duration::from_millis(tick * 1000 / PER_SECOND);
         let (now, second) = (start + elapsed, elapsed.as_secs());
         if tick % (10 * PER_SECOND) == 0 {
-            hour.returns.extend(detector.sweep(&set, now).iter().map(|_| second));
+            hour.returns.extend(detector.sweep(&set, now, &mut rng).returned.iter().map(|_| second));
         }
         let Pick::Host { entry, panic } = balancer.pick(&PickContext::any(Instant::now()), &mut rng) else {
             panic!("no host")
@@ -55,7 +55,7 @@ fn an_hour(policy: LbPolicy) -> Hour {
         hour.failures += u32::from(failing);
         hour.at_the_end += u32::from(entry.index == 0 && second >= 3000);
         let outcome = if failing { Outcome::ConnectFailure } else { Outcome::Status(200) };
-        if let Some(ejection) = detector.record(&entry.host, outcome, &set, now) {
+        if let Some(ejection) = detector.record(&entry.host, outcome, &set, now, &mut rng) {
             hour.ejections.push(ejection.duration.as_secs());
         }
     }

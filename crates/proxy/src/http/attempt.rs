@@ -19,6 +19,7 @@ use super::target::Target;
 use super::upgrade::Asked;
 use crate::error::ProxyError;
 use crate::stats::cluster::ClusterStats;
+use crate::sweep::log_ejection;
 use crate::upstream::connect::OpenConnection;
 use crate::upstream::lease::Lease;
 use crate::upstream::purpose::Purpose;
@@ -89,7 +90,7 @@ pub async fn attempt(
             if error == ProxyError::Overflow {
                 stats.rq_pending_overflow.inc();
             } else {
-                record(cluster, worker, entry, Outcome::ConnectFailure);
+                record(cluster, entry, Outcome::ConnectFailure);
             }
             return Err(unsent(error, outgoing.body));
         }
@@ -116,14 +117,14 @@ pub async fn attempt(
                 && !asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) =>
         {
             stats.rq_rx_reset.inc();
-            record(cluster, worker, entry, Outcome::Reset);
+            record(cluster, entry, Outcome::Reset);
             let attempt = Attempt { reused_connection: reused, ..Attempt::new(AttemptOutcome::Reset) };
             Err(Failed { attempt, error: ProxyError::UpstreamProtocol, body: None })
         }
         Ok(response) => {
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
-            record(cluster, worker, entry, Outcome::Status(status));
+            record(cluster, entry, Outcome::Status(status));
             if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
                 let now = Instant::now();
                 entry.host.record_response_time(now.duration_since(started), decay, now);
@@ -150,7 +151,7 @@ pub async fn attempt(
             tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
             if !failure.proxy_error.is_clients() {
                 stats.rq_rx_reset.inc();
-                record(cluster, worker, entry, Outcome::Reset);
+                record(cluster, entry, Outcome::Reset);
             }
             let attempt = Attempt {
                 // A stream that is reset says nothing against its connection.
@@ -229,21 +230,14 @@ fn method_has_body(method: &Method) -> bool {
 }
 
 /// Tells outlier detection and the counters of the endpoint how a request to it went.
-pub fn record(cluster: &WorkerCluster, worker: usize, entry: &HostEntry, outcome: Outcome) {
+pub fn record(cluster: &WorkerCluster, entry: &HostEntry, outcome: Outcome) {
     entry.host.count_outcome(outcome);
     let active = &cluster.active;
     let Some(detector) = &active.lasting.outlier else { return };
-    let ejected = detector.record(&entry.host, outcome, &active.hosts, Instant::now());
-    if let Some(ejection) = ejected {
-        tracing::warn!(
-            worker,
-            cluster = %active.name(),
-            host = %entry.host.address(),
-            reason = ejection.reason.as_str(),
-            for_ms = ejection.duration.as_millis(),
-            times = ejection.times,
-            "endpoint ejected"
-        );
+    // Dice are thrown on an ejection only, so there is nothing to be seeded.
+    let mut dice = fastrand::Rng::new();
+    if let Some(ejection) = detector.record(&entry.host, outcome, &active.hosts, Instant::now(), &mut dice) {
+        log_ejection(active.name(), &ejection);
     }
 }
 
@@ -286,15 +280,15 @@ impl UpstreamRequest {
             | ProxyError::MaxDurationAnswer => stats.rq_cancelled.inc(),
             ProxyError::PerTryIdle => {
                 stats.rq_per_try_idle_timeout.inc();
-                record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);
+                record(&self.cluster, &self.entry, Outcome::Timeout);
             }
             ProxyError::RequestTimeout => {
                 stats.rq_timeout.inc();
-                record(&self.cluster, self.worker, &self.entry, Outcome::Timeout);
+                record(&self.cluster, &self.entry, Outcome::Timeout);
             }
             _ => {
                 stats.rq_rx_reset.inc();
-                record(&self.cluster, self.worker, &self.entry, Outcome::Reset);
+                record(&self.cluster, &self.entry, Outcome::Reset);
             }
         }
     }

@@ -209,7 +209,7 @@ impl Forwarding<'_> {
         try_limit.restart();
         let timed_out = |counter: &Cell| {
             counter.inc();
-            record(&self.cluster, worker, entry, Outcome::Timeout);
+            record(&self.cluster, entry, Outcome::Timeout);
         };
         tokio::select! {
             biased;

@@ -55,7 +55,7 @@ impl RawConnection {
         };
         stats.cx_connect_fail.inc();
         entry.host.count_connect_failure();
-        record(cluster, worker, entry, Outcome::ConnectFailure);
+        record(cluster, entry, Outcome::ConnectFailure);
         Err(error)
     }
 

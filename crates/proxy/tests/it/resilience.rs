@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::Method;
 use ripstop_model::Percent;
-use ripstop_model::cluster::{Cluster, OutlierDetection, UpstreamProtocol};
+use ripstop_model::cluster::{Cluster, UpstreamProtocol};
+use ripstop_model::outlier::OutlierDetection;
 use ripstop_model::route::{Forward, RetryOn, RetryPolicy};
 use ripstop_testkit::client::{Http1, get};
 use ripstop_testkit::upstream::{Speaks, Upstream, text};
@@ -117,7 +118,7 @@ async fn a_failing_endpoint_is_ejected() {
     let bad = Upstream::start(|_| async { Ok(text(500, "bad")) });
     let good = Upstream::start(|_| async { Ok(text(200, "good")) });
     let outlier = OutlierDetection {
-        consecutive_5xx: std::num::NonZeroU32::new(3),
+        consecutive_5xx: ripstop_model::outlier::Streak::always(3),
         max_ejection_percent: Percent::whole(50),
         ..OutlierDetection::default()
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use ripstop_model::address::HostPort;
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget, UpstreamProtocol,
+    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
@@ -14,20 +14,9 @@ use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 use super::balancing::load_balancing;
 use super::endpoint::{assignment, endpoint, load_assignment};
 use super::http2::http2_options;
+use super::outlier::outlier;
 use super::tls::{transport_match, transport_socket};
 use super::{config_file, count, duration, list, name, option, percent, positive};
-
-pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
-    let base = positive(rng);
-    OutlierDetection {
-        consecutive_5xx: option(rng, count),
-        consecutive_gateway_failure: option(rng, count),
-        interval: positive(rng),
-        base_ejection_time: base,
-        max_ejection_time: base + duration(rng),
-        max_ejection_percent: percent(rng),
-    }
-}
 
 /// A cluster.
 pub(crate) fn cluster(rng: &mut Rng) -> Cluster {

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, RetryBudget,
-};
+use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
-use ripstop_model::{Cluster, Discovery, Name, Percent};
+use ripstop_model::{Cluster, Discovery, Name};
 
 use super::balancing::load_balancing;
-use super::common::{Context, check_metadata_keys, metadata_value, percent, positive_duration};
+use super::common::{Context, check_metadata_keys, percent, positive_duration};
 use super::config_source::{ConfigOrigin, config_source};
-use super::{endpoint, tls, upstream_http};
-use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use super::{endpoint, outlier, tls, upstream_http};
+use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION};
 use crate::pb;
 
 pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
@@ -34,8 +32,8 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         cx.items("transport_socket_matches", &wire.transport_socket_matches, transport_match);
     let limits = cx.at("circuit_breakers", |cx| circuit_limits(cx, wire.circuit_breakers.as_ref()));
     let outlier = wire.outlier_detection.as_ref().map(|outlier| {
-        let exact = max_ejection(cx, wire.metadata.as_ref());
-        cx.at("outlier_detection", |cx| outlier_detection(cx, outlier, exact))
+        let exact = outlier::max_ejection(cx, wire.metadata.as_ref());
+        cx.at("outlier_detection", |cx| outlier::outlier_detection(cx, outlier, exact))
     });
     Some(Cluster {
         name: wire.name.as_str().into(),
@@ -179,64 +177,5 @@ fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> Circu
         max_requests: or(limits.max_requests.as_ref(), defaults.max_requests),
         max_retries: or(limits.max_retries.as_ref(), defaults.max_retries),
         retry_budget,
-    }
-}
-
-/// The exact share, where the cluster's metadata holds one.
-fn max_ejection(cx: &mut Context, metadata: Option<&pb::Metadata>) -> Option<Percent> {
-    match metadata_value(metadata, RIPSTOP, MAX_EJECTION_PER_MILLION)? {
-        // In range by the pattern, so the cast cannot truncate.
-        pb::value::Kind::NumberValue(parts) if (0.0..=1_000_000.0).contains(parts) => {
-            Some(Percent::per_million(parts.round() as u32))
-        }
-        _ => cx.at("metadata", |cx| {
-            cx.refuse(format!(
-                "filter_metadata[\"ripstop\"].{MAX_EJECTION_PER_MILLION} must be between 0 and 1000000"
-            ))
-        }),
-    }
-}
-
-fn outlier_detection(
-    cx: &mut Context,
-    wire: &pb::OutlierDetection,
-    exact: Option<Percent>,
-) -> OutlierDetection {
-    let default = OutlierDetection::default();
-    let mut streak = |field: &str, count: Option<&pb::UInt32Value>, enforcing: u32| match enforcing {
-        0 => None,
-        _ => {
-            if enforcing < 100 {
-                cx.at(field, |cx| cx.warn(format!("{enforcing} % is not supported; it is always enforced")));
-            }
-            NonZeroU32::new(count.map_or(5, |count| count.value))
-        }
-    };
-    let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |value| value.value);
-    let consecutive_5xx = streak(
-        "enforcing_consecutive_5xx",
-        wire.consecutive_5xx.as_ref(),
-        or(wire.enforcing_consecutive_5xx.as_ref(), 100),
-    );
-    let consecutive_gateway_failure = streak(
-        "enforcing_consecutive_gateway_failure",
-        wire.consecutive_gateway_failure.as_ref(),
-        or(wire.enforcing_consecutive_gateway_failure.as_ref(), 0),
-    );
-    if or(wire.enforcing_success_rate.as_ref(), 0) > 0 {
-        cx.at("enforcing_success_rate", |cx| cx.warn("ejection by success rate is not supported"));
-    }
-    let interval = positive_duration(cx, "interval", wire.interval.as_ref());
-    let base = positive_duration(cx, "base_ejection_time", wire.base_ejection_time.as_ref());
-    let base = base.unwrap_or(default.base_ejection_time);
-    let max = positive_duration(cx, "max_ejection_time", wire.max_ejection_time.as_ref());
-    let share = wire.max_ejection_percent.as_ref().map(|percent| Percent::whole(percent.value));
-    OutlierDetection {
-        consecutive_5xx,
-        consecutive_gateway_failure,
-        interval: interval.unwrap_or(default.interval),
-        base_ejection_time: base,
-        max_ejection_time: max.unwrap_or(default.max_ejection_time.max(base)),
-        max_ejection_percent: exact.or(share).unwrap_or(default.max_ejection_percent),
     }
 }

@@ -102,7 +102,7 @@ fn a_cluster_gets_envoys_defaults() {
     assert_eq!(decoded.value, expected);
     let decoded = cluster(&format!("{EDS}lb_policy: LEAST_REQUEST\noutlier_detection: {{}}")).unwrap();
     assert_eq!(decoded.value.lb.policy, LbPolicy::LEAST_REQUEST);
-    assert_eq!(decoded.value.outlier, Some(ripstop_model::cluster::OutlierDetection::default()));
+    assert_eq!(decoded.value.outlier, Some(ripstop_model::outlier::OutlierDetection::default()));
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Clusters → wire.
 
 use prost::Message;
-use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, OutlierDetection, UpstreamProtocol,
-};
+use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, UpstreamProtocol};
 use ripstop_model::tls::TransportSocketMatch;
 use ripstop_model::upstream_http::RequestServerName;
 use ripstop_model::{Cluster, Discovery, LbPolicy};
@@ -15,7 +13,7 @@ use super::common::{
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::http2::http2_options;
-use super::tls;
+use super::{outlier, tls};
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
 
@@ -100,7 +98,7 @@ fn message(cluster: &Cluster) -> pb::Cluster {
         eds_cluster_config,
         connect_timeout: Some(duration(cluster.connect_timeout)),
         circuit_breakers: Some(circuit_breakers(&cluster.limits)),
-        outlier_detection: cluster.outlier.as_ref().map(outlier_detection),
+        outlier_detection: cluster.outlier.as_ref().map(outlier::outlier_detection),
         transport_socket: tls::upstream_socket(&cluster.transport),
         typed_extension_protocol_options: http_options(cluster)
             .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
@@ -142,23 +140,6 @@ fn circuit_breakers(limits: &CircuitLimits) -> pb::CircuitBreakers {
         ..Default::default()
     };
     pb::CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
-}
-
-/// Every kind of detection is switched on or off by name: Envoy has some on by default that we do not know.
-fn outlier_detection(outlier: &OutlierDetection) -> pb::OutlierDetection {
-    let enforcing = |on: bool| Some(u32_value(if on { 100 } else { 0 }));
-    pb::OutlierDetection {
-        consecutive_5xx: outlier.consecutive_5xx.map(|n| u32_value(n.get())),
-        enforcing_consecutive_5xx: enforcing(outlier.consecutive_5xx.is_some()),
-        consecutive_gateway_failure: outlier.consecutive_gateway_failure.map(|n| u32_value(n.get())),
-        enforcing_consecutive_gateway_failure: enforcing(outlier.consecutive_gateway_failure.is_some()),
-        enforcing_success_rate: enforcing(false),
-        interval: Some(duration(outlier.interval)),
-        base_ejection_time: Some(duration(outlier.base_ejection_time)),
-        max_ejection_time: Some(duration(outlier.max_ejection_time)),
-        max_ejection_percent: Some(u32_value(outlier.max_ejection_percent.as_per_million() / 10_000)),
-        ..Default::default()
-    }
 }
 
 /// `None` where Envoy's defaults (HTTP/1.1) say the same.

@@ -94,14 +94,13 @@ pub(super) const CLUSTER: &[Support] = &[
         message: "envoy.config.cluster.v3.OutlierDetection",
         read: "consecutive_5xx interval base_ejection_time max_ejection_percent \
             enforcing_consecutive_5xx enforcing_success_rate consecutive_gateway_failure \
-            enforcing_consecutive_gateway_failure max_ejection_time",
-        harmless: "success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor \
-            split_external_local_origin_errors consecutive_local_origin_failure \
-            enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate \
-            failure_percentage_threshold enforcing_failure_percentage \
-            enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts \
-            failure_percentage_request_volume max_ejection_time_jitter \
-            successful_active_health_check_uneject_host monitors always_eject_one_host \
+            enforcing_consecutive_gateway_failure max_ejection_time success_rate_minimum_hosts \
+            success_rate_request_volume success_rate_stdev_factor split_external_local_origin_errors \
+            consecutive_local_origin_failure enforcing_consecutive_local_origin_failure \
+            enforcing_local_origin_success_rate failure_percentage_threshold \
+            enforcing_failure_percentage enforcing_failure_percentage_local_origin \
+            failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time_jitter",
+        harmless: "successful_active_health_check_uneject_host monitors always_eject_one_host \
             detect_degraded_hosts",
     },
     Support {
