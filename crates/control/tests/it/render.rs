@@ -189,8 +189,8 @@ fn cluster(out: &mut String, one: &Cluster) {
         writeln!(
             out,
             "  outlier: 5xx {}, gateway {}, every {:?}, for {:?} to {:?}, at most {}",
-            debug_or(outlier.consecutive_5xx, "off"),
-            debug_or(outlier.consecutive_gateway_failure, "off"),
+            debug_or(outlier.consecutive_5xx.map(|streak| streak.count), "off"),
+            debug_or(outlier.consecutive_gateway_failure.map(|streak| streak.count), "off"),
             outlier.interval,
             outlier.base_ejection_time,
             outlier.max_ejection_time,
