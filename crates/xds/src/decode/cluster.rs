@@ -1,7 +1,6 @@
 //! Clusters ← wire.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
