@@ -7,11 +7,8 @@ mod endpoint;
 mod http2;
 mod http_manager;
 mod listener;
-<<<<<<< HEAD
 mod network_filter;
-=======
 mod outlier;
->>>>>>> e8323e9 (Eject for rates and for failures of local origin, as surely and for as long as told)
 mod route;
 mod tls;
 mod upgrade;

@@ -19,12 +19,9 @@ mod listener;
 mod listener_filter;
 mod matcher;
 mod mirror;
-<<<<<<< HEAD
 mod network_filter;
-mod rbac;
-=======
 mod outlier;
->>>>>>> e8323e9 (Eject for rates and for failures of local origin, as surely and for as long as told)
+mod rbac;
 mod retry;
 mod route;
 mod route_times;
