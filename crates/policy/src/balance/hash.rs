@@ -5,7 +5,7 @@ use xxhash_rust::xxh64::xxh64;
 /// The seed that libstdc++ gives MurmurHash 2, which Envoy took over.
 const MURMUR_SEED: u64 = 0xc70f_6907;
 
-/// xxHash with 64 bits and seed 0.
+/// xxHash with 64 bits.
 pub fn xx(bytes: &[u8]) -> u64 {
     xxh64(bytes, 0)
 }
