@@ -124,7 +124,7 @@ fn mistakes_are_shown_in_their_line() {
     fs::write(
         &file,
         format!(
-            "{}dynamicResources: {{ads_config: {{api_type: GRPC}}}}\n",
+            "{}hdsConfig: {{api_type: GRPC}}\n",
             text.replace("lb_policy", "lb_polcy")
         ),
     )
@@ -133,7 +133,7 @@ fn mistakes_are_shown_in_their_line() {
     fs::remove_file(&file).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("lb_polcy: ") && error.contains("did you mean `lb_policy`?"), "{error}");
-    assert!(error.contains("dynamic_resources is not supported"), "{error}");
+    assert!(error.contains("hds_config is not supported"), "{error}");
 }
 
 #[test]
