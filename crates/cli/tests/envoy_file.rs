@@ -121,14 +121,8 @@ fn the_examples_are_valid() {
 fn mistakes_are_shown_in_their_line() {
     let text = fs::read_to_string(examples().join("user-sidecar.yaml")).unwrap();
     let file = std::env::temp_dir().join(format!("ripstop-{}-mistakes.yaml", std::process::id()));
-    fs::write(
-        &file,
-        format!(
-            "{}hdsConfig: {{api_type: GRPC}}\n",
-            text.replace("lb_policy", "lb_polcy")
-        ),
-    )
-    .unwrap();
+    fs::write(&file, format!("{}hdsConfig: {{api_type: GRPC}}\n", text.replace("lb_policy", "lb_polcy")))
+        .unwrap();
     let (output, error) = validate(&file);
     fs::remove_file(&file).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
