@@ -14,7 +14,6 @@ use paths::{HostRules, PathRules, Underscores};
 use server::ServerHeader;
 use times::Times;
 
-use crate::grpc::GrpcStats;
 use crate::http1::Http1Options;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
@@ -76,8 +75,6 @@ pub struct HttpConnectionManager {
     pub proxy_100_continue: bool,
     /// What the router is told for all routes.
     pub router: RouterOptions,
-    /// What is counted of gRPC calls.
-    pub grpc_stats: Option<GrpcStats>,
 }
 
 impl HttpConnectionManager {
@@ -119,7 +116,6 @@ impl HttpConnectionManager {
             upgrades: Vec::new(),
             proxy_100_continue: false,
             router: RouterOptions::default(),
-            grpc_stats: None,
         }
     }
 }

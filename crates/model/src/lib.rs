@@ -21,7 +21,6 @@ pub mod cluster;
 pub mod config_file;
 pub mod endpoint;
 pub mod format;
-pub mod grpc;
 pub mod http1;
 pub mod http2;
 pub mod http_manager;

@@ -26,9 +26,6 @@ impl Upgrade {
     }
 }
 
-/// Envoy's `ConnectConfig`.
+/// Envoy's `ConnectConfig`: the bytes of the tunnel go to the cluster as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TerminateConnect {
-    /// The bodies of POST requests are passed as bytes as well.
-    pub allow_post: bool,
-}
+pub struct TerminateConnect {}

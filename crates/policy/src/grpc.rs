@@ -44,6 +44,11 @@ pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
+/// How a call ended, where these headers or trailers say so.
+pub fn status(headers: &HeaderMap) -> Option<u32> {
+    headers.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
 /// The value of the header that gives this time, in the finest unit that fits.
 pub fn timeout_value(limit: Duration) -> Option<HeaderValue> {
     const MOST: u128 = 10_u128.pow(MAX_DIGITS as u32) - 1;

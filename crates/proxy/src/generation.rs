@@ -10,6 +10,7 @@ pub mod http_rules;
 pub mod listener;
 pub mod listener_filter;
 pub mod network_filter;
+pub mod mirrors;
 pub mod routes;
 pub mod slot;
 pub mod transport;

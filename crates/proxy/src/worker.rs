@@ -24,6 +24,8 @@ pub struct Worker {
     pub id: usize,
     /// The answers that are on their way to clients.
     pub under_way: Rc<UnderWay>,
+    /// How many copies of requests are under way.
+    pub mirrors: Rc<Cell<u32>>,
     current: RefCell<Rc<WorkerGeneration>>,
     rng: RefCell<fastrand::Rng>,
     connections: Cell<u64>,
@@ -38,6 +40,7 @@ impl Worker {
         Rc::new(Worker {
             id,
             under_way: Rc::default(),
+            mirrors: Rc::default(),
             current: RefCell::new(Rc::new(empty)),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),

@@ -14,6 +14,8 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::UpstreamHttpProtocolOptions;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::KeepaliveSettings;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
@@ -23,9 +25,6 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     TrafficDirection, TransportSocket, TypedExtensionConfig, WatchedDirectory, address, api_config_source,
     config_source, data_source, grpc_service, header_value_option, node, socket_address,
     substitution_format_string, transport_socket,
-};
-pub(crate) use envoy_types::pb::envoy::config::core::v3::{
-    GrpcMethodList, KeepaliveSettings, grpc_method_list,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     SchemeHeaderTransformation, http_protocol_options, scheme_header_transformation,
@@ -49,9 +48,6 @@ pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 };
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StderrAccessLog, StdoutAccessLog, stderr_access_log, stdout_access_log,
-};
-pub(crate) use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::{
-    FilterConfig as GrpcStats, filter_config as grpc_stats,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::BackoffStrategy;

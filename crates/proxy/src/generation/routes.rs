@@ -15,6 +15,7 @@ mod forward;
 pub use forward::{CompiledForward, CompiledHostRewrite, Target};
 
 use self::forward::{FieldError, at};
+use super::mirrors;
 use super::slot::ClusterSlots;
 use crate::http::mutation::{Level, level};
 
@@ -73,8 +74,14 @@ impl CompiledRoutes {
             let shared = level(host.headers.as_deref());
             let inherited = levels(&config, [None, shared.as_ref(), whole.as_ref()]);
             for (position, route) in host.routes.iter().enumerate() {
-                let action = compile_action(route, host, slots)
+                let mut action = compile_action(route, host, slots)
                     .map_err(|bad| CompileError::regex(host, position, bad.field.to_owned(), bad.error))?;
+                if let (CompiledAction::Forward(compiled), RouteAction::Forward(forward)) =
+                    (&mut action, &route.action)
+                {
+                    let places = [&*forward.mirrors, &*host.mirrors, &*config.mirrors];
+                    compiled.mirrors = mirrors::compile(places, slots, runtime);
+                }
                 let name = Some(route.name.clone()).filter(|name| !name.is_empty());
                 let levels = match level(route.headers.as_deref()) {
                     None => inherited.clone(),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use ripstop_model::LbPolicy;
+use ripstop_policy::grpc;
 use ripstop_policy::host::{ActiveRequest, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
 use ripstop_policy::retry::{Attempt, AttemptOutcome};
 
+use super::expect::{Gate, Word};
 use super::leash::{Leash, LeashHolder};
 use super::request_body::RequestBody;
 use super::target::Target;
@@ -63,6 +65,8 @@ pub struct UpstreamRequest {
     _retry: Option<Permit>,
     /// Of a connection that becomes a tunnel.
     _open: Option<Rc<OpenConnection>>,
+    /// Whether the end of the answer says how it went.
+    call: bool,
 }
 
 /// Sends the request to `entry` and waits for the head of the answer.
@@ -124,7 +128,13 @@ pub async fn attempt(
         Ok(response) => {
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
-            record(cluster, entry, Outcome::Status(status));
+            // How a call went is said at its end, unless there is nothing but an end.
+            let call = grpc::is_grpc(response.headers()) && response.status() == StatusCode::OK;
+            let ended = grpc::status(response.headers());
+            if !call || ended.is_some() {
+                let status = ended.filter(|_| call).map_or(status, grpc::http_of_status);
+                record(cluster, entry, Outcome::Status(status));
+            }
             if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
                 let now = Instant::now();
                 entry.host.record_response_time(now.duration_since(started), decay, now);
@@ -142,6 +152,7 @@ pub async fn attempt(
                 _permit: permit,
                 _retry: retry,
                 _open: open,
+                call: call && ended.is_none(),
             };
             // The request stays under way until its answer has ended.
             stats.rq_active.inc();
@@ -210,10 +221,22 @@ fn request(
         }
         (if connect { target.authority_form()? } else { target.origin() }, Version::HTTP_11)
     };
+    let word = headers.contains_key(header::EXPECT).then(Arc::<Word>::default);
+    let word = word.filter(|_| !body.is_end_stream() && !lease.is_http2());
+    if let Some(word) = &word {
+        body.hold_back(Gate::new(word.clone()));
+    }
     if !body.is_end_stream() {
         body.attach(leash);
     }
     let mut request = Request::new(body);
+    if let Some(word) = word {
+        hyper::ext::on_informational(&mut request, move |said| {
+            if said.status() == StatusCode::CONTINUE {
+                word.give();
+            }
+        });
+    }
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = version;
@@ -257,8 +280,17 @@ impl UpstreamRequest {
         Attempt { reused_connection: self.reused, ..Attempt::new(AttemptOutcome::Status(self.status)) }
     }
 
+    /// The answer to a call has ended in this way.
+    pub fn call_ended(&mut self, status: Option<u32>) {
+        if std::mem::take(&mut self.call) {
+            let status = status.map_or(500, grpc::http_of_status);
+            record(&self.cluster, &self.entry, Outcome::Status(status));
+        }
+    }
+
     /// The answer was read to its end.
-    pub fn complete(self) {
+    pub fn complete(mut self) {
+        self.call_ended(None);
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
         stats.rq_time.record(self.started.elapsed());

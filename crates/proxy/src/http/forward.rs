@@ -21,11 +21,13 @@ use super::affinity::Affinity;
 use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
 use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_ATTEMPT_COUNT, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
+use super::mirror::{self, Original, Wanted};
 use super::request_body::{Counted, Replayable, RequestBody};
 use super::response_body::ResponseBody;
 use super::rewrite::endpoint_host;
 use super::stream::ActiveStream;
 use super::target::Target;
+use super::tee::Tee;
 use super::terminate::RawConnection;
 use super::tunnel::{Tunnel, Upstream};
 use super::upgrade::{Granting, TunnelRequest};
@@ -59,6 +61,8 @@ pub struct Forwarding<'a> {
     pub tunnel: Option<TunnelRequest>,
     /// Its time limits.
     pub times: RequestTimes,
+    /// The copies to be made of it.
+    pub copies: Vec<Wanted>,
     /// The request for log and counters.
     pub stream: ActiveStream,
 }
@@ -75,7 +79,10 @@ impl Forwarding<'_> {
         // A request for a tunnel is never whole, so that its route's timeout never begins.
         let mut source = match self.tunnel.is_some() && body.is_end_stream() {
             true => BodySource::Empty,
-            false => BodySource::new(body, &self.stream, &retry),
+            false => {
+                let tee = self.mirror(&body);
+                BodySource::new(body, &self.stream, &retry, tee)
+            }
         };
         let mut clock = Clock::new(self.limits(), &self.stream.progress);
         let mut tried = Vec::new();
@@ -132,6 +139,24 @@ impl Forwarding<'_> {
                 }
             }
         }
+    }
+
+    /// Sends the copies of it.
+    fn mirror(&mut self, body: &Incoming) -> Option<Tee> {
+        if self.copies.is_empty() {
+            return None;
+        }
+        let mut headers = self.headers.clone();
+        let expected = !self.manager.config.router.suppress_envoy_headers;
+        self.times.announce(&mut headers, Duration::ZERO, expected);
+        let original = Original {
+            method: &self.method,
+            headers: &headers,
+            target: &self.target,
+            timeout: self.times.timeout,
+            body: (!body.is_end_stream()).then(|| body.size_hint().exact()),
+        };
+        mirror::send(self.worker, std::mem::take(&mut self.copies), &original)
     }
 
     fn limits(&self) -> ClockLimits {
@@ -343,6 +368,7 @@ impl Forwarding<'_> {
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
         self.stream.keep_response(parts.status.as_u16(), &parts.headers);
+        self.stream.facts.grpc_status = grpc_status(&parts.headers);
         self.stream.progress.touch();
         let bodiless = self.stream.is_head()
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -380,12 +406,12 @@ enum BodySource {
 }
 
 impl BodySource {
-    fn new(body: Incoming, stream: &ActiveStream, retry: &RetryState) -> BodySource {
+    fn new(body: Incoming, stream: &ActiveStream, retry: &RetryState, tee: Option<Tee>) -> BodySource {
         if body.is_end_stream() {
             stream.progress.end();
             return BodySource::Empty;
         }
-        let counted = Counted::new(body, stream.progress.clone());
+        let counted = Counted::new(body, stream.progress.clone(), stream.passes_trailers(), tee);
         if retry.may_retry() {
             BodySource::Replay(Replayable::new(counted))
         } else {

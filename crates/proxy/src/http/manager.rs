@@ -15,6 +15,7 @@ use ripstop_policy::route::{NoRoute, RequestHead};
 
 use super::affinity::Affinity;
 use super::forward::Forwarding;
+use super::mirror;
 use super::response_body::ResponseBody;
 use super::rewrite::rewrite;
 use super::sanitise::Stop;
@@ -161,6 +162,7 @@ async fn serve(
         stream.facts.authority = Some(target.authority.as_str().into());
         stream.keep_request(&headers);
     }
+    let copies = mirror::wanted(&worker, &generation, forward, &headers, &target);
     let forwarding = Forwarding {
         worker: &worker,
         manager: &manager,
@@ -171,6 +173,7 @@ async fn serve(
         headers,
         affinity,
         tunnel: None,
+        copies,
         times,
         stream,
     };

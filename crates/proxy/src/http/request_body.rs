@@ -11,7 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::deadline::Progress;
+use super::expect::Gate;
 use super::leash::Leash;
+use super::tee::{CutOff, Tee, TeeEnd};
 
 /// Most bytes of a body that are kept for a retry. A longer body is sent once.
 pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
@@ -20,6 +22,7 @@ pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
 pub struct RequestBody {
     source: Source,
     leash: Option<Rc<Leash>>,
+    gate: Option<Gate>,
 }
 
 enum Source {
@@ -29,17 +32,29 @@ enum Source {
     Once(Counted),
     /// One reading of several.
     Replay(Reading),
+    /// What others read.
+    Copied(TeeEnd),
 }
 
 impl RequestBody {
     /// No body.
     pub fn empty() -> RequestBody {
-        RequestBody { source: Source::Empty, leash: None }
+        RequestBody { source: Source::Empty, leash: None, gate: None }
     }
 
     /// A body that is read once.
     pub fn once(body: Counted) -> RequestBody {
-        RequestBody { source: Source::Once(body), leash: None }
+        RequestBody { source: Source::Once(body), leash: None, gate: None }
+    }
+
+    /// A copy of what others read.
+    pub fn copied(end: TeeEnd) -> RequestBody {
+        RequestBody { source: Source::Copied(end), leash: None, gate: None }
+    }
+
+    /// Nothing is read before `gate` opens.
+    pub fn hold_back(&mut self, gate: Gate) {
+        self.gate = Some(gate);
     }
 
     /// Whoever holds the other end of `leash` can stop the reading.
@@ -57,24 +72,34 @@ pub enum RequestBodyError {
     /// Nobody wants an answer to it any more.
     #[error("this try of the request was given up, or is answered already")]
     GivenUp,
+    /// A copy lags too far behind, or what it is a copy of was broken off.
+    #[error("a copy of a request cannot be completed")]
+    CutOff,
 }
 
 /// A body that is read once, with its bytes counted.
 pub struct Counted {
     body: Incoming,
     progress: Rc<Progress>,
+    trailers: bool,
+    tee: Option<Tee>,
 }
 
 impl Counted {
-    /// Tells `progress` what is read.
-    pub fn new(body: Incoming, progress: Rc<Progress>) -> Counted {
-        Counted { body, progress }
+    /// Tells `progress` what is read, and `tee` too. Trailers are left out unless `trailers` is set.
+    pub fn new(body: Incoming, progress: Rc<Progress>, trailers: bool, tee: Option<Tee>) -> Counted {
+        Counted { body, progress, trailers, tee }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let unwanted = |frame: &Frame<Bytes>| frame.is_trailers() && !self.trailers;
+        let frame = frame.filter(|frame| !frame.as_ref().is_ok_and(unwanted));
         if let Some(Ok(frame)) = &frame {
             self.progress.received(frame.data_ref().map_or(0, Bytes::len));
+            if let Some(tee) = &self.tee {
+                tee.pass(frame);
+            }
         }
         // Whoever sends a body of known length does not ask again once it has all of it, nor after trailers.
         let trailers = frame.as_ref().is_some_and(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
@@ -84,6 +109,9 @@ impl Counted {
             || self.body.size_hint().exact() == Some(0)
         {
             self.progress.end();
+            if let Some(tee) = &self.tee {
+                tee.end();
+            }
         }
         Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Client)))
     }
@@ -124,7 +152,7 @@ impl Replayable {
         let mut kept = self.shared.borrow_mut();
         kept.reading += 1;
         let reading = Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 };
-        RequestBody { source: Source::Replay(reading), leash: None }
+        RequestBody { source: Source::Replay(reading), leash: None, gate: None }
     }
 }
 
@@ -194,8 +222,18 @@ impl Body for RequestBody {
         if this.leash.as_ref().is_some_and(|leash| leash.is_cut()) {
             return Poll::Ready(Some(Err(RequestBodyError::GivenUp)));
         }
+        if let Some(gate) = &mut this.gate {
+            if gate.poll_open(cx).is_pending() {
+                if let Some(leash) = &this.leash {
+                    leash.wait(cx);
+                }
+                return Poll::Pending;
+            }
+            this.gate = None;
+        }
         let frame = match &mut this.source {
             Source::Empty => Poll::Ready(None),
+            Source::Copied(end) => end.poll_frame(cx).map_err(|CutOff| RequestBodyError::CutOff),
             Source::Once(body) => body.poll_frame(cx),
             Source::Replay(reading) => reading.poll_frame(cx),
         };
@@ -208,6 +246,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
+            Source::Copied(_) => false,
             Source::Once(body) => body.body.is_end_stream(),
             Source::Replay(reading) => {
                 let kept = reading.shared.borrow();
@@ -220,6 +259,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
+            Source::Copied(end) => end.length().map_or_else(SizeHint::default, SizeHint::with_exact),
             Source::Once(body) => body.body.size_hint(),
             Source::Replay(reading) => {
                 let kept = reading.shared.borrow();

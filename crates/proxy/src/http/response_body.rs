@@ -11,6 +11,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use ripstop_policy::grpc;
+
 use super::attempt::UpstreamRequest;
 use super::deadline::Clock;
 use super::stream::ActiveStream;
@@ -44,6 +46,7 @@ enum Source {
 
 struct Upstream {
     body: Incoming,
+    trailers: bool,
     request: UpstreamRequest,
     clock: Clock,
 }
@@ -91,7 +94,8 @@ impl ResponseBody {
         clock: Clock,
         stream: ActiveStream,
     ) -> ResponseBody {
-        let source = Source::Upstream(Box::new(Upstream { body, request, clock }));
+        let trailers = stream.passes_trailers();
+        let source = Source::Upstream(Box::new(Upstream { body, trailers, request, clock }));
         let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
         let looked_after = worker.under_way.add(&passing);
         ResponseBody { passing, _looked_after: Some(looked_after) }
@@ -169,6 +173,17 @@ impl Passing {
                 Poll::Ready(Some(Err(ResponseBodyError::Upstream(error))))
             }
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    let status = grpc::status(trailers);
+                    upstream.request.call_ended(status);
+                    if let Some(stream) = &mut self.stream {
+                        stream.facts.grpc_status = status;
+                    }
+                    if !upstream.trailers {
+                        self.end();
+                        return Poll::Ready(None);
+                    }
+                }
                 if let Some(stream) = &mut self.stream {
                     stream.facts.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
                     stream.progress.touch();

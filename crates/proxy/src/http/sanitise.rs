@@ -41,7 +41,7 @@ pub fn request(
     target::host(target, config.hosts, local_port).map_err(Stop::Refused)?;
     headers::remove_hop_by_hop(headers);
     // The client was told to go on by the one who reads its body: that is us.
-    if headers::expects_continue(headers) {
+    if headers::expects_continue(headers) && !manager.config.proxy_100_continue {
         headers.remove(header::EXPECT);
     }
     headers::join_cookies(headers);

@@ -141,6 +141,11 @@ impl ActiveStream {
         Wanted::keep(&self.manager.access_logs.wanted().trailers, trailers, &mut self.facts.trailers);
     }
 
+    /// Whether trailers pass from and to its client.
+    pub fn passes_trailers(&self) -> bool {
+        self.protocol == Version::HTTP_2 || self.manager.config.http1_trailers
+    }
+
     /// Whether its answer has no body whatever its headers say.
     pub fn is_head(&self) -> bool {
         self.facts.method == Some(Method::HEAD)

@@ -48,6 +48,8 @@ pub struct ClusterStats {
     pub rq_retry_limit_exceeded: Cell,
     /// Retries not made because the body was too large to keep.
     pub rq_retry_body_too_large: Cell,
+    /// Copies of requests that were not sent because too many were under way.
+    pub rq_mirror_lost: Cell,
     /// Picks for which no healthy host was there.
     pub cx_none_healthy: Cell,
     /// Picks among all hosts because too few were healthy.

@@ -52,6 +52,7 @@ pub(super) const CLUSTER: [Field<ClusterStats>; 23] = [
     ("upstream_rq_retry_overflow", Kind::Counter, |s| &s.rq_retry_overflow),
     ("upstream_rq_retry_limit_exceeded", Kind::Counter, |s| &s.rq_retry_limit_exceeded),
     ("upstream_rq_retry_body_too_large", Kind::Counter, |s| &s.rq_retry_body_too_large),
+    ("upstream_rq_mirror_lost", Kind::Counter, |s| &s.rq_mirror_lost),
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
 

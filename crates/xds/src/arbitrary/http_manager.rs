@@ -4,7 +4,6 @@ mod request;
 
 use fastrand::Rng;
 use ripstop_model::HttpConnectionManager;
-use ripstop_model::grpc::{GrpcMethods, GrpcService, GrpcStats};
 use ripstop_model::http_manager::{Codec, ForwardClientCert, RouteSource};
 use ripstop_model::router::RouterOptions;
 
@@ -12,16 +11,6 @@ use super::access_log::access_log;
 use super::http2::http2_options;
 use super::route::route_configuration;
 use super::{config_file, duration, list, name, option, upgrade};
-
-fn grpc_stats(rng: &mut Rng) -> GrpcStats {
-    let service = |rng: &mut Rng| GrpcService { name: name(rng), methods: vec![name(rng)] };
-    let methods = match rng.u8(0..3) {
-        0 => GrpcMethods::None,
-        1 => GrpcMethods::All,
-        _ => GrpcMethods::Listed(list(rng, 2, service)),
-    };
-    GrpcStats { methods, upstream_times: rng.bool(), replace_dots: rng.bool() }
-}
 
 pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
     let codecs = [Codec::Auto, Codec::Http1, Codec::Http2];
@@ -63,6 +52,5 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         upgrades: upgrade::of_manager(rng),
         proxy_100_continue: rng.bool(),
         router: RouterOptions { suppress_envoy_headers: rng.bool(), respect_expected_rq_timeout: rng.bool() },
-        grpc_stats: option(rng, grpc_stats),
     }
 }

@@ -1,15 +1,15 @@
 //! The HTTP filters of a connection manager ← wire.
 
-use ripstop_model::grpc::{GrpcMethods, GrpcService, GrpcStats};
 use ripstop_model::router::RouterOptions;
 
-use super::common::{Context, is, is_true, type_name, unpack};
+use super::common::{Context, is, type_name, unpack};
 use crate::pb;
 use crate::pb::http_filter::ConfigType;
 
 /// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
-const HARMLESS: [&str; 5] = [
+const HARMLESS: [&str; 6] = [
     "envoy.extensions.filters.http.fault.v3.HTTPFault",
+    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
     "envoy.extensions.filters.http.on_demand.v3.OnDemand",
     "envoy.extensions.filters.http.tap.v3.Tap",
     "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
@@ -20,7 +20,6 @@ const HARMLESS: [&str; 5] = [
 #[derive(Default)]
 pub(super) struct Filters {
     pub(super) router: RouterOptions,
-    pub(super) grpc_stats: Option<GrpcStats>,
 }
 
 pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filters {
@@ -35,10 +34,6 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
                         cx.reject("the router must be the last filter");
                     }
                     read.router = cx.at("typed_config", |cx| router(cx, any)).unwrap_or_default();
-                    return;
-                }
-                Some(ConfigType::TypedConfig(any)) if is::<pb::GrpcStats>(any) && !filter.disabled => {
-                    read.grpc_stats = cx.at("typed_config", |cx| grpc_stats(cx, any));
                     return;
                 }
                 Some(ConfigType::TypedConfig(any)) => type_name(any),
@@ -70,27 +65,5 @@ fn router(cx: &mut Context, any: &pb::Any) -> Option<RouterOptions> {
     Some(RouterOptions {
         suppress_envoy_headers: wire.suppress_envoy_headers,
         respect_expected_rq_timeout: wire.respect_expected_rq_timeout,
-    })
-}
-
-fn grpc_stats(cx: &mut Context, any: &pb::Any) -> Option<GrpcStats> {
-    use pb::grpc_stats::PerMethodStatSpecifier as Specifier;
-    let wire = unpack::<pb::GrpcStats>(cx, any)?;
-    let methods = match &wire.per_method_stat_specifier {
-        None => GrpcMethods::None,
-        Some(Specifier::StatsForAllMethods(all)) if is_true(Some(all)) => GrpcMethods::All,
-        Some(Specifier::StatsForAllMethods(_)) => GrpcMethods::None,
-        Some(Specifier::IndividualMethodStatsAllowlist(list)) => {
-            let service = |service: &pb::grpc_method_list::Service| GrpcService {
-                name: service.name.as_str().into(),
-                methods: service.method_names.iter().map(|name| name.as_str().into()).collect(),
-            };
-            GrpcMethods::Listed(list.services.iter().map(service).collect())
-        }
-    };
-    Some(GrpcStats {
-        methods,
-        upstream_times: wire.enable_upstream_stats,
-        replace_dots: wire.replace_dots_in_grpc_service_name,
     })
 }

@@ -64,7 +64,6 @@ pub(super) fn http_manager(
         upgrades,
         proxy_100_continue: wire.proxy_100_continue,
         router: filters.router,
-        grpc_stats: filters.grpc_stats,
     };
     Some(manager)
 }

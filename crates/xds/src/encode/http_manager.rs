@@ -9,7 +9,7 @@ use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
 use super::common::{ads, bool_value, config_file, duration, u32_value};
-use super::http_filters::{grpc_stats, router};
+use super::http_filters::router;
 use super::http1::http1_options;
 use super::http2::http2_options;
 use super::route::route_configuration;
@@ -33,12 +33,11 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
     let http1 = (manager.http1_trailers || manager.http1 != Http1Options::default())
         .then(|| http1_options(&manager.http1, manager.http1_trailers));
     let http2 = (manager.http2 != Http2Options::default()).then(|| http2_options(&manager.http2));
-    let stats = manager.grpc_stats.iter().map(grpc_stats);
     let mut wire = pb::HttpConnectionManager {
         codec_type: codec(manager.codec).into(),
         stat_prefix: manager.stat_prefix.to_string(),
         route_specifier: Some(routes),
-        http_filters: stats.chain([router(&manager.router)]).collect(),
+        http_filters: vec![router(&manager.router)],
         common_http_protocol_options: (common != pb::HttpProtocolOptions::default()).then_some(common),
         http_protocol_options: http1,
         http2_protocol_options: http2,

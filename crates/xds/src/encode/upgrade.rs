@@ -15,13 +15,9 @@ pub(super) fn of_manager(upgrade: &Upgrade) -> pb::http_connection_manager::Upgr
 }
 
 pub(super) fn of_route(upgrade: &Upgrade) -> pb::route_action::UpgradeConfig {
-    let connect = |terminate: TerminateConnect| ConnectConfig {
-        allow_post: terminate.allow_post,
-        ..Default::default()
-    };
     pb::route_action::UpgradeConfig {
         upgrade_type: upgrade.protocol.to_string(),
         enabled: (!upgrade.enabled).then(|| bool_value(false)),
-        connect_config: upgrade.terminate.map(connect),
+        connect_config: upgrade.terminate.map(|TerminateConnect {}| ConnectConfig::default()),
     }
 }

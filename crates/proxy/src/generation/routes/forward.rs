@@ -20,6 +20,7 @@ use ripstop_policy::split::WeightedChoice;
 use ripstop_policy::substitute::Substitution;
 use ripstop_policy::timeout::route_timeout;
 
+use crate::generation::mirrors::CompiledMirror;
 use crate::generation::slot::{ClusterSlot, ClusterSlots};
 use crate::http::mutation::{Level, level};
 
@@ -44,6 +45,8 @@ pub struct CompiledForward {
     pub hasher: Option<RequestHasher>,
     /// Upgrades that are allowed or forbidden here.
     pub upgrades: Vec<Upgrade>,
+    /// The copies that are made of requests.
+    pub mirrors: Box<[CompiledMirror]>,
     /// Each try says its number.
     pub request_attempt_count: bool,
     /// The answer says how many tries there were.
@@ -124,6 +127,7 @@ impl CompiledForward {
                 .transpose()?,
             times: forward.times,
             upgrades: forward.upgrades.clone(),
+            mirrors: Box::default(),
             request_attempt_count: host.request_attempt_count,
             response_attempt_count: host.response_attempt_count,
         })

@@ -34,12 +34,6 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
         harmless: "",
     },
     Support {
-        message: "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
-        read: "individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats \
-            replace_dots_in_grpc_service_name",
-        harmless: "emit_filter_state",
-    },
-    Support {
         message: "envoy.extensions.filters.http.router.v3.Router",
         read: "suppress_envoy_headers respect_expected_rq_timeout",
         harmless: "dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers \
