@@ -12,10 +12,9 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::KeepaliveSettings;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::UpstreamHttpProtocolOptions;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
-pub(crate) use envoy_types::pb::envoy::config::core::v3::KeepaliveSettings;
-pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::proxy_protocol_config::Version as ProxyProtocolVersion;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ApiConfigSource, ApiVersion, ConfigSource, DataSource, GrpcService,
