@@ -143,7 +143,7 @@ impl ActiveStream {
 
     /// Whether trailers pass from and to its client.
     pub fn passes_trailers(&self) -> bool {
-        self.facts.protocol == Version::HTTP_2 || self.manager.config.http1_trailers
+        self.facts.protocol == Some(Version::HTTP_2) || self.manager.config.http1_trailers
     }
 
     /// Whether its answer has no body whatever its headers say.
