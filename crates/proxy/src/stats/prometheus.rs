@@ -29,7 +29,7 @@ pub(super) enum Kind {
 /// The name of a cell, and where it is in its block.
 pub(super) type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
-pub(super) const CLUSTER: [Field<ClusterStats>; 23] = [
+pub(super) const CLUSTER: [Field<ClusterStats>; 24] = [
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
