@@ -27,7 +27,7 @@ enum Command {
     Up(up::UpArgs),
     Validate(validate::ValidateArgs),
     Control(control::ControlArgs),
-    Proxy(proxy::ProxyArgs),
+    Proxy(Box<proxy::ProxyArgs>),
     #[command(hide = true)]
     ExecChild(exec_child::ExecChildArgs),
     /// Kill what a killed `ripstop up` left behind
@@ -45,7 +45,7 @@ impl Cli {
             Command::Up(args) => up::run(args),
             Command::Validate(args) => validate::run(&args),
             Command::Control(args) => control::run(args),
-            Command::Proxy(args) => proxy::run(args),
+            Command::Proxy(args) => proxy::run(*args),
             Command::ExecChild(args) => exec_child::run(&args),
             Command::Guard => guard::run(),
         }

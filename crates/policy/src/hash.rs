@@ -31,7 +31,7 @@ enum Source {
         name: Name,
         issue: Option<Box<HashCookie>>,
     },
-    SourceIp,
+    PeerAddress,
     QueryParameter(Name),
     /// A header that no request can carry.
     Never,
@@ -65,7 +65,7 @@ impl RequestHasher {
                     name: cookie.name.clone(),
                     issue: cookie.ttl.map(|_| Box::new(cookie.clone())),
                 },
-                HashSource::SourceIp => Source::SourceIp,
+                HashSource::SourceIp => Source::PeerAddress,
                 HashSource::QueryParameter(name) => Source::QueryParameter(name.clone()),
             };
             Ok(Rule { source, terminal: policy.terminal })
@@ -131,7 +131,7 @@ impl Source {
                 let value = cookie(input.headers, name).filter(|value| !value.is_empty())?;
                 Some(xx(value.as_bytes()))
             }
-            Source::SourceIp => Some(xx(input.source_ip.to_string().as_bytes())),
+            Source::PeerAddress => Some(xx(input.source_ip.to_string().as_bytes())),
             Source::QueryParameter(name) => {
                 let mut pairs =
                     input.query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));

@@ -150,10 +150,10 @@ fn decode(
 fn put(resources: &mut Snapshot, name: &Name, value: Accepted) -> bool {
     let name = name.clone();
     match value {
-        Accepted::Cluster(one) => resources.clusters.insert(name, Arc::new(one)).is_some(),
-        Accepted::Endpoints(one) => resources.endpoints.insert(name, Arc::new(one)).is_some(),
-        Accepted::Listener(one) => resources.listeners.insert(name, Arc::new(one)).is_some(),
-        Accepted::Routes(one) => resources.routes.insert(name, Arc::new(one)).is_some(),
+        Accepted::Cluster(one) => resources.clusters.insert(name, Arc::from(one)).is_some(),
+        Accepted::Endpoints(one) => resources.endpoints.insert(name, Arc::from(one)).is_some(),
+        Accepted::Listener(one) => resources.listeners.insert(name, Arc::from(one)).is_some(),
+        Accepted::Routes(one) => resources.routes.insert(name, Arc::from(one)).is_some(),
     }
 }
 

@@ -1,4 +1,5 @@
 //! Localities, zones, subsets, sessions and new hosts: who gets how much, by tables.
+#![allow(clippy::unwrap_used)]
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -58,8 +58,11 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
     values
 }
 
+/// Reads a value of a cluster.
+type OfCluster = fn(&ActiveCluster) -> u64;
+
 /// Values of clusters that follow from their present state, by the last part of the name.
-const OF_CLUSTERS: [(&str, fn(&ActiveCluster) -> u64); 4] = [
+const OF_CLUSTERS: [(&str, OfCluster); 4] = [
     ("membership_total", |cluster| cluster.hosts.len() as u64),
     ("membership_healthy", |cluster| cluster.hosts.available() as u64),
     ("outlier_detection.ejections_active", |cluster| {

@@ -85,7 +85,7 @@ impl Civil {
     }
 
     fn hour12(&self) -> u64 {
-        if self.hour % 12 == 0 { 12 } else { self.hour % 12 }
+        if self.hour.is_multiple_of(12) { 12 } else { self.hour % 12 }
     }
 
     fn day_name(&self) -> &'static str {

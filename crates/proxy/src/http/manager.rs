@@ -1,12 +1,13 @@
 //! What happens to one request: sanitised, routed, answered or forwarded.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use ripstop_policy::grpc::is_grpc;
 use ripstop_policy::redirect::{Redirector, RequestUrl};
@@ -25,7 +26,7 @@ use super::upgrade::TunnelRequest;
 use super::{reply, sanitise};
 use crate::error::ProxyError;
 use crate::generation::listener::{ActiveManager, ActiveRoutes};
-use crate::generation::routes::{CompiledAction, CompiledRoutes, Target as RouteTarget};
+use crate::generation::routes::{CompiledAction, CompiledForward, CompiledRoutes, Target as RouteTarget};
 use crate::listener::connection::ConnectionInfo;
 use crate::worker::Worker;
 use crate::worker::generation::WorkerGeneration;
@@ -38,148 +39,221 @@ pub async fn handle(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut parts, body) = request.into_parts();
-    let Some(tunnel) = TunnelRequest::of(&mut parts) else {
-        return serve(worker, manager, connection, parts, body, None).await;
+    let tunnel = TunnelRequest::of(&mut parts);
+    let refused = tunnel.as_ref().map(TunnelRequest::refusal);
+    let mut response = match Clean::of(worker, manager, connection, parts, &body, tunnel) {
+        ControlFlow::Continue(request) => request.serve(body).await,
+        ControlFlow::Break(answer) => answer,
     };
-    let refused = tunnel.refusal();
-    let mut response = serve(worker, manager, connection, parts, body, Some(tunnel)).await;
-    refused.mark(&mut response);
+    if let Some(refused) = refused {
+        refused.mark(&mut response);
+    }
     response
 }
 
-async fn serve(
+/// A request that may be looked at: everything a client must not say is gone.
+struct Clean {
     worker: Rc<Worker>,
     manager: Arc<ActiveManager>,
     connection: Rc<ConnectionInfo>,
-    mut parts: Parts,
-    body: Incoming,
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
     tunnel: Option<TunnelRequest>,
-) -> Response<ResponseBody> {
-    let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
-    stream.is_grpc = is_grpc(&parts.headers);
-    if body.is_end_stream() {
-        stream.progress.end();
-    }
-    let mut target = match sanitise::target::of(&mut parts, &manager.config.http1) {
-        Ok(target) => target,
-        Err(error) => return reply::error(stream, &manager, error),
-    };
-    let mut headers = parts.headers;
-    headers.remove(header::HOST);
-    let sane = sanitise::request(&mut target, &mut headers, &worker, &manager, &connection, &mut stream);
-    if stream.is_logged() {
-        describe(&mut stream, &target, &headers);
-    }
-    match sane {
-        Ok(()) => {}
-        Err(Stop::Refused(error)) => return reply::error(stream, &manager, error),
-        Err(Stop::Redirected(path)) => return reply::redirect(stream, &manager, path),
-    }
-    let generation = worker.current();
-    let stats = manager.stats.of(worker.id);
-    let Some(routes) = routes(&manager, &generation) else {
-        stats.no_route.inc();
-        return reply::error(stream, &manager, ProxyError::NoRoute);
-    };
-    let head = head(&parts.method, &target, &headers, &connection, &worker);
-    let url = RequestUrl {
-        scheme: head.scheme,
-        forwarded_proto: headers
-            .get("x-forwarded-proto")
-            .and_then(|proto| proto.to_str().ok())
-            .unwrap_or_default(),
-        authority: head.authority,
-        path_and_query: target.path.as_str(),
-    };
-    let route = match routes.find(&head) {
-        Ok(route) => route,
-        Err(NoRoute::TlsRequired(_)) => {
-            let location = Redirector::to_https(url);
-            return reply::send_elsewhere(stream, &manager, StatusCode::MOVED_PERMANENTLY, &location);
+    stream: ActiveStream,
+    /// Of all dice that concern the choice of its route and cluster.
+    random: u64,
+}
+
+impl Clean {
+    /// Sanitises a request, or answers it.
+    fn of(
+        worker: Rc<Worker>,
+        manager: Arc<ActiveManager>,
+        connection: Rc<ConnectionInfo>,
+        mut parts: Parts,
+        body: &Incoming,
+        tunnel: Option<TunnelRequest>,
+    ) -> ControlFlow<Response<ResponseBody>, Clean> {
+        let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
+        stream.is_grpc = is_grpc(&parts.headers);
+        if body.is_end_stream() {
+            stream.progress.end();
         }
-        Err(NoRoute::VirtualHost | NoRoute::Route(_)) => {
-            stats.no_route.inc();
-            return reply::error(stream, &manager, ProxyError::NoRoute);
-        }
-    };
-    stream.facts.route = route.name.clone();
-    if let Some(levels) = &route.levels {
-        stream.levels.route = Some(levels.clone());
-        describe(&mut stream, &target, &headers);
-    }
-    let forward = match &route.action {
-        CompiledAction::Direct { status, body } => {
-            return reply::direct(stream, &manager, *status, body.clone());
-        }
-        CompiledAction::Redirect { status, to } => {
-            return reply::send_elsewhere(stream, &manager, *status, &to.location(url));
-        }
-        CompiledAction::NonForwarding => {
-            stats.no_cluster.inc();
-            return reply::error(stream, &manager, ProxyError::NoCluster);
-        }
-        CompiledAction::Forward(forward) => forward,
-    };
-    let mut terminate = None;
-    if let Some(tunnel) = &tunnel {
-        let Some(granted) = tunnel.allowed(&manager.config.upgrades, forward) else {
-            stats.rq_ws_on_non_ws_route.inc();
-            return reply::refuse(stream, &manager, StatusCode::FORBIDDEN, "upgrade_failed");
+        let mut target = match sanitise::target::of(&mut parts, &manager.config.http1) {
+            Ok(target) => target,
+            Err(error) => return ControlFlow::Break(reply::error(stream, &manager, error)),
         };
-        stream.allow_upgrade();
-        terminate = granted.terminate;
+        let mut headers = parts.headers;
+        headers.remove(header::HOST);
+        let sane = sanitise::request(&mut target, &mut headers, &worker, &manager, &connection, &mut stream);
+        if stream.is_logged() {
+            describe(&mut stream, &target, &headers);
+        }
+        match sane {
+            Ok(()) => {}
+            Err(Stop::Refused(error)) => return ControlFlow::Break(reply::error(stream, &manager, error)),
+            Err(Stop::Redirected(path)) => {
+                return ControlFlow::Break(reply::redirect(stream, &manager, path));
+            }
+        }
+        let (method, random) = (parts.method, worker.dice(|rng| rng.u64(..)));
+        ControlFlow::Continue(Clean {
+            worker,
+            manager,
+            connection,
+            method,
+            target,
+            headers,
+            tunnel,
+            stream,
+            random,
+        })
     }
-    let (slot, share_host, share_level) = match forward.target(&head, connection.client_ip()) {
-        RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
-        RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
-        RouteTarget::Nowhere => (None, None, None),
-    };
-    let found = slot.and_then(|slot| generation.cluster(slot, || worker.dice(|rng| rng.u64(..))));
-    let Some(cluster) = found else {
-        stats.no_cluster.inc();
-        return reply::no_cluster(stream, &manager, forward.cluster_not_found);
-    };
-    stream.facts.cluster = Some(cluster.active.name().clone());
-    if manager.config.origin.scheme.match_upstream {
-        target.scheme = None;
+
+    /// Finds the route and does what it says.
+    async fn serve(mut self, body: Incoming) -> Response<ResponseBody> {
+        let generation = self.worker.current();
+        let Some(routes) = routes(&self.manager, &generation) else {
+            return self.no_route();
+        };
+        let route = match routes.find(&self.head()) {
+            Ok(route) => route,
+            Err(NoRoute::TlsRequired(_)) => {
+                let location = Redirector::to_https(self.url());
+                let status = StatusCode::MOVED_PERMANENTLY;
+                return reply::send_elsewhere(self.stream, &self.manager, status, &location);
+            }
+            Err(NoRoute::VirtualHost | NoRoute::Route(_)) => return self.no_route(),
+        };
+        self.stream.facts.route = route.name.clone();
+        if let Some(levels) = &route.levels {
+            self.stream.levels.route = Some(levels.clone());
+            describe(&mut self.stream, &self.target, &self.headers);
+        }
+        match &route.action {
+            CompiledAction::Direct { status, body } => {
+                reply::direct(self.stream, &self.manager, *status, body.clone())
+            }
+            CompiledAction::Redirect { status, to } => {
+                let location = to.location(self.url());
+                reply::send_elsewhere(self.stream, &self.manager, *status, &location)
+            }
+            CompiledAction::NonForwarding => {
+                self.manager.stats.of(self.worker.id).no_cluster.inc();
+                reply::error(self.stream, &self.manager, ProxyError::NoCluster)
+            }
+            CompiledAction::Forward(forward) => self.forward(&generation, forward, body).await,
+        }
     }
-    let affinity = Affinity::of(forward, &cluster, &target, &headers, &connection);
-    if let Some(level) = share_level {
-        stream.levels.share = Some(level.clone());
-        describe(&mut stream, &target, &headers);
+
+    /// Chooses the cluster, makes the request what the upstream is to see, and sends it.
+    async fn forward(
+        mut self,
+        generation: &Rc<WorkerGeneration>,
+        forward: &CompiledForward,
+        body: Incoming,
+    ) -> Response<ResponseBody> {
+        let mut terminate = false;
+        if let Some(tunnel) = &self.tunnel {
+            let Some(granted) = tunnel.allowed(&self.manager.config.upgrades, forward) else {
+                self.manager.stats.of(self.worker.id).rq_ws_on_non_ws_route.inc();
+                return reply::refuse(self.stream, &self.manager, StatusCode::FORBIDDEN, "upgrade_failed");
+            };
+            self.stream.allow_upgrade();
+            terminate = granted.terminate.is_some();
+        }
+        let (slot, share_host, share_level) = match forward.target(&self.head(), self.connection.client_ip())
+        {
+            RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
+            RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
+            RouteTarget::Nowhere => (None, None, None),
+        };
+        let seed = || self.worker.dice(|rng| rng.u64(..));
+        let Some(cluster) = slot.and_then(|slot| generation.cluster(slot, seed)) else {
+            self.manager.stats.of(self.worker.id).no_cluster.inc();
+            return reply::no_cluster(self.stream, &self.manager, forward.cluster_not_found);
+        };
+        self.stream.facts.cluster = Some(cluster.active.name().clone());
+        if self.manager.config.origin.scheme.match_upstream {
+            self.target.scheme = None;
+        }
+        let affinity = Affinity::of(forward, &cluster, &self.target, &self.headers, &self.connection);
+        if let Some(level) = share_level {
+            self.stream.levels.share = Some(level.clone());
+            describe(&mut self.stream, &self.target, &self.headers);
+        }
+        let times = self.prepare(forward, share_host);
+        let copies = mirror::wanted(&self.worker, generation, forward, &self.headers, &self.target);
+        let forwarding = Forwarding {
+            worker: &self.worker,
+            manager: &self.manager,
+            route: forward,
+            cluster,
+            target: self.target,
+            method: self.method,
+            headers: self.headers,
+            affinity,
+            tunnel: None,
+            copies,
+            times,
+            stream: self.stream,
+        };
+        match self.tunnel {
+            Some(tunnel) if terminate => forwarding.terminate(tunnel).await,
+            tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
+        }
     }
-    stream.change_request(&mut headers);
-    rewrite(&manager, &mut target, &mut headers, forward, share_host, &mut stream);
-    let limits = Limits {
-        timeout: forward.timeout,
-        times: &forward.times,
-        per_try: forward.retry.as_ref().and_then(|retry| retry.per_try_timeout),
-        manager_max_stream: manager.config.times.max_stream_duration,
-        respect_expected: manager.config.router.respect_expected_rq_timeout,
-    };
-    let times = RequestTimes::of(&limits, &mut headers);
-    if stream.is_logged() {
-        stream.facts.authority = Some(target.authority.as_str().into());
-        stream.keep_request(&headers);
+
+    /// Headers, path and host as the route wants them, and the times that hold.
+    fn prepare(&mut self, forward: &CompiledForward, share_host: Option<&HeaderValue>) -> RequestTimes {
+        self.stream.change_request(&mut self.headers);
+        rewrite(&self.manager, &mut self.target, &mut self.headers, forward, share_host, &mut self.stream);
+        let limits = Limits {
+            timeout: forward.timeout,
+            times: &forward.times,
+            per_try: forward.retry.as_ref().and_then(|retry| retry.per_try_timeout),
+            manager_max_stream: self.manager.config.times.max_stream_duration,
+            respect_expected: self.manager.config.router.respect_expected_rq_timeout,
+        };
+        let times = RequestTimes::of(&limits, &mut self.headers);
+        if self.stream.is_logged() {
+            self.stream.facts.authority = Some(self.target.authority.as_str().into());
+            self.stream.keep_request(&self.headers);
+        }
+        times
     }
-    let copies = mirror::wanted(&worker, &generation, forward, &headers, &target);
-    let forwarding = Forwarding {
-        worker: &worker,
-        manager: &manager,
-        route: forward,
-        cluster,
-        target,
-        method: parts.method,
-        headers,
-        affinity,
-        tunnel: None,
-        copies,
-        times,
-        stream,
-    };
-    match tunnel {
-        Some(tunnel) if terminate.is_some() => forwarding.terminate(tunnel).await,
-        tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
+
+    fn no_route(self) -> Response<ResponseBody> {
+        self.manager.stats.of(self.worker.id).no_route.inc();
+        reply::error(self.stream, &self.manager, ProxyError::NoRoute)
+    }
+
+    /// What the route table looks at.
+    fn head(&self) -> RequestHead<'_> {
+        let tls = self.connection.secured.as_ref();
+        RequestHead {
+            authority: self.target.authority.as_str(),
+            path: self.target.path.path(),
+            query: self.target.path.query(),
+            method: self.method.as_str(),
+            scheme: self.target.scheme.as_ref().map_or("http", Scheme::as_str),
+            headers: &self.headers,
+            client_cert_presented: tls.is_some_and(|tls| tls.has_peer_certificate()),
+            client_cert_validated: tls.is_some_and(|tls| tls.peer_validated),
+            random: self.random,
+        }
+    }
+
+    /// What redirects are made from.
+    fn url(&self) -> RequestUrl<'_> {
+        let proto = self.headers.get("x-forwarded-proto").and_then(|proto| proto.to_str().ok());
+        RequestUrl {
+            scheme: self.target.scheme.as_ref().map_or("http", Scheme::as_str),
+            forwarded_proto: proto.unwrap_or_default(),
+            authority: self.target.authority.as_str(),
+            path_and_query: self.target.path.as_str(),
+        }
     }
 }
 
@@ -187,27 +261,6 @@ fn routes(manager: &ActiveManager, generation: &WorkerGeneration) -> Option<Arc<
     match &manager.routes {
         ActiveRoutes::Inline(routes) => Some(routes.clone()),
         ActiveRoutes::Rds(name) => generation.shared.routes.get(name).cloned(),
-    }
-}
-
-/// What the route table looks at.
-fn head<'a>(
-    method: &'a Method,
-    target: &'a Target,
-    headers: &'a HeaderMap,
-    connection: &ConnectionInfo,
-    worker: &Worker,
-) -> RequestHead<'a> {
-    RequestHead {
-        authority: target.authority.as_str(),
-        path: target.path.path(),
-        query: target.path.query(),
-        method: method.as_str(),
-        scheme: target.scheme.as_ref().map_or("http", Scheme::as_str),
-        headers,
-        client_cert_presented: connection.secured.as_ref().is_some_and(|tls| tls.has_peer_certificate()),
-        client_cert_validated: connection.secured.as_ref().is_some_and(|tls| tls.peer_validated),
-        random: worker.dice(|rng| rng.u64(..)),
     }
 }
 

@@ -37,9 +37,9 @@ pub(crate) struct Graph {
 
 /// One accepted resource.
 pub(crate) enum Accepted {
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
     Endpoints(ClusterLoadAssignment),
-    Listener(Listener),
+    Listener(Box<Listener>),
     Routes(RouteConfiguration),
 }
 
@@ -107,8 +107,8 @@ impl Graph {
     /// Takes a resource. What is equal to the one before keeps its place in memory.
     pub(crate) fn accept(&mut self, name: Name, resource: Accepted) {
         match resource {
-            Accepted::Cluster(cluster) => put(&mut self.latest.clusters, name, cluster),
-            Accepted::Listener(listener) => put(&mut self.latest.listeners, name, listener),
+            Accepted::Cluster(cluster) => put(&mut self.latest.clusters, name, *cluster),
+            Accepted::Listener(listener) => put(&mut self.latest.listeners, name, *listener),
             Accepted::Endpoints(endpoints) => {
                 self.absent.remove(&(ResourceType::Endpoint, name.clone()));
                 put(&mut self.latest.endpoints, name, endpoints);

@@ -119,7 +119,7 @@ pub(crate) fn read(kind: ResourceType, name: &str, resource: Option<&pb::Any>) -
     Ok(match kind {
         ResourceType::Cluster => {
             let Decoded { value, warnings } = decode::decode_cluster(bytes)?;
-            (value.name.clone(), Accepted::Cluster(value), warnings)
+            (value.name.clone(), Accepted::Cluster(Box::new(value)), warnings)
         }
         ResourceType::Endpoint => {
             let Decoded { value, warnings } = decode::decode_load_assignment(bytes)?;
@@ -127,7 +127,7 @@ pub(crate) fn read(kind: ResourceType, name: &str, resource: Option<&pb::Any>) -
         }
         ResourceType::Listener => {
             let Decoded { value, warnings } = decode::decode_listener(bytes)?;
-            (value.name.clone(), Accepted::Listener(value), warnings)
+            (value.name.clone(), Accepted::Listener(Box::new(value)), warnings)
         }
         ResourceType::Route => {
             let Decoded { value, warnings } = decode::decode_route_configuration(bytes)?;

@@ -78,7 +78,7 @@ fn header_name(cx: &mut Context, name: &str, what: &str) -> Option<Name> {
     if lower.starts_with(':') || lower == "host" {
         return cx.refuse(format!("headers that begin with ':', and host, cannot be {what}"));
     }
-    if lower.is_empty() || !lower.bytes().all(|byte| is_token(byte)) {
+    if lower.is_empty() || !lower.bytes().all(is_token) {
         return cx.refuse("is no name of a header");
     }
     Some(lower.into())
