@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ripstop_proxy::admin::Options;
 use ripstop_proxy::app::run_standalone;
 use ripstop_proxy::config::StandaloneConfig;
 use ripstop_runtime::shutdown::Shutdown;
@@ -18,9 +19,13 @@ pub fn start(text: &str) -> SocketAddr {
     let config = StandaloneConfig {
         node: bootstrap.node,
         snapshot: bootstrap.snapshot,
+        dynamic: bootstrap.dynamic,
+        introduction: bootstrap.introduction,
+        runtime: bootstrap.runtime,
         admin: bootstrap.admin,
         concurrency: 1,
         drain_time: Duration::ZERO,
+        options: Options::default(),
     };
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
