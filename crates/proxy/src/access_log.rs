@@ -1,5 +1,6 @@
 //! One line for each request: compiled formats, and files that are written off the request path.
 
+pub mod reopen;
 pub mod writer;
 
 use std::sync::Arc;

@@ -201,6 +201,7 @@ fn start(
     let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });
     let compiler = Compiler::new(registry.clone(), identity);
     let lost_log_lines = compiler.dropped_log_lines();
+    let reopen = compiler.reopen_access_logs();
     let tls = compiler.tls();
     tokio::spawn(tls.clone().refresh_for_ever());
     let (applier, applied) = Applier::new(compiler, workers);
@@ -222,6 +223,7 @@ fn start(
         };
         tokio::spawn(admin::serve(socket, Arc::new(pages(inspector)), shutdown.watch()));
     }
+    tokio::spawn(reopen.follow_signal());
     tokio::spawn(follow_signals(shutdown.clone()));
     tokio::spawn(sweep_for_ever(applied));
     Ok((applier, asked))

@@ -1,6 +1,7 @@
 //! A connection, over TCP or a Unix socket, under one type. Not what is spoken over it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -23,6 +24,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.set_nodelay(true),
             Stream::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Our end, where it has an address: a Unix socket that connected has none.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
         }
     }
 }

@@ -209,7 +209,8 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
         Field::BytesReceived => number(stream.bytes_received, out),
         Field::BytesSent => number(stream.bytes_sent, out),
         Field::ConnectionId => number(connection.id, out),
-        Field::ConnectionTerminationDetails => text(stream.connection_details.as_deref(), out),
+        // Of connections that network filters end before there is a request.
+        Field::ConnectionTerminationDetails => Shown::Absent,
         Field::CustomFlags => Shown::Text,
         Field::LocalReplyBody => text(Some(context.local_reply_body), out),
         Field::Hostname => Shown::Absent,
@@ -219,10 +220,7 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
         Field::ResponseFlags => flags(stream.flags, ResponseFlag::as_str, out),
         Field::ResponseFlagsLong => flags(stream.flags, ResponseFlag::long_name, out),
         Field::RouteName => text(stream.route.as_deref(), out),
-        Field::StreamId => match value(context.request, &X_REQUEST_ID) {
-            Some(id) => bytes(Some(id), out),
-            None => text(stream.stream_id.as_deref(), out),
-        },
+        Field::StreamId => bytes(value(context.request, &X_REQUEST_ID), out),
         Field::FilterChainName => text(connection.filter_chain.as_deref(), out),
         Field::RequestedServerName => {
             text(Some(&*connection.server_name).filter(|name| !name.is_empty()), out)
@@ -267,7 +265,8 @@ fn write_secured(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Show
             blanks_to_underscores(&mut out[start..]);
             shown
         }
-        Field::DownstreamTransportFailureReason => text(connection.transport_failure.as_deref(), out),
+        // Whoever sent a request had come through the handshake.
+        Field::DownstreamTransportFailureReason => Shown::Absent,
         Field::DownstreamTlsCipher => text(secured.map(TlsFacts::cipher), out),
         Field::DownstreamTlsVersion => text(secured.map(TlsFacts::version), out),
         Field::DownstreamLocalSubject => text(local.map(|own| own.subject.as_str()), out),

@@ -19,6 +19,7 @@ use super::network_filter::SharedBuckets;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
+use crate::access_log::reopen::Reopen;
 use crate::access_log::writer::Sink;
 use crate::identity::Identity;
 use crate::stats::registry::Registry;
@@ -95,6 +96,11 @@ impl Compiler {
     /// How many access log lines were lost.
     pub fn dropped_log_lines(&self) -> Arc<AtomicU64> {
         self.sinks.dropped.clone()
+    }
+
+    /// Asks that the files of access logs be opened again.
+    pub fn reopen_access_logs(&self) -> Reopen {
+        self.sinks.reopen.clone()
     }
 
     /// What is set by name from the next generation on.
@@ -240,6 +246,7 @@ impl Compiler {
 pub struct Sinks {
     open: HashMap<AccessLogSink, Sink>,
     dropped: Arc<AtomicU64>,
+    reopen: Reopen,
 }
 
 impl Sinks {
@@ -255,7 +262,7 @@ impl Sinks {
             let sink = match self.open.get(&config.sink) {
                 Some(sink) => sink.clone(),
                 None => {
-                    let sink = Sink::open(&config.sink, self.dropped.clone())
+                    let sink = Sink::open(&config.sink, self.dropped.clone(), self.reopen.clone())
                         .map_err(|source| ListenerError::Sink { listener: listener.clone(), source })?;
                     self.open.insert(config.sink.clone(), sink.clone());
                     sink

@@ -1,5 +1,6 @@
 //! One try of a request at one endpoint, and what lasts until the end of its answer.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use super::target::Target;
 use super::upgrade::Asked;
 use crate::error::ProxyError;
 use crate::stats::cluster::ClusterStats;
+use crate::stream_info::UpstreamInfo;
 use crate::sweep::log_ejection;
 use crate::upstream::connect::OpenConnection;
 use crate::upstream::lease::Lease;
@@ -50,6 +52,18 @@ pub struct Failed {
     pub body: Option<RequestBody>,
 }
 
+/// The connection that a try went over, and when its sending began. Kept apart from the outcome because a try may also be
+/// given up.
+#[derive(Default)]
+pub struct SentOver(OnceCell<(Rc<UpstreamInfo>, Instant)>);
+
+impl SentOver {
+    /// It, if it came so far.
+    pub fn into_inner(self) -> Option<(Rc<UpstreamInfo>, Instant)> {
+        self.0.into_inner()
+    }
+}
+
 /// What lasts from the sending of a request to the end of its answer.
 pub struct UpstreamRequest {
     cluster: Rc<WorkerCluster>,
@@ -69,7 +83,7 @@ pub struct UpstreamRequest {
     call: bool,
 }
 
-/// Sends the request to `entry` and waits for the head of the answer.
+/// Sends the request to `entry` and waits for the head of the answer; tells `sent_over` when it has a connection.
 pub async fn attempt(
     cluster: &Rc<WorkerCluster>,
     on: &Worker,
@@ -77,6 +91,7 @@ pub async fn attempt(
     target: &Target,
     outgoing: Outgoing,
     retry: Option<Permit>,
+    sent_over: &SentOver,
 ) -> Result<(Response<Incoming>, UpstreamRequest), Failed> {
     let (active, worker) = (&cluster.active, on.id);
     let stats = active.lasting.stats.of(worker);
@@ -112,6 +127,8 @@ pub async fn attempt(
     stats.rq_active.inc();
     let mut under_way = Sending { stats, decided: false };
     let started = Instant::now();
+    // It is told once.
+    let _ = sent_over.0.set((lease.info().clone(), started));
     let answer = lease.send(request).await;
     under_way.decided = true;
     match answer {

@@ -18,7 +18,7 @@ use ripstop_policy::retry::{Attempt, AttemptOutcome, NoRetry, RequestFacts, Retr
 use ripstop_policy::timeout::deadline;
 
 use super::affinity::Affinity;
-use super::attempt::{Failed, Outgoing, UpstreamRequest, attempt, record};
+use super::attempt::{Failed, Outgoing, SentOver, UpstreamRequest, attempt, record};
 use super::deadline::{Clock, ClockLimits, Deadline, stream_idle_timeout};
 use super::headers::{self, X_ENVOY_ATTEMPT_COUNT, X_ENVOY_UPSTREAM_SERVICE_TIME, X_RIPSTOP_ATTEMPT};
 use super::mirror::{self, Original, Wanted};
@@ -36,6 +36,7 @@ use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
 use crate::generation::routes::CompiledForward;
 use crate::stats::cell::Cell;
+use crate::stream_info::UpstreamInfo;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
@@ -93,9 +94,12 @@ impl Forwarding<'_> {
             };
             self.stream.facts.attempts = retry.attempt_number();
             if self.stream.is_logged() {
-                self.stream.facts.host = Some(entry.host.address().to_string().into());
+                self.describe(&entry);
             }
-            let sent = self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut clock).await;
+            let sent_over = SentOver::default();
+            let sent =
+                self.try_once(&entry, &mut retry, &mut source, permit.take(), &mut clock, &sent_over).await;
+            self.note(sent_over);
             let (response, attempted, error) = match sent {
                 Err(RequestOver(error)) => return self.fail(error),
                 Ok(Ok((response, request))) => {
@@ -207,6 +211,7 @@ impl Forwarding<'_> {
         source: &mut BodySource,
         permit: Option<Permit>,
         clock: &mut Clock,
+        sent_over: &SentOver,
     ) -> Result<Tried, RequestOver> {
         let mut headers = self.headers.clone();
         // The first try has all the time there is; the others what is left, in whole milliseconds.
@@ -227,7 +232,7 @@ impl Forwarding<'_> {
         let asked = self.tunnel.as_ref().map(|tunnel| tunnel.asked.clone());
         let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
         let worker = self.worker.id;
-        let sending = attempt(&self.cluster, self.worker, entry, &target, outgoing, permit);
+        let sending = attempt(&self.cluster, self.worker, entry, &target, outgoing, permit, sent_over);
         let stats = self.cluster.active.lasting.stats.of(worker);
         let mut try_limit = Deadline::new(self.times.per_try, &self.stream.progress);
         // A try that begins after the request was whole has its time from its own beginning.
@@ -321,15 +326,35 @@ impl Forwarding<'_> {
         Response::from_parts(head, ResponseBody::empty())
     }
 
+    /// Keeps for the log what it went over.
+    fn note(&mut self, sent_over: SentOver) {
+        if let Some((connection, began)) = sent_over.into_inner()
+            && self.stream.is_logged()
+        {
+            self.stream.facts.upstream = UpstreamInfo::clone(&connection);
+            self.stream.facts.times.upstream_send = Some(began);
+        }
+    }
+
+    /// Keeps for the log where it goes.
+    fn describe(&mut self, entry: &HostEntry) {
+        let (facts, name) = (&mut self.stream.facts, &entry.endpoint.hostname);
+        facts.host = Some(entry.host.address().to_string().into());
+        facts.host_name = (!name.is_empty()).then(|| name.clone());
+    }
+
     /// Connects a tunnel that ends here to an endpoint.
     pub async fn terminate(mut self, tunnel: TunnelRequest) -> Response<ResponseBody> {
         let Some(entry) = self.pick(&[]) else { return self.fail(ProxyError::NoHealthyUpstream) };
         self.stream.facts.attempts = 1;
         if self.stream.is_logged() {
-            self.stream.facts.host = Some(entry.host.address().to_string().into());
+            self.describe(&entry);
         }
         match RawConnection::to(&self.cluster, self.worker.id, &entry).await {
             Ok(connection) => {
+                if self.stream.is_logged() {
+                    self.stream.facts.upstream = connection.describe(&entry.host);
+                }
                 let (head, ()) = Response::new(()).into_parts();
                 self.open(head, tunnel, Upstream::Raw(Box::new(connection)))
             }

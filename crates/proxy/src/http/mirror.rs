@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ripstop_policy::balance::{Pick, PickContext};
 
-use super::attempt::{Outgoing, attempt};
+use super::attempt::{Outgoing, SentOver, attempt};
 use super::request_body::RequestBody;
 use super::target::Target;
 use super::tee::{Tee, TeeEnd};
@@ -170,7 +170,8 @@ impl Copy {
             return;
         };
         let end = tokio::time::Instant::now() + timeout;
-        let sending = attempt(&cluster, &worker, &entry, &target, outgoing, None);
+        let unlogged = SentOver::default();
+        let sending = attempt(&cluster, &worker, &entry, &target, outgoing, None, &unlogged);
         let (response, request) = match tokio::time::timeout_at(end, sending).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => return,

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ripstop_policy::host::{ActiveConnection, HostEntry};
+use ripstop_policy::host::{ActiveConnection, Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
 
 use super::attempt::record;
 use crate::error::ProxyError;
+use crate::stream_info::UpstreamInfo;
 use crate::upstream::connect::{Transport, transport};
 use crate::worker::cluster::WorkerCluster;
 
@@ -57,6 +58,11 @@ impl RawConnection {
         entry.host.count_connect_failure();
         record(cluster, entry, Outcome::ConnectFailure);
         Err(error)
+    }
+
+    /// What logs tell of it.
+    pub fn describe(&self, host: &Host) -> UpstreamInfo {
+        self.transport.as_ref().map(|transport| transport.describe(host)).unwrap_or_default()
     }
 
     /// The connection itself, the first time it is asked for.

@@ -4,6 +4,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Version;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_identity::context::client::{ClientContext, nameless};
@@ -23,6 +24,7 @@ use super::purpose::Purpose;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::local_exec::LocalExec;
 use crate::http::request_body::RequestBody;
+use crate::stream_info::UpstreamInfo;
 
 /// Bytes of HTTP/2 flow control for one stream and for a connection: what a slow reader can make us hold.
 pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
@@ -56,6 +58,21 @@ pub enum Transport {
     Tls(Box<TlsStream<Stream>>),
 }
 
+impl Transport {
+    /// What logs tell of it, to `host`.
+    pub fn describe(&self, host: &Host) -> UpstreamInfo {
+        let stream = match self {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        UpstreamInfo {
+            local: stream.local_address().map(Address::from),
+            remote: Some(host.address().clone()),
+            ..UpstreamInfo::default()
+        }
+    }
+}
+
 /// What lasts as long as a connection: its place among those that are counted and limited.
 pub struct OpenConnection {
     cluster: Arc<ActiveCluster>,
@@ -70,14 +87,14 @@ impl Drop for OpenConnection {
     }
 }
 
-/// Connects within the cluster's connect timeout and counts the outcome.
+/// Connects within the cluster's connect timeout and counts the outcome. With the connection comes what logs tell of it.
 pub async fn connect(
     worker: usize,
     cluster: &Arc<ActiveCluster>,
     host: &Arc<Host>,
     purpose: &Purpose,
     permit: Permit,
-) -> Result<Connected, ConnectError> {
+) -> Result<(Connected, Rc<UpstreamInfo>), ConnectError> {
     let stats = cluster.lasting.stats.of(worker);
     stats.cx_total.inc();
     stats.cx_active.inc();
@@ -85,12 +102,18 @@ pub async fn connect(
         OpenConnection { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
         let transport = open_transport(cluster, host, purpose, |context| &context.http).await?;
-        handshake(transport, cluster.config.protocol, open).await
+        let info = transport.describe(host);
+        let connected = handshake(transport, cluster.config.protocol, open).await?;
+        let protocol = match connected {
+            Connected::Http1(..) => Version::HTTP_11,
+            Connected::Http2(_) => Version::HTTP_2,
+        };
+        Ok((connected, Rc::new(UpstreamInfo { protocol: Some(protocol), ..info })))
     });
     let connected = connected.await.unwrap_or(Err(ConnectError::Timeout));
     match &connected {
-        Ok(Connected::Http1(..)) => stats.cx_http1_total.inc(),
-        Ok(Connected::Http2(_)) => stats.cx_http2_total.inc(),
+        Ok((Connected::Http1(..), _)) => stats.cx_http1_total.inc(),
+        Ok((Connected::Http2(_), _)) => stats.cx_http2_total.inc(),
         Err(error) => {
             stats.cx_connect_fail.inc();
             if matches!(error, ConnectError::Timeout) {

@@ -12,6 +12,7 @@ use super::error::SendError;
 use super::pool::Pools;
 use super::purpose::Destination;
 use crate::http::request_body::RequestBody;
+use crate::stream_info::UpstreamInfo;
 
 /// A connection that is ours for one request.
 pub enum Lease {
@@ -24,6 +25,7 @@ pub enum Lease {
 /// An HTTP/1 connection out of the pool.
 pub struct Http1Lease {
     pub(super) sender: http1::SendRequest<RequestBody>,
+    pub(super) info: Rc<UpstreamInfo>,
     pub(super) to: Destination,
     pub(super) pools: Rc<Pools>,
     /// Requests sent over it so far.
@@ -36,6 +38,7 @@ pub struct Http1Lease {
 /// A stream of a shared HTTP/2 connection.
 pub struct Http2Lease {
     pub(super) sender: http2::SendRequest<RequestBody>,
+    pub(super) info: Rc<UpstreamInfo>,
     pub(super) pools: Rc<Pools>,
     pub(super) reused: bool,
     pub(super) _streams: StreamCount,
@@ -80,6 +83,14 @@ impl Lease {
         match self {
             Lease::Http1(lease) => lease.open.upgrade(),
             Lease::Http2(_) => None,
+        }
+    }
+
+    /// What logs tell of the connection.
+    pub fn info(&self) -> &Rc<UpstreamInfo> {
+        match self {
+            Lease::Http1(lease) => &lease.info,
+            Lease::Http2(lease) => &lease.info,
         }
     }
 

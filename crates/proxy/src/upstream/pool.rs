@@ -25,6 +25,7 @@ use super::purpose::{Destination, Purpose};
 use super::shared_connect::SharedConnect;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::request_body::RequestBody;
+use crate::stream_info::UpstreamInfo;
 use crate::worker::Worker;
 
 /// Streams on one HTTP/2 connection before another one is opened.
@@ -58,12 +59,14 @@ struct HostPool {
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
     open: Weak<OpenConnection>,
+    info: Rc<UpstreamInfo>,
     requests: u32,
     since: Instant,
 }
 
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
+    info: Rc<UpstreamInfo>,
     streams: Rc<Cell<u32>>,
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
@@ -119,9 +122,10 @@ impl Pools {
             } else {
                 match limits.try_connection() {
                     Ok(permit) => {
-                        let connected = connect(worker.id, cluster, host, &to.purpose, permit).await?;
+                        let (connected, info) =
+                            connect(worker.id, cluster, host, &to.purpose, permit).await?;
                         if let Connected::Http1(sender, open) = connected {
-                            let idle = Idle { sender, open, requests: 0, since: Instant::now() };
+                            let idle = Idle { sender, open, info, requests: 0, since: Instant::now() };
                             return Ok(self.http1_lease(cluster, to, idle));
                         }
                         false
@@ -186,21 +190,23 @@ impl Pools {
     fn connected(
         &self,
         to: &Destination,
-        outcome: Result<Connected, ConnectError>,
+        outcome: Result<(Connected, Rc<UpstreamInfo>), ConnectError>,
     ) -> Result<(), ConnectError> {
         let mut hosts = self.hosts.borrow_mut();
         let pool = hosts.entry(to.clone()).or_default();
         pool.connecting = None;
         let now = Instant::now();
-        match outcome? {
+        let (connected, info) = outcome?;
+        match connected {
             Connected::Http1(sender, open) => {
                 pool.chose_http2 = Some(false);
-                pool.idle.push(Idle { sender, open, requests: 0, since: now });
+                pool.idle.push(Idle { sender, open, info, requests: 0, since: now });
             }
             Connected::Http2(sender) => {
                 pool.chose_http2 = Some(true);
                 pool.shared.push(Shared {
                     sender,
+                    info,
                     streams: Rc::default(),
                     requests: Cell::new(0),
                     idle_since: Cell::new(now),
@@ -224,8 +230,8 @@ impl Pools {
             shared.requests.set(shared.requests.get().saturating_add(1));
             shared.idle_since.set(Instant::now());
             let streams = StreamCount::begin(&shared.streams);
-            let (sender, pools) = (shared.sender.clone(), self.clone());
-            return Some(Lease::Http2(Http2Lease { sender, pools, reused, _streams: streams }));
+            let (sender, info, pools) = (shared.sender.clone(), shared.info.clone(), self.clone());
+            return Some(Lease::Http2(Http2Lease { sender, info, pools, reused, _streams: streams }));
         }
         while let Some(idle) = pool.idle.pop() {
             if !idle.sender.is_closed() {
@@ -237,10 +243,10 @@ impl Pools {
     }
 
     fn http1_lease(self: &Rc<Self>, cluster: &ActiveCluster, to: &Destination, idle: Idle) -> Lease {
-        let Idle { sender, open, requests, .. } = idle;
+        let Idle { sender, open, info, requests, .. } = idle;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
         let to = to.clone();
-        Lease::Http1(Http1Lease { sender, to, pools: self.clone(), requests, max_requests, open })
+        Lease::Http1(Http1Lease { sender, info, to, pools: self.clone(), requests, max_requests, open })
     }
 
     /// A connection whose last answer was read to its end.
@@ -253,6 +259,7 @@ impl Pools {
                 pool.idle.push(Idle {
                     sender: lease.sender,
                     open: lease.open,
+                    info: lease.info,
                     requests: lease.requests,
                     since: Instant::now(),
                 });

@@ -10,6 +10,7 @@ mod harness;
 mod identity;
 mod informed;
 mod listeners;
+mod logged_upstream;
 mod mirrors;
 mod mutations;
 mod requests;

@@ -5,9 +5,12 @@ mod filter;
 use ripstop_model::access_log::{AccessLogFormat, AccessLogSink};
 use ripstop_model::{AccessLog, Format};
 
-use super::common::{Context, inline_text, is, type_name, unpack};
+use super::common::{Context, data_source, is, type_name, unpack};
 use super::format;
 use crate::pb;
+
+/// Longest format that is read from a file or variable.
+const MAX_FORMAT_BYTES: u32 = 64 * 1024;
 
 /// A log of a kind that is not known is left out and reported: requests are served all the same.
 pub(super) fn access_log(cx: &mut Context, wire: &pb::AccessLog) -> Option<AccessLog> {
@@ -84,8 +87,11 @@ fn substitution_format(cx: &mut Context, wire: &pb::SubstitutionFormatString) ->
         None => cx.refuse("needs one of text_format_source, json_format and text_format"),
         Some(Wire::TextFormat(plain)) => cx.at("text_format", |cx| format::text(cx, plain)).map(text),
         Some(Wire::TextFormatSource(source)) => cx.at("text_format_source", |cx| {
-            let plain = inline_text(cx, source)?;
-            format::text(cx, &plain).map(text)
+            let plain = data_source(cx, source, MAX_FORMAT_BYTES)?;
+            match std::str::from_utf8(&plain) {
+                Ok(plain) => format::text(cx, plain).map(text),
+                Err(_) => cx.refuse("must be UTF-8 text"),
+            }
         }),
         Some(Wire::JsonFormat(json)) => {
             cx.at("json_format", |cx| format::json(cx, json)).map(|format| json_lines(format, omit_empty))
