@@ -10,6 +10,16 @@ use rustls::{CipherSuite as Suite, NamedGroup, SupportedCipherSuite, SupportedPr
 
 use crate::tls;
 
+/// Suites of TLS 1.2 where none are named, in Envoy's order.
+const DEFAULT_SUITES: [CipherSuite; 6] = [
+    CipherSuite::EcdheEcdsaAes128GcmSha256,
+    CipherSuite::EcdheEcdsaChacha20Poly1305,
+    CipherSuite::EcdheRsaAes128GcmSha256,
+    CipherSuite::EcdheRsaChacha20Poly1305,
+    CipherSuite::EcdheEcdsaAes256GcmSha384,
+    CipherSuite::EcdheRsaAes256GcmSha384,
+];
+
 /// Versions that are spoken, newest first.
 pub fn versions(params: &TlsParams) -> Vec<&'static SupportedProtocolVersion> {
     let min = params.min_version.unwrap_or(TlsVersion::V1_2);
@@ -21,18 +31,17 @@ pub fn versions(params: &TlsParams) -> Vec<&'static SupportedProtocolVersion> {
 /// The provider with the suites and groups that are wanted.
 pub fn provider(params: &TlsParams) -> Arc<CryptoProvider> {
     let all = tls::provider();
-    if params.cipher_suites.is_empty() && params.curves.is_empty() {
-        return all;
-    }
     let mut provider = (*all).clone();
-    if !params.cipher_suites.is_empty() {
-        let chosen = params.cipher_suites.iter().filter_map(|wanted| {
-            all.cipher_suites.iter().find(|suite| suite.suite() == number(*wanted)).copied()
-        });
-        // Those of TLS 1.3 cannot be chosen, as in Envoy.
-        let newest = all.cipher_suites.iter().filter(|suite| suite.tls13().is_some()).copied();
-        provider.cipher_suites = newest.chain(chosen).collect();
-    }
+    let wanted = match params.cipher_suites.as_slice() {
+        [] => &DEFAULT_SUITES,
+        wanted => wanted,
+    };
+    let chosen = wanted.iter().filter_map(|wanted| {
+        all.cipher_suites.iter().find(|suite| suite.suite() == number(*wanted)).copied()
+    });
+    // Those of TLS 1.3 cannot be chosen, as in Envoy.
+    let newest = all.cipher_suites.iter().filter(|suite| suite.tls13().is_some()).copied();
+    provider.cipher_suites = newest.chain(chosen).collect();
     if !params.curves.is_empty() {
         let chosen = params.curves.iter().filter_map(|wanted| {
             all.kx_groups.iter().find(|group| group.name() == group_number(*wanted)).copied()
