@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod tls;
+mod upstream_http;
 
 use std::fmt::Debug;
 use std::num::NonZeroU32;

@@ -54,6 +54,9 @@ pub(super) fn http_options(cx: &mut Context, wire: &pb::Cluster) -> HttpOptions 
     };
     let common = modern.as_ref().and_then(|options| options.common_http_protocol_options.as_ref());
     let common = common.or(wire.common_http_protocol_options.as_ref());
+    if let Some(common) = common {
+        cx.at("common_http_protocol_options", |cx| warn_of_common(cx, common));
+    }
     let limit = common
         .and_then(|common| common.max_requests_per_connection.as_ref())
         .or(wire.max_requests_per_connection.as_ref());
@@ -74,7 +77,12 @@ fn upstream_protocol(
     use pb::upstream_http_options::UpstreamProtocolOptions;
     use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
     match wire {
-        UpstreamProtocolOptions::AutoConfig(_) => UpstreamProtocol::Auto,
+        UpstreamProtocolOptions::AutoConfig(config) => {
+            if let Some(options) = &config.http_protocol_options {
+                cx.at("http_protocol_options", |cx| warn_of_http1(cx, options));
+            }
+            UpstreamProtocol::Auto
+        }
         UpstreamProtocolOptions::ExplicitHttpConfig(config) => match &config.protocol_config {
             Some(ProtocolConfig::Http2ProtocolOptions(_)) => UpstreamProtocol::Http2,
             Some(ProtocolConfig::Http3ProtocolOptions(_)) => {
@@ -82,9 +90,7 @@ fn upstream_protocol(
                 UpstreamProtocol::Http1
             }
             Some(ProtocolConfig::HttpProtocolOptions(options)) => {
-                if options.header_key_format.is_some() {
-                    cx.at("header_key_format", |cx| cx.warn("has no effect on requests to endpoints"));
-                }
+                cx.at("http_protocol_options", |cx| warn_of_http1(cx, options));
                 UpstreamProtocol::Http1
             }
             None => UpstreamProtocol::Http1,
@@ -95,6 +101,36 @@ fn upstream_protocol(
             );
             UpstreamProtocol::Http1
         }
+    }
+}
+
+/// Warns of the options of HTTP/1 that listeners heed and clusters do not.
+fn warn_of_http1(cx: &mut Context, wire: &pb::Http1ProtocolOptions) {
+    let set = [
+        ("allow_absolute_url", wire.allow_absolute_url.is_some()),
+        ("accept_http_10", wire.accept_http_10),
+        ("default_host_for_http_10", !wire.default_host_for_http_10.is_empty()),
+        ("header_key_format", wire.header_key_format.is_some()),
+        ("enable_trailers", wire.enable_trailers),
+        ("allow_chunked_length", wire.allow_chunked_length),
+    ];
+    warn_of_set(cx, &set);
+}
+
+/// Warns of the options of any HTTP that listeners heed and clusters do not.
+fn warn_of_common(cx: &mut Context, wire: &pb::HttpProtocolOptions) {
+    let set = [
+        ("max_headers_count", wire.max_headers_count.is_some()),
+        ("max_connection_duration", wire.max_connection_duration.is_some()),
+        ("max_stream_duration", wire.max_stream_duration.is_some()),
+        ("headers_with_underscores_action", wire.headers_with_underscores_action != 0),
+    ];
+    warn_of_set(cx, &set);
+}
+
+fn warn_of_set(cx: &mut Context, fields: &[(&str, bool)]) {
+    for (name, _) in fields.iter().filter(|(_, set)| *set) {
+        cx.at(name, |cx| cx.warn("has no effect on connections to endpoints"));
     }
 }
 

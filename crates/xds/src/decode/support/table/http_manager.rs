@@ -20,7 +20,7 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
             drain_timeout_jitter delayed_close_timeout \
             access_log_flush_interval flush_access_log_on_new_request access_log_options \
             represent_ipv4_remote_address_as_ipv4_mapped_ipv6 \
-            local_reply_config stream_error_on_invalid_http_message proxy_status_config \
+            stream_error_on_invalid_http_message proxy_status_config \
             append_local_overload add_proxy_protocol_connection_state",
     },
     Support {
