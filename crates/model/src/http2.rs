@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::Percent;
-
 /// Envoy's `Http2ProtocolOptions`. `None` is always Envoy's default or, where [`Http2Options`] says so, ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Http2Options {
@@ -25,10 +23,6 @@ pub struct Http2Options {
     pub max_priority_frames_per_stream: Option<u32>,
     /// WINDOW_UPDATE frames for each DATA frame sent, at least 1; `None`: 10.
     pub max_window_updates_per_data_frame: Option<u32>,
-    /// PING, SETTINGS and RST_STREAM frames waiting to be written, at least 1; `None`: 1000.
-    pub max_outbound_control_frames: Option<u32>,
-    /// Frames of any kind waiting to be written, at least 1; `None`: 10,000.
-    pub max_outbound_frames: Option<u32>,
     /// Whether the peer is asked for signs of life.
     pub keepalive: Option<Http2Keepalive>,
 }
@@ -46,8 +40,6 @@ impl Http2Options {
     pub const DEFAULT_MAX_PRIORITY_FRAMES_PER_STREAM: u32 = 100;
     /// Envoy's default for [`Http2Options::max_window_updates_per_data_frame`].
     pub const DEFAULT_MAX_WINDOW_UPDATES_PER_DATA_FRAME: u32 = 10;
-    /// Envoy's default for [`Http2Options::max_outbound_control_frames`].
-    pub const DEFAULT_MAX_OUTBOUND_CONTROL_FRAMES: u32 = 1000;
 }
 
 /// Envoy's `KeepaliveSettings`: PING frames by which a dead peer is found.
@@ -57,13 +49,4 @@ pub struct Http2Keepalive {
     pub interval: Option<Duration>,
     /// How long an answer may take, at least 1 ms.
     pub timeout: Duration,
-    /// How much longer than `interval` the wait may be, so that not all connections are asked at once.
-    pub jitter: Percent,
-    /// A connection that was silent for this long, at least 1 ms, is asked before it is used again; `None`: it is not.
-    pub idle_interval: Option<Duration>,
-}
-
-impl Http2Keepalive {
-    /// Envoy's default for [`Http2Keepalive::jitter`].
-    pub const DEFAULT_JITTER_PERCENT: u32 = 15;
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ripstop_model::Percent;
 use ripstop_model::http_manager::HttpConnectionManager;
 use ripstop_model::http2::{Http2Keepalive, Http2Options};
 use ripstop_testkit::client::get;
@@ -100,8 +99,6 @@ async fn who_reads_no_answers_to_pings_is_not_read_and_then_closed() {
     let keepalive = Http2Keepalive {
         interval: Some(Duration::from_millis(200)),
         timeout: Duration::from_millis(500),
-        jitter: Percent::ZERO,
-        idle_interval: None,
     };
     let proxy =
         proxy(Http2Options { keepalive: Some(keepalive), ..Http2Options::default() }, &upstream).await;

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use ripstop_model::http2::{Http2Keepalive, Http2Options};
 
-use super::{option, percent, positive};
+use super::{option, positive};
 
 pub(super) fn http2_options(rng: &mut Rng) -> Http2Options {
     Http2Options {
@@ -15,13 +15,9 @@ pub(super) fn http2_options(rng: &mut Rng) -> Http2Options {
         max_empty_frames: option(rng, |rng| rng.u32(..)),
         max_priority_frames_per_stream: option(rng, |rng| rng.u32(..)),
         max_window_updates_per_data_frame: option(rng, |rng| rng.u32(1..)),
-        max_outbound_control_frames: option(rng, |rng| rng.u32(1..)),
-        max_outbound_frames: option(rng, |rng| rng.u32(1..)),
         keepalive: option(rng, |rng| Http2Keepalive {
             interval: option(rng, positive),
             timeout: positive(rng),
-            jitter: percent(rng),
-            idle_interval: option(rng, positive),
         }),
     }
 }

@@ -1,9 +1,8 @@
 //! HTTP/2 options ← wire.
 
-use ripstop_model::Percent;
 use ripstop_model::http2::{Http2Keepalive, Http2Options};
 
-use super::common::{Context, percent, positive_duration};
+use super::common::{Context, positive_duration};
 use crate::pb;
 
 pub(super) fn http2_options(cx: &mut Context, wire: &pb::Http2ProtocolOptions) -> Http2Options {
@@ -17,8 +16,6 @@ pub(super) fn http2_options(cx: &mut Context, wire: &pb::Http2ProtocolOptions) -
         max_empty_frames: number(&wire.max_consecutive_inbound_frames_with_empty_payload),
         max_priority_frames_per_stream: number(&wire.max_inbound_priority_frames_per_stream),
         max_window_updates_per_data_frame: number(&wire.max_inbound_window_update_frames_per_data_frame_sent),
-        max_outbound_control_frames: number(&wire.max_outbound_control_frames),
-        max_outbound_frames: number(&wire.max_outbound_frames),
         keepalive: wire
             .connection_keepalive
             .as_ref()
@@ -28,15 +25,8 @@ pub(super) fn http2_options(cx: &mut Context, wire: &pb::Http2ProtocolOptions) -
 
 fn keepalive(cx: &mut Context, wire: &pb::KeepaliveSettings) -> Option<Http2Keepalive> {
     let timeout = positive_duration(cx, "timeout", wire.timeout.as_ref());
-    let jitter = percent(cx, "interval_jitter", wire.interval_jitter.as_ref());
     Some(Http2Keepalive {
         interval: positive_duration(cx, "interval", wire.interval.as_ref()),
-        jitter: jitter.unwrap_or(Percent::whole(Http2Keepalive::DEFAULT_JITTER_PERCENT)),
-        idle_interval: positive_duration(
-            cx,
-            "connection_idle_interval",
-            wire.connection_idle_interval.as_ref(),
-        ),
         timeout: timeout?,
     })
 }

@@ -2,7 +2,7 @@
 
 use ripstop_model::http2::{Http2Keepalive, Http2Options};
 
-use super::common::{duration, percent, u32_value};
+use super::common::{duration, u32_value};
 use crate::pb;
 
 pub(super) fn http2_options(options: &Http2Options) -> pb::Http2ProtocolOptions {
@@ -17,8 +17,6 @@ pub(super) fn http2_options(options: &Http2Options) -> pb::Http2ProtocolOptions 
         max_inbound_window_update_frames_per_data_frame_sent: options
             .max_window_updates_per_data_frame
             .map(u32_value),
-        max_outbound_control_frames: options.max_outbound_control_frames.map(u32_value),
-        max_outbound_frames: options.max_outbound_frames.map(u32_value),
         connection_keepalive: options.keepalive.as_ref().map(keepalive),
         ..Default::default()
     }
@@ -28,7 +26,6 @@ fn keepalive(keepalive: &Http2Keepalive) -> pb::KeepaliveSettings {
     pb::KeepaliveSettings {
         interval: keepalive.interval.map(duration),
         timeout: Some(duration(keepalive.timeout)),
-        interval_jitter: Some(percent(keepalive.jitter)),
-        connection_idle_interval: keepalive.idle_interval.map(duration),
+        ..Default::default()
     }
 }

@@ -30,14 +30,19 @@ pub(super) const SHARED: &[Support] = &[
     Support {
         message: "envoy.config.core.v3.Http2ProtocolOptions",
         read: "max_concurrent_streams hpack_table_size initial_stream_window_size \
-            initial_connection_window_size allow_connect max_outbound_frames max_outbound_control_frames \
+            initial_connection_window_size allow_connect \
             max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream \
             max_inbound_window_update_frames_per_data_frame_sent connection_keepalive",
-        harmless: "allow_metadata \
+        harmless: "allow_metadata max_outbound_frames max_outbound_control_frames \
             stream_error_on_invalid_http_messaging override_stream_error_on_invalid_http_message \
             custom_settings_parameters use_oghttp2_codec max_metadata_size \
             enable_huffman_encoding max_header_field_size_kb disallow_obs_text stream_reset_burst \
             stream_reset_rate",
+    },
+    Support {
+        message: "envoy.config.core.v3.KeepaliveSettings",
+        read: "interval timeout",
+        harmless: "interval_jitter connection_idle_interval",
     },
     Support {
         message: "envoy.config.core.v3.Http1ProtocolOptions",
