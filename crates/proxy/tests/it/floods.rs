@@ -96,10 +96,8 @@ async fn stuff(writer: &mut TcpStream, frame: &[u8]) -> usize {
 #[tokio::test]
 async fn who_reads_no_answers_to_pings_is_not_read_and_then_closed() {
     let upstream = upstream();
-    let keepalive = Http2Keepalive {
-        interval: Some(Duration::from_millis(200)),
-        timeout: Duration::from_millis(500),
-    };
+    let keepalive =
+        Http2Keepalive { interval: Some(Duration::from_millis(200)), timeout: Duration::from_millis(500) };
     let proxy =
         proxy(Http2Options { keepalive: Some(keepalive), ..Http2Options::default() }, &upstream).await;
     for frame in [frame(6, 0, 0, &[7; 8]), frame(4, 0, 0, b"")] {
