@@ -10,6 +10,8 @@ pub mod inspect;
 pub mod io;
 pub mod live;
 pub mod read_ahead;
+pub mod record;
 pub mod simple;
 pub mod socket_key;
 pub mod tls;
+pub mod traffic;

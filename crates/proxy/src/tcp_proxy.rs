@@ -10,30 +10,50 @@ use std::time::{Duration, Instant};
 
 use relay::{Ended, relay};
 use ripstop_model::network_filter::ConnectBackoff;
+use ripstop_model::{Address, Name};
 use ripstop_policy::balance::{Pick, PickContext};
+use ripstop_policy::flags::ResponseFlag;
 use ripstop_policy::host::ActiveConnection;
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
+use ripstop_runtime::stream::Stream;
 
 use crate::generation::cluster::ActiveCluster;
 use crate::generation::listener::ActiveTcpProxy;
-use crate::http::attempt::record;
+use crate::http::attempt::record as note_outcome;
+use crate::http::request_id::generate;
 use crate::listener::connection::ConnectionInfo;
 use crate::listener::io::Rewound;
+use crate::listener::record::Record;
 use crate::stats::connection::TcpStats;
+use crate::stream_info::UpstreamInfo;
 use crate::upstream::connect::{Transport, transport};
+use crate::upstream::error::ConnectError;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
 /// Serves one connection. It outlives changes of configuration; a drained listener lets it run to its end.
-pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rewound, info: &ConnectionInfo) {
+pub async fn serve_tcp(
+    worker: &Rc<Worker>,
+    proxy: &Arc<ActiveTcpProxy>,
+    io: Rewound,
+    info: &ConnectionInfo,
+    record: &mut Record,
+) {
+    if record.is_wanted() {
+        let id = worker.dice(generate);
+        record.stream.stream_id = id.to_str().ok().map(Name::from);
+    }
     let stats = proxy.stats.of(worker.id);
     stats.cx_total.inc();
     let Some(cluster) = cluster_of(worker, proxy, info) else {
         stats.cx_no_route.inc();
+        record.stream.flags.insert(ResponseFlag::NoClusterFound);
         return;
     };
-    let Some(upstream) = connect(worker, proxy, &cluster).await else { return };
+    record.stream.cluster = Some(cluster.active.name().clone());
+    let Some(upstream) = connect(worker, proxy, &cluster, record).await else { return };
+    record.stream.upstream = reached(&upstream.transport, upstream.address.clone());
     let counters = cluster.active.lasting.stats.of(worker.id);
     counters.cx_total.inc();
     counters.cx_active.inc();
@@ -51,7 +71,10 @@ pub async fn serve_tcp(worker: &Rc<Worker>, proxy: &Arc<ActiveTcpProxy>, io: Rew
     match ended {
         Ended::Sides => {}
         Ended::Idle => stats.idle_timeout.inc(),
-        Ended::Duration => stats.max_duration.inc(),
+        Ended::Duration => {
+            stats.max_duration.inc();
+            record.stream.flags.insert(ResponseFlag::DurationTimeout);
+        }
     }
     drop(open);
 }
@@ -71,6 +94,7 @@ impl Drop for Open {
 /// A connection to an endpoint.
 struct Upstream {
     transport: Transport,
+    address: Address,
     _permit: Permit,
     _host: ActiveConnection,
 }
@@ -89,10 +113,18 @@ fn cluster_of(worker: &Worker, proxy: &ActiveTcpProxy, info: &ConnectionInfo) ->
 }
 
 /// Tries one endpoint after the other, as often as the configuration allows.
-async fn connect(worker: &Worker, proxy: &ActiveTcpProxy, cluster: &WorkerCluster) -> Option<Upstream> {
+async fn connect(
+    worker: &Worker,
+    proxy: &ActiveTcpProxy,
+    cluster: &WorkerCluster,
+    record: &mut Record,
+) -> Option<Upstream> {
+    let logged = record.is_wanted();
+    let facts = &mut record.stream;
     let stats = cluster.active.lasting.stats.of(worker.id);
     let Ok(permit) = cluster.active.lasting.limits.try_connection() else {
         stats.cx_overflow.inc();
+        facts.flags.insert(ResponseFlag::UpstreamOverflow);
         return None;
     };
     for attempt in 0..proxy.config.max_connect_attempts.get() {
@@ -103,24 +135,61 @@ async fn connect(worker: &Worker, proxy: &ActiveTcpProxy, cluster: &WorkerCluste
         let picked = worker.dice(|rng| cluster.balancer.borrow_mut().pick(&context, rng));
         let Pick::Host { entry, .. } = picked else {
             stats.cx_none_healthy.inc();
+            facts.flags.insert(ResponseFlag::NoHealthyUpstream);
             return None;
         };
+        facts.attempts = attempt + 1;
+        if logged {
+            facts.host = Some(entry.host.address().to_string().into());
+        }
         let host = entry.host.begin_connection();
         let connecting = transport(&cluster.active, &entry.host);
         match tokio::time::timeout(cluster.active.config.connect_timeout, connecting).await {
-            Ok(Ok(transport)) => return Some(Upstream { transport, _permit: permit, _host: host }),
+            Ok(Ok(transport)) => {
+                let address = entry.host.address().clone();
+                return Some(Upstream { transport, address, _permit: permit, _host: host });
+            }
             failed => {
                 stats.cx_connect_fail.inc();
                 entry.host.count_connect_failure();
-                record(cluster, &entry, Outcome::ConnectFailure);
-                if failed.is_err() {
-                    stats.cx_connect_timeout.inc();
+                note_outcome(cluster, &entry, Outcome::ConnectFailure);
+                facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
+                match failed {
+                    Err(_) => stats.cx_connect_timeout.inc(),
+                    Ok(failed) => facts.upstream.failure = failed.err().and_then(|error| reason(&error)),
                 }
             }
         }
     }
     stats.cx_connect_attempts_exceeded.inc();
+    facts.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
     None
+}
+
+/// Both ends of a connection to an endpoint.
+fn reached(transport: &Transport, remote: Address) -> UpstreamInfo {
+    let stream = match transport {
+        Transport::Plain(stream) => stream,
+        Transport::Tls(stream) => stream.get_ref().0,
+    };
+    let local = match stream {
+        Stream::Tcp(stream) => stream.local_addr().ok().map(Address::Socket),
+        Stream::Unix(_) => None,
+    };
+    UpstreamInfo { local, remote: Some(remote), ..UpstreamInfo::default() }
+}
+
+/// `%UPSTREAM_TRANSPORT_FAILURE_REASON%`
+fn reason(error: &ConnectError) -> Option<Name> {
+    match error {
+        ConnectError::Tcp(error) => {
+            let text = error.to_string();
+            let text = text.split_once(" (os error").map_or(&*text, |(text, _)| text);
+            Some(format!("delayed connect error: {text}").into())
+        }
+        ConnectError::Tls(error) => Some(format!("TLS error: {error}").into()),
+        _ => None,
+    }
 }
 
 /// Evenly between nothing and a bound that doubles each time.

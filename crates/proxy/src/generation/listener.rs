@@ -49,6 +49,8 @@ pub struct ActiveListener {
     pub limit: Arc<ConnectionCount>,
     /// The same for all listeners together.
     pub global_limit: Arc<ConnectionCount>,
+    /// Access logs of its connections.
+    pub access_logs: AccessLogs,
     /// In the order of the configuration, the default one last.
     chains: Vec<Arc<ActiveChain>>,
     table: ChainTable,
@@ -116,6 +118,8 @@ pub struct ActiveTcpProxy {
     pub by_server_name: bool,
     /// Bytes under way in one direction.
     pub buffer_bytes: usize,
+    /// Access logs of its connections.
+    pub access_logs: AccessLogs,
     /// What it does.
     pub stats: Arc<PerWorker<TcpStats>>,
 }
@@ -236,7 +240,9 @@ impl ActiveListener {
         limit.set_limit(parts.runtime.whole(&key, u32::MAX));
         let compile = |filter| ActiveListenerFilter::compile(filter, parts.registry);
         let filters = config.listener_filters.iter().map(compile).collect();
+        let access_logs = parts.sinks.access_logs(&config.name, &config.access_logs, parts.runtime)?;
         Ok(ActiveListener {
+            access_logs,
             config: config.clone(),
             stats,
             filters,
@@ -302,7 +308,7 @@ fn compile_chain(
     };
     let filter = match &chain.filter {
         NetworkFilter::Tcp(config) => {
-            ActiveFilter::Tcp(Arc::new(compile_tcp(config, chain, buffer_bytes, parts)))
+            ActiveFilter::Tcp(Arc::new(compile_tcp(listener, config, chain, buffer_bytes, parts)?))
         }
         NetworkFilter::Echo => ActiveFilter::Echo,
         NetworkFilter::DirectResponse(text) => ActiveFilter::DirectResponse(text.clone()),
@@ -318,20 +324,22 @@ fn compile_chain(
 }
 
 fn compile_tcp(
+    listener: &Name,
     config: &TcpProxy,
     chain: &FilterChain,
     buffer_bytes: usize,
     parts: &mut Parts<'_>,
-) -> ActiveTcpProxy {
+) -> Result<ActiveTcpProxy, ListenerError> {
     let shares = config.clusters.iter().map(|share| WeightedCluster::new(share.name.clone(), share.weight));
-    ActiveTcpProxy {
+    Ok(ActiveTcpProxy {
+        access_logs: parts.sinks.access_logs(listener, &config.access_logs, parts.runtime)?,
         config: config.clone(),
         clusters: config.clusters.iter().map(|share| parts.slots.of(&share.name)).collect(),
         choice: WeightedChoice::compile(&shares.collect::<Vec<_>>()),
         by_server_name: chain.filters.contains(&ConnectionFilter::SniCluster),
         buffer_bytes,
         stats: parts.registry.tcp(&config.stat_prefix),
-    }
+    })
 }
 
 /// What a connection manager calls itself. Envoy's rules let no other text through than what a header may hold.

@@ -10,15 +10,17 @@ use ripstop_identity::context::facts::TlsFacts;
 use ripstop_identity::forwarded::client_cert_element;
 use ripstop_model::Address;
 use ripstop_policy::connection_count::Counted;
+use ripstop_policy::flags::ResponseFlag;
 use ripstop_runtime::listen::Listener as Socket;
 
 use super::activity::Activity;
-use super::admission::{admit, is_authorized};
+use super::admission::{admit, authorize};
 use super::connection::ConnectionInfo;
 use super::incoming::Incoming;
 use super::inspect::inspect;
 use super::io::{ClientIo, Rewound};
 use super::live::LiveListener;
+use super::record::Record;
 use super::simple::{direct_response, echo};
 use super::tls::handshake;
 use crate::generation::listener::{ActiveChain, ActiveFilter, ActiveListener};
@@ -117,8 +119,9 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
     if connection.io.stream().set_nodelay().is_err() {
         return;
     }
+    let mut record = Record::begin(&listener.active);
     if !inspect(&mut connection, &listener.active, worker.id).await {
-        return;
+        return record.refuse_early(connection);
     }
     let mut handed_over = None;
     if listener.active.config.use_original_dst && connection.local_restored {
@@ -126,28 +129,49 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
         if let Some(other) = wanted.filter(|other| !Rc::ptr_eq(other, &listener)) {
             handed_over = Some(Serving::begin(worker, &other.active));
             listener = other;
+            record.hand_over(&listener.active);
         }
     }
     let stats = listener.active.stats.of(worker.id);
     let Some((index, chain)) = listener.active.chain(&connection.facts()) else {
         stats.no_filter_chain_match.inc();
-        return;
+        record.stream.flags.insert(ResponseFlag::NoRouteFound);
+        record.stream.details = "filter_chain_not_found";
+        return record.refuse_early(connection);
     };
     let drain = listener.drain_watch(index);
-    let Some(held) = admit(&chain.filters, worker.id).await else { return };
-    let Some((io, mut info)) = establish(chain, connection, stats).await else { return };
-    if !is_authorized(&chain.filters, &info, worker.id) {
+    if let ActiveFilter::Tcp(proxy) = &chain.filter {
+        record.passed_to(proxy);
+    }
+    let Some(held) = admit(&chain.filters, worker.id).await else {
+        if matches!(chain.filter, ActiveFilter::Tcp(_)) {
+            record.stream.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
+        }
+        return record.refuse_early(connection);
+    };
+    let (io, mut info) = match establish(chain, connection, stats).await {
+        Ok(established) => established,
+        Err(mut info) => {
+            info.filter_chain.clone_from(&chain.name);
+            return record.refuse(*info);
+        }
+    };
+    info.filter_chain.clone_from(&chain.name);
+    let info = Rc::new(info);
+    record.serve(&info, io.traffic());
+    if let Err(reason) = authorize(&chain.filters, &info, worker.id) {
+        record.stream.connection_details = Some(reason);
         return;
     }
     match &chain.filter {
-        ActiveFilter::Http(manager) => {
-            info.filter_chain.clone_from(&chain.name);
-            serve_http(worker, manager, io, Rc::new(info), drain).await;
-        }
-        ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, &info).await,
+        ActiveFilter::Http(manager) => serve_http(worker, manager, io, info, drain).await,
+        ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, &info, &mut record).await,
         // How they end concerns nobody.
         ActiveFilter::Echo => drop(echo(io).await),
-        ActiveFilter::DirectResponse(text) => drop(direct_response(io, text).await),
+        ActiveFilter::DirectResponse(text) => {
+            record.stream.details = "direct_response";
+            drop(direct_response(io, text).await);
+        }
     }
     drop((held, handed_over));
 }
@@ -156,33 +180,36 @@ async fn establish(
     chain: &ActiveChain,
     connection: Incoming,
     stats: &ListenerStats,
-) -> Option<(Rewound, ConnectionInfo)> {
-    let Incoming { io, remote, direct_remote, local, server_name, .. } = connection;
+) -> Result<(Rewound, ConnectionInfo), Box<ConnectionInfo>> {
+    let (io, info) = connection.into_plain();
     let Some(tls) = &chain.tls else {
         let io = Rewound::new(ClientIo::Plain(io));
         let activity = Activity::new(io.heard());
-        let info = ConnectionInfo::plain(remote, local);
-        return Some((io, ConnectionInfo { activity, direct_remote, server_name, ..info }));
+        return Ok((io, ConnectionInfo { activity, ..info }));
     };
     let Some(context) = tls.get() else {
         stats.secrets_not_ready.inc();
-        return None;
+        return Err(Box::new(info));
     };
     let limit = chain.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
-    let (stream, facts) = handshake(&context, io, limit, stats).await?;
+    let (stream, facts) = match handshake(&context, io, limit, stats).await {
+        Ok(done) => done,
+        Err(why) => {
+            let transport_failure = Some(why.to_string().into());
+            return Err(Box::new(ConnectionInfo { transport_failure, ..info }));
+        }
+    };
     let client_cert = client_cert(chain, &facts);
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
     let info = ConnectionInfo {
-        direct_remote,
-        server_name,
         tls: true,
         client_cert,
         activity,
         secured: Some(Box::new(facts)),
-        ..ConnectionInfo::plain(remote, local)
+        ..info
     };
-    Some((io, info))
+    Ok((io, info))
 }
 
 /// What requests say of the certificate that the client has shown.

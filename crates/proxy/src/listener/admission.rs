@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ripstop_model::Name;
 use ripstop_policy::connection_count::Counted;
 use ripstop_policy::rbac::{Authorizer, Facts};
 
@@ -57,21 +58,28 @@ pub async fn admit(filters: &[ActiveConnectionFilter], worker: usize) -> Option<
 }
 
 /// Asks the rules, when the client has proved who it is.
-pub fn is_authorized(filters: &[ActiveConnectionFilter], info: &ConnectionInfo, worker: usize) -> bool {
-    filters.iter().all(|filter| match filter {
+///
+/// # Errors
+/// They refuse it: why, as logs tell it.
+pub fn authorize(
+    filters: &[ActiveConnectionFilter],
+    info: &ConnectionInfo,
+    worker: usize,
+) -> Result<(), Name> {
+    filters.iter().try_for_each(|filter| match filter {
         ActiveConnectionFilter::Rbac { rules, shadow, stats } => {
-            authorize(rules.as_ref(), shadow.as_ref(), stats.of(worker), info)
+            ask(rules.as_ref(), shadow.as_ref(), stats.of(worker), info)
         }
-        _ => true,
+        _ => Ok(()),
     })
 }
 
-fn authorize(
+fn ask(
     rules: Option<&Authorizer>,
     shadow: Option<&Authorizer>,
     stats: &RbacStats,
     info: &ConnectionInfo,
-) -> bool {
+) -> Result<(), Name> {
     let certificate = info.secured.as_ref().and_then(|tls| tls.peer());
     let identities: Option<Vec<&str>> = certificate.map(|certificate| {
         let names = certificate.uris.iter().chain(&certificate.dns_names).chain([&certificate.subject]);
@@ -88,11 +96,13 @@ fn authorize(
         let allowed = shadow.decide(&facts).allowed;
         if allowed { &stats.shadow_allowed } else { &stats.shadow_denied }.inc();
     }
-    let Some(rules) = rules else { return true };
+    let Some(rules) = rules else { return Ok(()) };
     let decision = rules.decide(&facts);
     if decision.allowed { &stats.allowed } else { &stats.denied }.inc();
-    if !decision.allowed {
-        tracing::debug!(remote = %info.remote, policy = decision.policy.as_deref(), "connection refused");
+    if decision.allowed {
+        return Ok(());
     }
-    decision.allowed
+    let policy = decision.policy.as_deref().unwrap_or("none");
+    tracing::debug!(remote = %info.remote, policy, "connection refused");
+    Err(format!("rbac_access_denied_matched_policy[{}]", policy.replace(char::is_whitespace, "_")).into())
 }

@@ -8,6 +8,7 @@ use ripstop_policy::filter_chain::Facts;
 use ripstop_runtime::listen::canonical;
 use ripstop_runtime::stream::Stream;
 
+use super::connection::ConnectionInfo;
 use super::read_ahead::ReadAhead;
 
 /// What listener filters look at and change.
@@ -49,6 +50,16 @@ impl Incoming {
             server_name: Name::from(""),
             application_protocols: Vec::new(),
         })
+    }
+
+    /// The bytes, and what is known of the connection if no TLS is spoken.
+    pub fn into_plain(self) -> (ReadAhead, ConnectionInfo) {
+        let info = ConnectionInfo {
+            direct_remote: self.direct_remote,
+            server_name: self.server_name,
+            ..ConnectionInfo::plain(self.remote, self.local)
+        };
+        (self.io, info)
     }
 
     /// What decides about the filter chain.

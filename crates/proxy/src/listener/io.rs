@@ -11,6 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::Heard;
 use super::read_ahead::ReadAhead;
+use super::traffic::Traffic;
 
 /// How every HTTP/2 connection begins (RFC 9113 §3.4).
 pub const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -27,13 +28,14 @@ pub enum ClientIo {
 pub struct Rewound {
     ahead: Bytes,
     heard: Heard,
+    traffic: Traffic,
     inner: ClientIo,
 }
 
 impl Rewound {
     /// A connection of which nothing was read.
     pub fn new(inner: ClientIo) -> Rewound {
-        Rewound { ahead: Bytes::new(), heard: Heard::default(), inner }
+        Rewound { ahead: Bytes::new(), heard: Heard::default(), traffic: Traffic::default(), inner }
     }
 
     /// When the first bytes came since this was last set to nothing.
@@ -41,9 +43,20 @@ impl Rewound {
         self.heard.clone()
     }
 
+    /// How much has passed.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.clone()
+    }
+
     /// The connection itself.
     pub fn get_ref(&self) -> &ClientIo {
         &self.inner
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.traffic.send(*bytes);
+        }
     }
 
     fn note(&self) {
@@ -82,12 +95,14 @@ impl AsyncRead for Rewound {
             let n = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..n]);
             self.ahead.advance(n);
+            self.traffic.receive(n);
             self.note();
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
+            self.traffic.receive(buf.filled().len() - before);
             self.note();
         }
         read
@@ -96,7 +111,9 @@ impl AsyncRead for Rewound {
 
 impl AsyncWrite for Rewound {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.count(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -104,7 +121,9 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.count(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -15,13 +15,24 @@ use tokio_rustls::server::TlsStream;
 use super::read_ahead::ReadAhead;
 use crate::stats::listener::ListenerStats;
 
-/// Speaks TLS, for at most `limit`. What goes wrong is counted; `None`: it is over.
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// It took too long.
+    #[error("transport socket timeout was reached")]
+    Timeout,
+    /// What the client says is not right, or it has gone.
+    #[error("TLS error: {0}")]
+    Error(io::Error),
+}
+
+/// Speaks TLS, for at most `limit`. What goes wrong is counted and told.
 pub async fn handshake(
     context: &Arc<ServerContext>,
     io: ReadAhead,
     limit: Duration,
     stats: &ListenerStats,
-) -> Option<(TlsStream<ReadAhead>, TlsFacts)> {
+) -> Result<(TlsStream<ReadAhead>, TlsFacts), Failed> {
     let done = tokio::time::timeout(limit, shake_hands(context, io)).await;
     let error = match done {
         Ok(Ok((stream, facts))) => {
@@ -33,17 +44,17 @@ pub async fn handshake(
                 stats.ssl_no_certificate.inc();
             }
             stats.ssl_kinds.record(&facts);
-            return Some((stream, facts));
+            return Ok((stream, facts));
         }
         Ok(Err(error)) => error,
         Err(_) => {
             stats.handshake_timeout.inc();
-            return None;
+            return Err(Failed::Timeout);
         }
     };
     count(&error, stats);
     tracing::debug!(%error, "TLS handshake failed");
-    None
+    Err(Failed::Error(error))
 }
 
 async fn shake_hands(

@@ -4,6 +4,7 @@
 mod bad_input;
 mod bodies;
 mod configuration;
+mod connection_logs;
 mod floods;
 mod framing;
 mod harness;
