@@ -202,13 +202,7 @@ async fn establish(
     let client_cert = client_cert(chain, &facts);
     let io = Rewound::new(ClientIo::Tls(Box::new(stream)));
     let activity = Activity::new(io.heard());
-    let info = ConnectionInfo {
-        tls: true,
-        client_cert,
-        activity,
-        secured: Some(Box::new(facts)),
-        ..info
-    };
+    let info = ConnectionInfo { tls: true, client_cert, activity, secured: Some(Box::new(facts)), ..info };
     Ok((io, info))
 }
 

@@ -39,9 +39,14 @@ async fn connections_are_logged_when_they_are_over() {
                 %RESPONSE_CODE_DETAILS%\n";
     let serve = |cluster: &str, matches: FilterChainMatch| {
         let tcp = TcpProxy { access_logs: vec![log(line, None)], ..TcpProxy::new("t", cluster) };
-        let chain = FilterChain { name: "chain".into(), matches, ..FilterChain::new(NetworkFilter::Tcp(tcp)) };
+        let chain =
+            FilterChain { name: "chain".into(), matches, ..FilterChain::new(NetworkFilter::Tcp(tcp)) };
         let failed = Some(LogFilter::Flags(Vec::new()));
-        Listener { access_logs: vec![log(line, failed)], filter_chains: vec![chain], ..listener(manager(), None) }
+        Listener {
+            access_logs: vec![log(line, failed)],
+            filter_chains: vec![chain],
+            ..listener(manager(), None)
+        }
     };
     let upstream = Upstream::start(|_| async { Ok(text(200, "hello")) });
     let of = |listener: Listener| {
