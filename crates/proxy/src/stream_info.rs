@@ -31,6 +31,8 @@ pub struct StreamInfo {
     pub path: Option<Name>,
     /// Path and query as received, if they were rewritten.
     pub original_path: Option<Name>,
+    /// Unique among all connections of bytes; requests have `x-request-id`.
+    pub stream_id: Option<Name>,
     /// Request headers that somebody wanted to be kept.
     pub request_headers: HeaderMap,
     /// Response headers that somebody wanted to be kept.
@@ -45,6 +47,8 @@ pub struct StreamInfo {
     pub flags: ResponseFlags,
     /// The same in words.
     pub details: &'static str,
+    /// Why the connection was ended, where we ended it.
+    pub connection_details: Option<Name>,
     /// Where it went.
     pub cluster: Option<Name>,
     /// Address of the endpoint that was tried last.
@@ -117,6 +121,7 @@ impl StreamInfo {
             authority: None,
             path: None,
             original_path: None,
+            stream_id: None,
             request_headers: HeaderMap::new(),
             response_headers: HeaderMap::new(),
             trailers: HeaderMap::new(),
@@ -124,6 +129,7 @@ impl StreamInfo {
             grpc_status: None,
             flags: ResponseFlags::default(),
             details: "",
+            connection_details: None,
             cluster: None,
             host: None,
             host_name: None,

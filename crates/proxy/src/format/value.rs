@@ -210,7 +210,7 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
         Field::BytesSent => number(stream.bytes_sent, out),
         Field::ConnectionId => number(connection.id, out),
         // Of connections that network filters end before there is a request.
-        Field::ConnectionTerminationDetails => Shown::Absent,
+        Field::ConnectionTerminationDetails => text(stream.connection_details.as_deref(), out),
         Field::CustomFlags => Shown::Text,
         Field::LocalReplyBody => text(Some(context.local_reply_body), out),
         Field::Hostname => Shown::Absent,
@@ -220,7 +220,10 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
         Field::ResponseFlags => flags(stream.flags, ResponseFlag::as_str, out),
         Field::ResponseFlagsLong => flags(stream.flags, ResponseFlag::long_name, out),
         Field::RouteName => text(stream.route.as_deref(), out),
-        Field::StreamId => bytes(value(context.request, &X_REQUEST_ID), out),
+        Field::StreamId => match value(context.request, &X_REQUEST_ID) {
+            Some(id) => bytes(Some(id), out),
+            None => text(stream.stream_id.as_deref(), out),
+        },
         Field::FilterChainName => text(connection.filter_chain.as_deref(), out),
         Field::RequestedServerName => {
             text(Some(&*connection.server_name).filter(|name| !name.is_empty()), out)
@@ -266,7 +269,7 @@ fn write_secured(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Show
             shown
         }
         // Whoever sent a request had come through the handshake.
-        Field::DownstreamTransportFailureReason => Shown::Absent,
+        Field::DownstreamTransportFailureReason => text(connection.transport_failure.as_deref(), out),
         Field::DownstreamTlsCipher => text(secured.map(TlsFacts::cipher), out),
         Field::DownstreamTlsVersion => text(secured.map(TlsFacts::version), out),
         Field::DownstreamLocalSubject => text(local.map(|own| own.subject.as_str()), out),

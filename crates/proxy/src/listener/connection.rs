@@ -17,6 +17,8 @@ pub struct ConnectionInfo {
     pub id: u64,
     /// Name of the filter chain that serves it.
     pub filter_chain: Option<Name>,
+    /// Why the handshake failed, where it did.
+    pub transport_failure: Option<Name>,
     /// The client, as far as a proxy before us has told.
     pub remote: Address,
     /// Whoever opened the connection.
@@ -47,6 +49,7 @@ impl ConnectionInfo {
         ConnectionInfo {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             filter_chain: None,
+            transport_failure: None,
             direct_remote: remote.clone(),
             remote,
             local: local.into(),
