@@ -65,10 +65,18 @@ fn bound(entries: &[Arc<HostEntry>], factor: u32) -> u32 {
     u32::try_from(bound).unwrap_or(u32::MAX)
 }
 
+/// The label that is hashed in place of the address, if an endpoint has it.
+const HASH_KEY: &str = "hash_key";
+
 fn keys(entries: &[Arc<HostEntry>], hashing: ConsistentHashing) -> Vec<String> {
-    let key = |entry: &Arc<HostEntry>| match &*entry.endpoint.hostname {
-        hostname if hashing.use_hostname && !hostname.is_empty() => hostname.to_owned(),
-        _ => entry.host.address().to_string(),
+    let key = |entry: &Arc<HostEntry>| {
+        if let Some(key) = entry.endpoint.labels.get(HASH_KEY).filter(|key| !key.is_empty()) {
+            return key.to_string();
+        }
+        match &*entry.endpoint.hostname {
+            hostname if hashing.use_hostname && !hostname.is_empty() => hostname.to_owned(),
+            _ => entry.host.address().to_string(),
+        }
     };
     entries.iter().map(key).collect()
 }
