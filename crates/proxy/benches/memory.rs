@@ -3,6 +3,7 @@
 //!     cargo bench -p ripstop-proxy --bench memory
 #![allow(clippy::unwrap_used)]
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,11 +46,40 @@ fn resident_mb() -> f64 {
     line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1024.0
 }
 
-fn main() {
-    // As they come from the wire, one after the other; what they were made of is gone by then.
-    let clusters: Vec<Vec<u8>> = (0..CLUSTERS).map(|number| encode_cluster(&cluster(number))).collect();
+/// Asks another process for the bytes, so that what they are made of leaves no traces in the memory of this one.
+fn from_the_wire() -> (Vec<Vec<u8>>, Vec<u8>) {
+    let maker = std::process::Command::new(std::env::current_exe().unwrap()).arg(MAKE).output().unwrap();
+    assert!(maker.status.success(), "{}", String::from_utf8_lossy(&maker.stderr));
+    let mut messages = Vec::new();
+    let mut rest = maker.stdout.as_slice();
+    while let Some((length, bytes)) = rest.split_first_chunk() {
+        let (message, others) = bytes.split_at(u32::from_be_bytes(*length) as usize);
+        messages.push(message.to_vec());
+        rest = others;
+    }
+    let routes = messages.pop().unwrap();
+    (messages, routes)
+}
+
+/// Asks a process to write clusters and then the routes to its output, each after its length.
+const MAKE: &str = "--make";
+
+fn make() {
     let hosts = (0..VIRTUAL_HOSTS).map(virtual_host).collect();
     let routes = encode_route_configuration(&RouteConfiguration::new("r", hosts));
+    let clusters = (0..CLUSTERS).map(|number| encode_cluster(&cluster(number)));
+    let mut out = std::io::stdout().lock();
+    for message in clusters.chain([routes]) {
+        out.write_all(&u32::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
+        out.write_all(&message).unwrap();
+    }
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == MAKE) {
+        return make();
+    }
+    let (clusters, routes) = from_the_wire();
     let wire_mb = (clusters.iter().map(Vec::len).sum::<usize>() + routes.len()) as f64 / 1_048_576.0;
     let before = resident_mb();
     let started = Instant::now();
