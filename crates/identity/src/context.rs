@@ -1,7 +1,7 @@
 //! TLS contexts as Envoy configures them: certificates from files and secrets, and peers judged by roots, names, hashes and
 //! revocation lists. Identities of the mesh take part through the [`IdentityHandle`](crate::svid::IdentityHandle).
 //!
-//! A context is made whole from a model value and the files it names ([`material`]), and never changes. [`store`] makes a
+//! A context is made whole from a model value and the files it names (`material`), and never changes. [`store`] makes a
 //! new one when a file has changed, and keeps the one before when the new one cannot be made: a certificate without its
 //! key is never used. What is resumed belongs to one context, so that no resumed session outlives a change.
 

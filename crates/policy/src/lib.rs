@@ -13,7 +13,6 @@
 //! | whether bytes of HTTP/1 may be passed on | [`http1::scan::Scanner`] |
 //! | what a request is taken to mean | [`sanitise`] |
 //! | what is set by name | [`runtime::Runtime`] |
-//! | what the path becomes | [`rewrite::rewrite_path`] |
 //! | which endpoints there are, and how they fare | [`host::HostSet`], [`host::Host`] |
 //! | what path, host and query become | [`rewrite::PathRewriter`], [`redirect::Redirector`] |
 //! | which requests belong to one another | [`hash::RequestHasher`] |

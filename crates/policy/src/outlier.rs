@@ -1,6 +1,6 @@
 //! Passive health: a host that answers badly is put aside for a while (Envoy's outlier detection).
 //!
-//! Failures in a row are noticed at once, rates ([`rates`]) at the sweep at the end of each interval. What happens to a request
+//! Failures in a row are noticed at once, rates (`rates`) at the sweep at the end of each interval. What happens to a request
 //! on this side (no connection, reset, no answer in time) counts as 503 or 504, unless the configuration splits what is of
 //! local origin from what the host answered. Active health checks and the circuit breaker are something else.
 

@@ -139,7 +139,7 @@ impl Value {
     }
 }
 
-/// What [`grpc_status`] looks at.
+/// What `grpc_status` looks at.
 pub fn want_grpc_status(wanted: &mut Wanted) {
     Wanted::add(&mut wanted.request, &CONTENT_TYPE);
     Wanted::add(&mut wanted.response, &GRPC_STATUS);

@@ -28,7 +28,7 @@ const MAX_NESTED_ANY: usize = 16;
 
 /// The message `message_name` in `bytes` as JSON on one line.
 ///
-/// Keys and the like ([`SENSITIVE`]) are shown as Envoy shows them, as `[redacted]`.
+/// Keys and the like (`SENSITIVE`) are shown as Envoy shows them, as `[redacted]`.
 ///
 /// What cannot be read is not left out: an `Any` of a type outside Envoy's API, or one that does not decode, becomes
 /// `{"@type": …, "value": "<base64>"}`, and so does the message itself.
