@@ -210,11 +210,7 @@ impl Balancer {
         if self.subsets.len() < MAX_SUBSETS {
             self.subsets.insert(labels, levels);
         }
-        match pick {
-            // There is no such host at all.
-            Pick::None(NoHost::AllTried) if tried.is_empty() => Pick::None(NoHost::NoSubset),
-            pick => pick,
-        }
+        pick
     }
 
     fn health(&self) -> (u64, u64) {

@@ -200,10 +200,11 @@ fn a_new_host_gets_its_share_step_by_step() {
     let old = HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints(3)), start);
     let then = start + Duration::from_secs(600);
     let set = HostSet::update(Some(&old), &ClusterLoadAssignment::flat("c", endpoints(4)), then);
+    let set = Arc::new(set);
     for policy in [LbPolicy::RoundRobin, LbPolicy::LEAST_REQUEST] {
         let slow_start = SlowStart { window, aggression_milli: 1000, min_weight: Percent::whole(10) };
         let balancing = LoadBalancing { slow_start: Some(slow_start), ..LoadBalancing::new(policy) };
-        let mut balancer = Balancer::new(balancing, Arc::new(set_clone(&set, &old, then)), None, 1, then);
+        let mut balancer = Balancer::new(balancing, Arc::clone(&set), None, 1, then);
         let mut rng = fastrand::Rng::with_seed(2);
         let mut share_after = |seconds: u64| {
             let now = then + Duration::from_secs(seconds);
@@ -221,11 +222,6 @@ fn a_new_host_gets_its_share_step_by_step() {
             assert!((share - expected).abs() < 0.01, "{policy:?} after {seconds} s: {share}, not {expected}");
         }
     }
-}
-
-fn set_clone(set: &HostSet, old: &HostSet, now: Instant) -> HostSet {
-    let endpoints = set.entries().iter().map(|entry| entry.endpoint.clone()).collect();
-    HostSet::update(Some(old), &ClusterLoadAssignment::flat("c", endpoints), now)
 }
 
 #[test]
