@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::expect_used)]
 
 pub mod binaries;
+pub mod control;
 pub mod envoy;
+pub mod foreign;
+pub mod grpc_python;
 pub mod load;
 pub mod mesh;
 pub mod ports;

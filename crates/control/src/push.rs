@@ -1,8 +1,8 @@
-//! Who gets which configuration: one entry for each workload whose proxy is connected. A new world reaches only proxies
+//! Who gets which configuration: one entry for each workload whose proxy is connected, and for each gRPC library. A new world reaches only proxies
 //! whose snapshot it changes. What a snapshot holds is [`crate::translate`]; how it travels is `ripstop_xds`.
 //!
 //! A proxy has zero or one pending push: the channel of an entry holds the newest snapshot, and later ones take its
-//! place. Entries go when their last stream ends, so there are never more than workloads.
+//! place. Entries go when their last stream ends, so there are never more than workloads and [`MAX_LIBRARIES`].
 
 mod admit;
 mod entry;
@@ -16,14 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ripstop_model::{Node, Snapshot, SpiffeId};
-use ripstop_xds::server::{Refusal, StreamStatus, View, ViewSource};
+use ripstop_model::{Node, Snapshot};
+use ripstop_xds::server::{Peer, Refusal, StreamStatus, View, ViewSource};
 use ripstop_xds::{EncodedSnapshot, encode_snapshot};
 use ripstop_yaml::Problem;
 use tokio::sync::watch;
 
 use crate::serve::InForce;
 use crate::translate::{ProxyRef, UnknownProxy, translate};
+use admit::Admitted;
 use entry::{Entry, Stream};
 use totals::Totals;
 
@@ -31,6 +32,9 @@ pub(crate) use report::{HubReport, ProxyReport, StreamView};
 
 /// Most streams of one workload at once: its proxy, and those that it has lost and not yet noticed.
 const MAX_STREAMS_PER_PROXY: usize = 16;
+
+/// Most gRPC libraries at once. They name themselves, so the documents do not bound their number.
+const MAX_LIBRARIES: usize = 10_000;
 
 /// All connected proxies. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -119,9 +123,9 @@ impl Hub {
         let mut guard = self.lock();
         let state = &mut *guard;
         let Some(entry) = state.entries.get_mut(proxy) else { return false };
-        let identity = admit::identity(&in_force.world, proxy);
+        let identity = admit::identity(&in_force.world, proxy, entry.identity());
         let translated = match translated {
-            Ok(translated) if identity.as_ref() == Some(entry.identity()) => translated,
+            Ok(translated) if identity.as_ref() == entry.identity() => translated,
             // What was proved is not what is asked for any more: the streams end, and whoever comes back is told why.
             _ => {
                 tracing::info!(%proxy, "its workload is gone or has another identity: disconnected");
@@ -138,13 +142,14 @@ impl Hub {
     }
 
     /// The stream of a proxy that was let in; its entry is made if it is the first.
-    fn join(&self, node: &Node, proxy: &ProxyRef, identity: &SpiffeId) -> Result<View, Refusal> {
+    fn join(&self, node: &Node, admitted: &Admitted) -> Result<View, Refusal> {
+        let Admitted { proxy, identity } = admitted;
         loop {
             // Whatever another proxy has already, this one shares.
             let similar = {
                 let mut state = self.lock();
                 if state.entries.contains_key(proxy) {
-                    return state.subscribe(node, proxy, identity);
+                    return state.subscribe(node, admitted);
                 }
                 state.entries.values().next().map(Entry::current)
             };
@@ -158,11 +163,14 @@ impl Hub {
             if stale || state.entries.contains_key(proxy) {
                 continue;
             }
+            if proxy.library.is_some() && state.libraries() >= MAX_LIBRARIES {
+                return Err(Refusal(format!("{MAX_LIBRARIES} gRPC libraries are connected already")));
+            }
             log_new(&mut state.logged, proxy, &fresh.warnings);
             let entry = Entry::new(identity.clone(), fresh, |sender| self.reap_when_unused(proxy, sender));
             state.entries.insert(proxy.clone(), entry);
             state.totals.count_push(true);
-            return state.subscribe(node, proxy, identity);
+            return state.subscribe(node, admitted);
         }
     }
 
@@ -199,11 +207,16 @@ impl Hub {
 
 impl State {
     /// Opens a stream of a proxy that has an entry.
-    fn subscribe(&mut self, node: &Node, proxy: &ProxyRef, identity: &SpiffeId) -> Result<View, Refusal> {
+    fn subscribe(&mut self, node: &Node, admitted: &Admitted) -> Result<View, Refusal> {
+        let proxy = &admitted.proxy;
         if self.closed {
             return Err(Refusal("the control plane is ending; connect again".to_owned()));
         }
-        let entry = self.entries.get_mut(proxy).filter(|entry| entry.identity() == identity);
+        // What a library sees does not depend on who it is beyond its namespace, which is part of its name.
+        let may = |entry: &&mut Entry| {
+            proxy.library.is_some() || entry.identity() == admitted.identity.as_ref()
+        };
+        let entry = self.entries.get_mut(proxy).filter(may);
         // The world has changed since the proxy was let in, and what that means for it is being found out.
         let entry = entry.ok_or_else(|| Refusal(format!("{proxy} is changing; connect again")))?;
         entry.prune(&mut self.totals);
@@ -216,6 +229,10 @@ impl State {
         Ok(View { snapshots, status })
     }
 
+    fn libraries(&self) -> usize {
+        self.entries.keys().filter(|proxy| proxy.library.is_some()).count()
+    }
+
     /// Forgets logged warnings that hold for nobody any more.
     fn forget_logged(&mut self) {
         let texts = self.entries.values().flat_map(|entry| entry.warnings()).map(Problem::to_string);
@@ -225,10 +242,9 @@ impl State {
 }
 
 impl ViewSource for Hub {
-    fn connect(&self, node: &Node, peer: Option<&SpiffeId>) -> Result<View, Refusal> {
+    fn connect(&self, node: &Node, peer: &Peer) -> Result<View, Refusal> {
         let world = Arc::clone(&self.0.in_force.borrow().world);
-        let view =
-            admit::admit(&world, node, peer).and_then(|(proxy, identity)| self.join(node, &proxy, &identity));
+        let view = admit::admit(&world, node, peer).and_then(|admitted| self.join(node, &admitted));
         if view.is_err() {
             self.lock().totals.count_refused();
         }

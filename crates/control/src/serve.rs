@@ -8,6 +8,7 @@
 //! STATE_DIR/ca/               the authority: root and issuer with their keys (0600); see ripstop-identity
 //! STATE_DIR/trust-root.pem    the root certificate (0644), by which proxies know their control plane
 //! STATE_DIR/control.sock      the administrator's door to the API (0600); gone when no control plane runs
+//! STATE_DIR/xds.sock          where processes of the same user get configuration without a certificate (0600)
 //! ```
 
 mod certificates;
@@ -42,7 +43,7 @@ use crate::source;
 use certificates::Certificates;
 use follow::Followed;
 use in_force::Pinned;
-use socket::AdminSocket;
+use socket::PrivateSocket;
 use state_dir::StateDir;
 
 pub use error::ControlError;
@@ -65,6 +66,8 @@ pub struct ControlConfig {
     pub state_dir: PathBuf,
     /// Where proxies get configuration and certificates (gRPC over TLS). Port 0: any free one.
     pub xds_listen: SocketAddr,
+    /// Takes proxies without TLS on the same port too, and believes what they say of themselves. For loopback alone.
+    pub xds_plaintext: bool,
     /// Where the JSON API can be read (HTTP). Port 0: any free one.
     pub api_listen: SocketAddr,
     /// Takes the place of the trust domain in the Mesh document.
@@ -75,8 +78,10 @@ pub struct ControlConfig {
 pub struct Control {
     config: Vec<PathBuf>,
     xds: (TcpListener, SocketAddr),
+    plaintext: bool,
+    xds_socket: PrivateSocket,
     api: (TcpListener, SocketAddr),
-    socket: AdminSocket,
+    socket: PrivateSocket,
     pinned: Pinned,
     certificates: Certificates,
     loaded: source::State,
@@ -109,6 +114,9 @@ impl Control {
     /// Documents have errors (all of them are told), the state directory is in use or unusable, or a socket cannot be
     /// opened.
     pub async fn bind(config: ControlConfig) -> Result<Control, ControlError> {
+        if config.xds_plaintext && !config.xds_listen.ip().is_loopback() {
+            return Err(ControlError::PlaintextBeyondLoopback(config.xds_listen));
+        }
         let state = StateDir::open(&config.state_dir)?;
         let (world, warnings) = source::load(&config.config).map_err(ControlError::Documents)?;
         let loaded = source::State::new(world, warnings);
@@ -118,8 +126,10 @@ impl Control {
             Certificates::open(&state, pinned.trust_domain(), lifetime, Clock::system()).await?;
         let xds = bound(config.xds_listen)?;
         let api = bound(config.api_listen)?;
-        let socket = AdminSocket::bind(state.control_socket())?;
-        Ok(Control { config: config.config, xds, api, socket, pinned, certificates, loaded, state })
+        let socket = PrivateSocket::bind(state.control_socket())?;
+        let xds_socket = PrivateSocket::bind(state.xds_socket())?;
+        let (plaintext, config) = (config.xds_plaintext, config.config);
+        Ok(Control { config, xds, plaintext, xds_socket, api, socket, pinned, certificates, loaded, state })
     }
 
     /// Where proxies connect.
@@ -143,7 +153,8 @@ impl Control {
     /// # Errors
     /// The documents cannot be watched, or TLS cannot be configured.
     pub async fn run(self, mut shutdown: ShutdownWatch) -> Result<(), ControlError> {
-        let Control { config, xds, api, socket, pinned, certificates, loaded, state } = self;
+        let Control { config, xds, plaintext, xds_socket, api, socket, pinned, certificates, loaded, state } =
+            self;
         let tls = control_server_config(certificates.identity())?;
         let ready = Readiness::waiting_for(&[GRPC]);
         let states = watch::Sender::new(Arc::new(loaded));
@@ -177,16 +188,17 @@ impl Control {
         tasks.spawn(certificates.renew());
         tasks.spawn(followed.run(hub.clone()));
 
-        let incoming = accept::incoming(xds.0, tls);
+        let (xds_listener, xds_file) = xds_socket.into_parts();
+        let incoming = accept::incoming_with_plaintext(xds.0, tls, plaintext);
         let mut grpc = grpc::Connections::new(routes, clock);
         ready.done(GRPC);
-        grpc.accept_until(incoming, shutdown.clone().draining()).await;
+        grpc.accept_until(incoming, xds_listener, shutdown.clone().draining()).await;
         ready.wait(END);
         tracing::info!("ending: streams are closed, proxies go on with what they have");
         hub.close();
         grpc.close(DRAIN, shutdown.stopped()).await;
         tasks.shutdown().await;
-        drop(socket_file);
+        drop((socket_file, xds_file));
         drop(state);
         Ok(())
     }

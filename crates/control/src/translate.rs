@@ -11,6 +11,7 @@ mod inbound;
 mod mtls;
 pub mod names;
 mod outbound;
+mod proxyless;
 mod routes;
 mod virtual_hosts;
 
@@ -22,7 +23,7 @@ use ripstop_model::node::NodeId;
 use ripstop_model::{Cluster, Discovery, Listener, Name, RouteConfiguration, Snapshot};
 use ripstop_yaml::Problem;
 
-use crate::resource::{ObjectKey, SidecarRole, Workload};
+use crate::resource::{Labels, ObjectKey, SidecarRole, Workload};
 use crate::world::World;
 
 /// Whose configuration is asked for.
@@ -30,19 +31,26 @@ use crate::world::World;
 pub struct ProxyRef {
     /// Namespace of the workload.
     pub namespace: Name,
-    /// Name of the workload.
+    /// Name of the workload; of a library the id that it has given itself.
     pub workload: Name,
+    /// There is no proxy: an application's gRPC library asks for itself, and says that these are its labels.
+    pub library: Option<Labels>,
 }
 
 impl ProxyRef {
     /// The proxy of `workload` in `namespace`.
     pub fn new(namespace: impl Into<Name>, workload: impl Into<Name>) -> ProxyRef {
-        ProxyRef { namespace: namespace.into(), workload: workload.into() }
+        ProxyRef { namespace: namespace.into(), workload: workload.into(), library: None }
+    }
+
+    /// A gRPC library in `namespace` that calls itself `id`.
+    pub fn library(namespace: impl Into<Name>, id: impl Into<Name>, labels: Labels) -> ProxyRef {
+        ProxyRef { library: Some(labels), ..ProxyRef::new(namespace, id) }
     }
 
     /// The proxy that calls itself so. That it is the one is for its certificate or token to prove.
     pub fn of_node(id: &NodeId) -> ProxyRef {
-        ProxyRef { namespace: id.namespace.clone(), workload: id.workload.clone() }
+        ProxyRef::new(id.namespace.clone(), id.workload.clone())
     }
 
     /// Its workload.
@@ -82,6 +90,9 @@ struct Traffic {
 /// # Errors
 /// The workload is not there, or it has no proxy.
 pub fn translate(world: &World, proxy: &ProxyRef) -> Result<(Snapshot, Vec<Problem>), UnknownProxy> {
+    if let Some(labels) = &proxy.library {
+        return Ok(proxyless::translate(world, &proxy.workload_key(), labels));
+    }
     let instance =
         world.instance(&proxy.workload_key()).ok_or_else(|| UnknownProxy::NoWorkload(proxy.clone()))?;
     let workload = &instance.workload;

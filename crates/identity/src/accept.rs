@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::Connected;
 
 use crate::peer::{ConnectedPeer, PeerIdentity};
@@ -63,15 +63,56 @@ pub fn incoming(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
 ) -> impl Stream<Item = io::Result<PeerStream>> + Send + Unpin {
+    let accepted = incoming_with_plaintext(listener, tls, false);
+    accepted.filter_map(|accepted| match accepted {
+        Accepted::Tls(stream) => Some(Ok(*stream)),
+        Accepted::Plaintext(_) => None,
+    })
+}
+
+/// What came in on a listener.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Its handshake is done.
+    Tls(Box<PeerStream>),
+    /// It does not begin as TLS does.
+    Plaintext(TcpStream),
+}
+
+/// The same for a listener that may also take clients without TLS, told apart by the first byte that they send. Without
+/// `plaintext` they fail as any broken handshake does.
+pub fn incoming_with_plaintext(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    plaintext: bool,
+) -> impl Stream<Item = Accepted> + Send + Unpin {
     let (done, accepted) = mpsc::channel(MAX_HANDSHAKES);
-    tokio::spawn(accept_loop(listener, TlsAcceptor::from(tls), done));
+    tokio::spawn(accept_loop(listener, TlsAcceptor::from(tls), plaintext, done));
     ReceiverStream::new(accepted)
+}
+
+/// Content type of the record that begins every TLS connection (RFC 8446 section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+
+async fn accept(tcp: TcpStream, acceptor: &TlsAcceptor, plaintext: bool) -> io::Result<Accepted> {
+    if plaintext {
+        let mut first = [0; 1];
+        let peeked = tokio::time::timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await;
+        let count =
+            peeked.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client says nothing"))??;
+        if count > 0 && first[0] != HANDSHAKE_RECORD {
+            tcp.set_nodelay(true)?;
+            return Ok(Accepted::Plaintext(tcp));
+        }
+    }
+    PeerStream::accept(tcp, acceptor).await.map(|stream| Accepted::Tls(Box::new(stream)))
 }
 
 async fn accept_loop(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    done: mpsc::Sender<io::Result<PeerStream>>,
+    plaintext: bool,
+    done: mpsc::Sender<Accepted>,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
@@ -91,9 +132,9 @@ async fn accept_loop(
         };
         let (acceptor, done) = (acceptor.clone(), done.clone());
         tokio::spawn(async move {
-            match PeerStream::accept(tcp, &acceptor).await {
+            match accept(tcp, &acceptor, plaintext).await {
                 // If the receiver is gone the server is stopping.
-                Ok(stream) => drop(done.send(Ok(stream)).await),
+                Ok(accepted) => drop(done.send(accepted).await),
                 Err(error) => match refusal(&error) {
                     Some(reason) => tracing::warn!(%address, %reason, "TLS handshake refused"),
                     None => tracing::info!(%address, %error, "TLS handshake failed"),

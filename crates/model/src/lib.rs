@@ -15,6 +15,7 @@
 
 pub mod access_log;
 pub mod address;
+pub mod api_listener;
 pub mod chain_match;
 pub mod cidr;
 pub mod cluster;
@@ -46,6 +47,7 @@ pub mod upstream_http;
 
 pub use access_log::AccessLog;
 pub use address::Address;
+pub use api_listener::ApiListener;
 pub use cluster::{Cluster, Discovery};
 pub use config_file::ConfigFile;
 pub use endpoint::{ClusterLoadAssignment, Endpoint, HealthStatus};

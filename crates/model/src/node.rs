@@ -87,8 +87,24 @@ pub struct Node {
     pub cluster: String,
     /// Flat text metadata such as `NAMESPACE`.
     pub metadata: BTreeMap<String, String>,
+    /// Labels of its workload: metadata `LABELS`, as Istio's proxies send them.
+    pub labels: BTreeMap<String, String>,
     /// Name and version of the proxy software.
     pub user_agent: String,
+}
+
+impl Node {
+    /// Metadata key of the namespace, as Istio's proxies send it.
+    pub const NAMESPACE: &'static str = "NAMESPACE";
+    /// Metadata key of the labels.
+    pub const LABELS: &'static str = "LABELS";
+    /// Metadata key of the service account.
+    pub const SERVICE_ACCOUNT: &'static str = "SERVICE_ACCOUNT";
+
+    /// Whether a gRPC library speaks for an application without a proxy.
+    pub fn is_grpc_library(&self) -> bool {
+        self.user_agent.starts_with("gRPC")
+    }
 }
 
 #[cfg(test)]

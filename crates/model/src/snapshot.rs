@@ -7,8 +7,8 @@ use crate::http_manager::RouteSource;
 use crate::route::RouteAction;
 use crate::tls::{SecretRef, SecretSource};
 use crate::{
-    Cluster, ClusterLoadAssignment, ConfigFile, Discovery, Listener, Name, NetworkFilter, RouteConfiguration,
-    Secret,
+    ApiListener, Cluster, ClusterLoadAssignment, ConfigFile, Discovery, Listener, Name, NetworkFilter,
+    RouteConfiguration, Secret,
 };
 
 /// Every resource that a proxy runs on. Resources are shared, so that two snapshots which differ in
@@ -17,6 +17,8 @@ use crate::{
 pub struct Snapshot {
     /// By name.
     pub listeners: BTreeMap<Name, Arc<Listener>>,
+    /// By name: what gRPC libraries dial. No proxy is sent any.
+    pub api_listeners: BTreeMap<Name, Arc<ApiListener>>,
     /// By name; those written inside a listener are not here.
     pub routes: BTreeMap<Name, Arc<RouteConfiguration>>,
     /// By name.
@@ -130,10 +132,12 @@ impl Snapshot {
     }
 
     fn managers(&self) -> impl Iterator<Item = &crate::HttpConnectionManager> {
-        self.chains().filter_map(|chain| match &chain.filter {
+        let of_libraries = self.api_listeners.values().map(|listener| &listener.manager);
+        let of_chains = self.chains().filter_map(|chain| match &chain.filter {
             NetworkFilter::Http(manager) => Some(&**manager),
             NetworkFilter::Tcp(_) | NetworkFilter::Echo | NetworkFilter::DirectResponse(_) => None,
-        })
+        });
+        of_chains.chain(of_libraries)
     }
 }
 

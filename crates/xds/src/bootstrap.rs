@@ -177,7 +177,7 @@ fn node(wire: Option<&pb::Node>) -> Node {
             _ => None,
         })
         .collect();
-    Node { id: wire.id.clone(), cluster: wire.cluster.clone(), metadata, user_agent: String::new() }
+    Node { id: wire.id.clone(), cluster: wire.cluster.clone(), metadata, ..Node::default() }
 }
 
 fn admin_address(place: &place::Place<'_>, admin: &pb::Admin) -> Option<SocketAddr> {

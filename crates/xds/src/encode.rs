@@ -29,11 +29,16 @@ mod tls;
 mod upgrade;
 
 use prost::Message;
-use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+use ripstop_model::{ApiListener, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
 
 /// The value of the `Any` that holds this listener.
 pub fn encode_listener(listener: &Listener) -> Vec<u8> {
     listener::listener(listener).encode_to_vec()
+}
+
+/// The value of the `Any` that holds this listener of a gRPC library.
+pub fn encode_api_listener(listener: &ApiListener) -> Vec<u8> {
+    listener::api_listener(listener).encode_to_vec()
 }
 
 /// The value of the `Any` that holds this route configuration.

@@ -14,10 +14,23 @@ use crate::encode;
 pub struct EncodedResource {
     /// Its name.
     pub name: Name,
-    /// Hash (xxh64, in hex) of the bytes: equal content has an equal version, whoever encoded it and when.
-    pub version: String,
+    /// Hash (xxh64) of the bytes: equal content has an equal one, whoever encoded it and when.
+    pub hash: u64,
     /// The value of the `Any`.
     pub value: Vec<u8>,
+}
+
+impl EncodedResource {
+    /// What it is called on the wire: the hash in hex.
+    pub fn version(&self) -> String {
+        format!("{:016x}", self.hash)
+    }
+
+    /// The hash behind a version that a proxy says it has; of one that was not made here, one that fits nothing but by
+    /// chance.
+    pub(crate) fn hash_of(version: &str) -> u64 {
+        u64::from_str_radix(version, 16).unwrap_or(0)
+    }
 }
 
 /// All resources of one type.
@@ -75,12 +88,21 @@ pub fn encode_snapshot(snapshot: &Snapshot, previous: Option<&EncodedSnapshot>) 
         old(ResourceType::Endpoint),
         encode::encode_load_assignment,
     );
-    let listeners = encode_type(
-        &snapshot.listeners,
-        source.map(|s| &s.listeners),
-        old(ResourceType::Listener),
-        encode::encode_listener,
-    );
+    let listeners = match snapshot.api_listeners.is_empty() {
+        true => encode_type(
+            &snapshot.listeners,
+            source.map(|s| &s.listeners),
+            old(ResourceType::Listener),
+            encode::encode_listener,
+        ),
+        // A snapshot is a proxy's or a library's, and has listeners of one kind.
+        false => encode_type(
+            &snapshot.api_listeners,
+            source.map(|s| &s.api_listeners),
+            old(ResourceType::Listener),
+            encode::encode_api_listener,
+        ),
+    };
     let routes = encode_type(
         &snapshot.routes,
         source.map(|s| &s.routes),
@@ -125,7 +147,7 @@ fn encode_type<T>(
 }
 
 fn encode_resource(name: &Name, value: Vec<u8>) -> EncodedResource {
-    EncodedResource { name: name.clone(), version: format!("{:016x}", xxh64(&value, 0)), value }
+    EncodedResource { name: name.clone(), hash: xxh64(&value, 0), value }
 }
 
 /// A hash over names and versions, in hex.
@@ -135,7 +157,7 @@ pub(crate) fn version_of<'a>(resources: impl Iterator<Item = &'a Arc<EncodedReso
         hash.update(resource.name.as_bytes());
         // A byte that no UTF-8 text holds, so that neighbours cannot run together.
         hash.update(&[0xff]);
-        hash.update(resource.version.as_bytes());
+        hash.update(&resource.hash.to_le_bytes());
     }
     format!("{:016x}", hash.digest())
 }
@@ -166,7 +188,7 @@ mod tests {
         let again = encode_snapshot(&second, Some(&encoded));
         let get = |e: &EncodedSnapshot, name| Arc::clone(e.get(ResourceType::Cluster, name).unwrap());
         assert!(Arc::ptr_eq(&get(&encoded, "a"), &get(&again, "a")));
-        assert_ne!(get(&encoded, "b").version, get(&again, "b").version);
+        assert_ne!(get(&encoded, "b").hash, get(&again, "b").hash);
         assert!(!again.shares(&encoded, ResourceType::Cluster));
         assert!(again.shares(&encoded, ResourceType::Route));
     }

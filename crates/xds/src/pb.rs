@@ -32,7 +32,7 @@ pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,
 };
 pub(crate) use envoy_types::pb::envoy::config::listener::v3::{
-    AdditionalAddress, Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter,
+    AdditionalAddress, ApiListener, Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter,
     filter_chain_match::ConnectionSourceType, listener_filter,
 };
 pub(crate) use envoy_types::pb::envoy::config::route::v3::{

@@ -8,4 +8,4 @@ mod view;
 
 pub use service::{AdsServer, ads_server};
 pub use status::{Nack, StreamReport, StreamStatus, TypeReport};
-pub use view::{PeerId, Refusal, View, ViewSource};
+pub use view::{Peer, Refusal, View, ViewSource};

@@ -28,6 +28,10 @@ pub struct ControlArgs {
     /// Where proxies connect, for instance 127.0.0.1:15012
     #[arg(long, value_name = "IP:PORT")]
     xds_listen: SocketAddr,
+    /// Take proxies without certificates on the same port, such as a real Envoy or a gRPC
+    /// library on this machine, and believe what they say of themselves; only on loopback
+    #[arg(long)]
+    xds_plaintext: bool,
     /// Where the JSON API listens, for instance 127.0.0.1:15014
     #[arg(long, value_name = "IP:PORT")]
     api_listen: SocketAddr,
@@ -51,6 +55,7 @@ pub fn run(args: ControlArgs) -> Result<(), Failure> {
         config: args.config,
         state_dir: args.state_dir,
         xds_listen: args.xds_listen,
+        xds_plaintext: args.xds_plaintext,
         api_listen: args.api_listen,
         trust_domain: args.trust_domain,
     };

@@ -162,6 +162,7 @@ fn in_mesh(args: ProxyArgs) -> Result<ProxyConfig, Failure> {
             cluster: format!("{}.{}", id.workload, id.namespace),
             metadata: BTreeMap::from([("NAMESPACE".to_owned(), id.namespace.to_string())]),
             user_agent: user_agent(),
+            ..Node::default()
         },
         control: ControlPlane {
             address,

@@ -37,7 +37,7 @@ fn proxy(report: &ProxyReport) -> Value {
     json!({
         "namespace": &*report.proxy.namespace,
         "workload": &*report.proxy.workload,
-        "identity": report.identity.as_str(),
+        "identity": report.identity.as_ref().map(|identity| identity.as_str()),
         "generation": report.generation,
         "changed_in": report.changed_in,
         "synced": report.is_synced(),

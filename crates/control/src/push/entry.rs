@@ -39,7 +39,7 @@ impl Stream {
 
 /// What one proxy is shown.
 pub(super) struct Entry {
-    identity: SpiffeId,
+    identity: Option<SpiffeId>,
     sender: watch::Sender<Arc<EncodedSnapshot>>,
     /// The generation that the snapshot is made of.
     generation: u64,
@@ -53,7 +53,7 @@ pub(super) struct Entry {
 impl Entry {
     /// No streams yet. `reap` gets a sender to watch and starts what removes the entry.
     pub(super) fn new(
-        identity: SpiffeId,
+        identity: Option<SpiffeId>,
         first: Translated,
         reap: impl FnOnce(watch::Sender<Arc<EncodedSnapshot>>) -> AbortHandle,
     ) -> Entry {
@@ -63,9 +63,9 @@ impl Entry {
         Entry { identity, sender, generation, changed_in: generation, warnings, streams: Vec::new(), reaper }
     }
 
-    /// Who it has proved to be.
-    pub(super) fn identity(&self) -> &SpiffeId {
-        &self.identity
+    /// Who it has proved to be, or its workload is.
+    pub(super) fn identity(&self) -> Option<&SpiffeId> {
+        self.identity.as_ref()
     }
 
     /// The newest snapshot.

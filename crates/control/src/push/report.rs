@@ -35,8 +35,8 @@ pub(crate) struct HubReport {
 pub(crate) struct ProxyReport {
     /// Whose proxy.
     pub(crate) proxy: ProxyRef,
-    /// What it has proved to be.
-    pub(crate) identity: SpiffeId,
+    /// What it has proved to be; `None`: a gRPC library that was taken at its word.
+    pub(crate) identity: Option<SpiffeId>,
     /// The generation of which it has its snapshot.
     pub(crate) generation: u64,
     /// The generation that changed its snapshot last.
@@ -78,7 +78,7 @@ pub(super) fn report(state: &mut State) -> HubReport {
         });
         proxies.push(ProxyReport {
             proxy: proxy.clone(),
-            identity: entry.identity().clone(),
+            identity: entry.identity().cloned(),
             generation,
             changed_in,
             warnings: entry.warnings().to_vec(),

@@ -8,6 +8,7 @@ use ripstop_model::{Name, Snapshot};
 /// Puts the resources of `old` in the place of equal ones in `new`.
 pub(super) fn share(new: &mut Snapshot, old: &Snapshot) {
     share_equal(&mut new.listeners, &old.listeners);
+    share_equal(&mut new.api_listeners, &old.api_listeners);
     share_equal(&mut new.routes, &old.routes);
     share_equal(&mut new.clusters, &old.clusters);
     share_equal(&mut new.endpoints, &old.endpoints);

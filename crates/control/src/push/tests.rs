@@ -55,7 +55,7 @@ impl Fixture {
 
     fn connect(&self, node: &str, peer: &str) -> Result<View, Refusal> {
         let node = Node { id: node.to_owned(), ..Node::default() };
-        self.hub.connect(&node, Some(&SpiffeId::new(peer).unwrap()))
+        self.hub.connect(&node, &Peer::Proved(ripstop_model::SpiffeId::new(peer).unwrap()))
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&HubReport) -> bool) {
@@ -91,10 +91,51 @@ async fn refusals_say_what_is_wrong() {
         "the certificate is for spiffe://cluster.local/ns/default/sa/shop, but workload `cart-1`",
     );
     let node = Node { id: NODE.to_owned(), ..Node::default() };
-    let refusal = fixture.hub.connect(&node, None).err().unwrap().to_string();
+    let refusal = fixture.hub.connect(&node, &Peer::Unknown).err().unwrap().to_string();
     assert!(refusal.contains("shows no valid certificate"), "{refusal}");
     let report = fixture.hub.report();
     assert_eq!((report.refused, report.proxies.len()), (5, 0));
+}
+
+fn named(id: &str, metadata: &[(&str, &str)]) -> Node {
+    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Node { id: id.to_owned(), metadata: metadata.collect(), ..Node::default() }
+}
+
+#[tokio::test]
+async fn a_foreign_proxy_names_its_workload() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let connect = |node: &Node| fixture.hub.connect(node, &Peer::Local);
+    let view = connect(&named("cart-1", &[("NAMESPACE", "default"), ("SERVICE_ACCOUNT", "cart")])).unwrap();
+    assert!(!view.snapshots.borrow().source().listeners.is_empty());
+    let wrong = named("cart-1", &[("NAMESPACE", "default"), ("SERVICE_ACCOUNT", "shop")]);
+    let refusal = connect(&wrong).err().unwrap().to_string();
+    assert!(refusal.contains("has service account `cart`"), "{refusal}");
+    let refusal = connect(&named("cart-1", &[])).err().unwrap().to_string();
+    assert!(refusal.contains("node.metadata.NAMESPACE"), "{refusal}");
+    let other =
+        Peer::Proved(ripstop_model::SpiffeId::new("spiffe://cluster.local/ns/default/sa/shop").unwrap());
+    let node = named("cart-1", &[("NAMESPACE", "default")]);
+    assert!(fixture.hub.connect(&node, &other).is_err(), "a certificate goes before words");
+}
+
+#[tokio::test]
+async fn a_library_sees_what_it_may_dial_in_the_namespace_it_has_proved() {
+    let fixture = Fixture::new(world(8081, "1s"));
+    let library = |namespace: &str| Node {
+        user_agent: "gRPC C-core 1.85".to_owned(),
+        ..named("client", &[("NAMESPACE", namespace)])
+    };
+    let view = fixture.hub.connect(&library("default"), &Peer::Local).unwrap();
+    let snapshot = view.snapshots.borrow().clone();
+    assert!(snapshot.get(ripstop_xds::ResourceType::Listener, "cart:80").is_some());
+    assert_eq!(fixture.hub.report().proxies[0].identity, None);
+
+    let proved = Peer::Proved(ripstop_model::SpiffeId::new(CART).unwrap());
+    assert!(fixture.hub.connect(&library("default"), &proved).is_ok());
+    let refusal = fixture.hub.connect(&library("other"), &proved).err().unwrap().to_string();
+    assert!(refusal.contains("node.metadata.NAMESPACE says `other`"), "{refusal}");
+    assert!(fixture.hub.connect(&library("default"), &Peer::Unknown).is_err());
 }
 
 #[tokio::test]

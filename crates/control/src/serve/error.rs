@@ -40,7 +40,12 @@ pub enum ControlError {
         /// What the system says.
         source: io::Error,
     },
-    /// Something else is where the administrator's socket belongs.
+    /// Plaintext would be open to other machines.
+    #[error(
+        "--xds-plaintext is for proxies on this machine, and {0} is not a loopback address; listen on 127.0.0.1, or let proxies connect with certificates"
+    )]
+    PlaintextBeyondLoopback(std::net::SocketAddr),
+    /// Something else is where a socket belongs.
     #[error("{} {what}; choose another state directory", path.display())]
     SocketTaken {
         /// The path of the socket.

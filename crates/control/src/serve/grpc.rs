@@ -1,7 +1,7 @@
-//! The connections of proxies: HTTP/2 over TLS, both gRPC services on one port. Each request carries who its peer is.
+//! The connections of proxies: HTTP/2 over TLS, or without on a door for this machine alone; both gRPC services on each.
+//! Each request carries who its peer is.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use ripstop_identity::accept::PeerStream;
+use ripstop_identity::accept::Accepted;
 use ripstop_identity::clock::Clock;
 use ripstop_identity::peer::ConnectedPeer;
-use ripstop_xds::server::PeerId;
+use ripstop_xds::server::Peer;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::{Stream, StreamExt};
@@ -45,10 +47,12 @@ impl Connections {
         Connections { routes, clock, tasks: JoinSet::new(), ending: watch::Sender::new(false) }
     }
 
-    /// Takes connections until `end`.
+    /// Takes connections until `end`: those of the network, and those of `local`, which only processes of this user can
+    /// open.
     pub(super) async fn accept_until(
         &mut self,
-        mut incoming: impl Stream<Item = io::Result<PeerStream>> + Unpin,
+        mut incoming: impl Stream<Item = Accepted> + Unpin,
+        local: UnixListener,
         end: impl Future<Output = ()>,
     ) {
         tokio::pin!(end);
@@ -57,9 +61,16 @@ impl Connections {
                 () = &mut end => return,
                 Some(_) = self.tasks.join_next() => {}
                 accepted = incoming.next(), if self.tasks.len() < MAX_CONNECTIONS => match accepted {
-                    Some(Ok(stream)) => self.begin(stream),
-                    Some(Err(error)) => tracing::warn!(%error, "connection lost before it began"),
+                    Some(Accepted::Tls(stream)) => {
+                        let client = Client::Connected(stream.peer().clone());
+                        self.begin(*stream, client);
+                    }
+                    Some(Accepted::Plaintext(stream)) => self.begin(stream, Client::Local),
                     None => return,
+                },
+                accepted = local.accept(), if self.tasks.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => self.begin(stream, Client::Local),
+                    Err(error) => tracing::warn!(%error, "a connection on the Unix socket is lost"),
                 }
             }
         }
@@ -80,17 +91,34 @@ impl Connections {
         self.tasks.shutdown().await;
     }
 
-    fn begin(&mut self, stream: PeerStream) {
+    fn begin<S>(&mut self, stream: S, client: Client)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let (routes, clock, ending) = (self.routes.clone(), self.clock.clone(), self.ending.subscribe());
-        self.tasks.spawn(serve(stream, routes, clock, ending));
+        self.tasks.spawn(serve(stream, client, routes, clock, ending));
     }
 }
 
-async fn serve(stream: PeerStream, routes: Routes, clock: Clock, mut ending: watch::Receiver<bool>) {
-    let peer = Arc::new(stream.peer().clone());
-    let address = peer.address;
+/// Who is at the other end of a connection.
+enum Client {
+    /// Over TLS.
+    Connected(ConnectedPeer),
+    /// A process of this machine, without TLS.
+    Local,
+}
+
+async fn serve<S>(stream: S, client: Client, routes: Routes, clock: Clock, mut ending: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let client = Arc::new(client);
+    let address = match &*client {
+        Client::Connected(peer) => peer.address.to_string(),
+        Client::Local => "local".to_owned(),
+    };
     let service = service_fn(move |mut request: Request<Incoming>| {
-        introduce(&mut request, &peer, &clock);
+        introduce(&mut request, &client, &clock);
         let mut routes = routes.clone();
         async move { Ok::<_, Infallible>(routes.call(request).await.unwrap_or_else(|never| match never {})) }
     });
@@ -121,10 +149,15 @@ async fn begun(ending: &mut watch::Receiver<bool>) {
 
 /// Says who the peer is, in the form that each service looks for. What a certificate proved when the connection was
 /// made is worth nothing after its end.
-fn introduce<B>(request: &mut Request<B>, peer: &ConnectedPeer, clock: &Clock) {
+fn introduce<B>(request: &mut Request<B>, client: &Client, clock: &Clock) {
     let extensions = request.extensions_mut();
-    if let Some(identity) = peer.identity.as_ref().filter(|identity| clock.now() <= identity.not_after()) {
-        extensions.insert(PeerId(identity.spiffe_id().clone()));
+    match client {
+        Client::Connected(peer) => {
+            let identity = peer.identity.as_ref().filter(|identity| clock.now() <= identity.not_after());
+            let proved = identity.map(|identity| Peer::Proved(identity.spiffe_id().clone()));
+            extensions.insert(proved.unwrap_or_default());
+            extensions.insert(peer.clone());
+        }
+        Client::Local => drop(extensions.insert(Peer::Local)),
     }
-    extensions.insert(peer.clone());
 }

@@ -1,5 +1,5 @@
-//! The administrator's Unix socket as a file: made for one user alone, never taken from a process that lives, removed at
-//! the end. What is answered on it is [`crate::api`]'s.
+//! A Unix socket as a file: made for one user alone, never taken from a process that lives, removed at the end. What is
+//! answered on it is the business of others.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -11,8 +11,8 @@ use tokio::net::UnixListener;
 
 use super::ControlError;
 
-/// The socket, listening.
-pub(super) struct AdminSocket {
+/// A socket, listening.
+pub(super) struct PrivateSocket {
     listener: UnixListener,
     file: SocketFile,
 }
@@ -20,10 +20,10 @@ pub(super) struct AdminSocket {
 /// Removes the file when dropped.
 pub(super) struct SocketFile(PathBuf);
 
-impl AdminSocket {
+impl PrivateSocket {
     /// Listens at `path`, where the socket of a process that is gone may still lie. The directory around must be private,
     /// since the mode of the socket is set after it was made.
-    pub(super) fn bind(path: PathBuf) -> Result<AdminSocket, ControlError> {
+    pub(super) fn bind(path: PathBuf) -> Result<PrivateSocket, ControlError> {
         remove_stale(&path)?;
         let failed = |action| {
             let path = path.clone();
@@ -31,7 +31,7 @@ impl AdminSocket {
         };
         let listener = UnixListener::bind(&path).map_err(failed("listen on"))?;
         fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed("set the mode of"))?;
-        Ok(AdminSocket { listener, file: SocketFile(path) })
+        Ok(PrivateSocket { listener, file: SocketFile(path) })
     }
 
     /// Where it is.

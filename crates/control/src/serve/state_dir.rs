@@ -36,6 +36,11 @@ impl StateDir {
         self.root.join("trust-root.pem")
     }
 
+    /// Where processes of this user get configuration without a certificate.
+    pub(super) fn xds_socket(&self) -> PathBuf {
+        self.root.join("xds.sock")
+    }
+
     /// The administrator's socket.
     pub(super) fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")

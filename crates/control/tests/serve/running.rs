@@ -57,6 +57,7 @@ impl Scratch {
             config: vec![self.documents()],
             state_dir: self.state(),
             xds_listen: free,
+            xds_plaintext: false,
             api_listen: free,
             trust_domain: None,
         }

@@ -1,5 +1,7 @@
 //! How a proxy introduces itself to a control plane, with everything that its file says of it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use ripstop_model::Node;
 
 use crate::pb;
@@ -26,10 +28,17 @@ impl Introduction {
 
 impl From<&Node> for Introduction {
     fn from(node: &Node) -> Introduction {
-        let fields = node.metadata.iter().map(|(key, value)| {
-            (key.clone(), pb::Value { kind: Some(pb::value::Kind::StringValue(value.clone())) })
-        });
-        let metadata = Some(pb::Struct { fields: fields.collect() });
+        let mut fields = texts(&node.metadata);
+        if !node.labels.is_empty() {
+            let labels = pb::value::Kind::StructValue(pb::Struct { fields: texts(&node.labels) });
+            fields.insert(Node::LABELS.to_owned(), pb::Value { kind: Some(labels) });
+        }
+        let metadata = Some(pb::Struct { fields });
         Introduction { node: pb::Node { metadata, ..Default::default() } }.named(node)
     }
+}
+
+fn texts(of: &BTreeMap<String, String>) -> HashMap<String, pb::Value> {
+    let value = |text: &String| pb::Value { kind: Some(pb::value::Kind::StringValue(text.clone())) };
+    of.iter().map(|(key, text)| (key.clone(), value(text))).collect()
 }

@@ -2,11 +2,12 @@
 
 use ripstop_model::address::BindAddress;
 use ripstop_model::listener::TrafficDirection;
-use ripstop_model::{FilterChain, Listener};
+use ripstop_model::{ApiListener, FilterChain, Listener};
 
 use super::access_log::access_log;
 use super::chain_match::chain_match;
-use super::common::{bind_address, bool_value, duration, u32_value};
+use super::common::{any, bind_address, bool_value, duration, u32_value};
+use super::http_manager::http_manager;
 use super::listener_filter::listener_filter;
 use super::network_filter::{connection_filter, network_filter};
 use super::tls;
@@ -36,6 +37,15 @@ pub(super) fn listener(listener: &Listener) -> pb::Listener {
         max_connections_to_accept_per_socket_event: listener.max_accepts_per_event.map(u32_value),
         ignore_global_conn_limit: listener.ignores_global_limit,
         access_log: listener.access_logs.iter().map(access_log).collect(),
+        ..Default::default()
+    }
+}
+
+/// The listener has no address, and its manager stands where chains would.
+pub(super) fn api_listener(listener: &ApiListener) -> pb::Listener {
+    pb::Listener {
+        name: listener.name.to_string(),
+        api_listener: Some(pb::ApiListener { api_listener: Some(any(&http_manager(&listener.manager))) }),
         ..Default::default()
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use ripstop_model::SpiffeId;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
@@ -18,7 +17,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::session::delta::DeltaSession;
 use super::session::sotw::SotwSession;
 use super::session::{self, Session};
-use super::{PeerId, StreamStatus, ViewSource};
+use super::{Peer, StreamStatus, ViewSource};
 use crate::pb;
 
 /// Largest request in bytes. A proxy that comes back names every resource that it has.
@@ -85,13 +84,13 @@ impl pb::ads::Service for AdsService {
 
 impl AdsService {
     fn spawn<S: Session>(&self, request: Request<Streaming<S::Request>>) -> Responses<S::Response> {
-        let peer = request.extensions().get::<PeerId>().map(|peer| peer.0.clone());
+        let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         // Responses are made one at a time, so a slow proxy holds no more than this one.
         let (responses, stream) = mpsc::channel(1);
         let source = Arc::clone(&self.source);
         tokio::spawn(async move {
             let requests = request.into_inner();
-            if let Err(status) = run::<S>(&*source, peer.as_ref(), requests, &responses).await {
+            if let Err(status) = run::<S>(&*source, &peer, requests, &responses).await {
                 // Nobody listens any more if this fails.
                 let _ = responses.send(Err(status)).await;
             }
@@ -111,7 +110,7 @@ impl Drop for Closing {
 
 async fn run<S: Session>(
     source: &dyn ViewSource,
-    peer: Option<&SpiffeId>,
+    peer: &Peer,
     mut requests: Streaming<S::Request>,
     responses: &mpsc::Sender<Result<S::Response, Status>>,
 ) -> Result<(), Status> {
@@ -119,18 +118,13 @@ async fn run<S: Session>(
     let first = first?;
     let node = S::node(&first).map(session::node).unwrap_or_default();
     let view = source.connect(&node, peer).map_err(|refusal| {
-        tracing::warn!(node = node.id, peer = peer.map(SpiffeId::as_str), %refusal, "a proxy is refused");
+        tracing::warn!(node = node.id, %peer, %refusal, "a proxy is refused");
         Status::permission_denied(refusal.0)
     })?;
     let (mut snapshots, status) = (view.snapshots, view.status);
     status.opened(S::DELTA, SystemTime::now());
     let _closing = Closing(Arc::clone(&status));
-    tracing::info!(
-        node = node.id,
-        peer = peer.map(SpiffeId::as_str),
-        delta = S::DELTA,
-        "a proxy is connected"
-    );
+    tracing::info!(node = node.id, %peer, delta = S::DELTA, "a proxy is connected");
     let snapshot = Arc::clone(&snapshots.borrow_and_update());
     let mut session = S::new(snapshot, status);
     receive(&mut session, first)?;

@@ -11,6 +11,7 @@
 pub(crate) mod delta;
 pub(crate) mod sotw;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -205,9 +206,9 @@ impl Flows {
 
 /// The node of a request in our own words.
 pub(super) fn node(wire: &pb::Node) -> Node {
-    let metadata = wire.metadata.iter().flat_map(|metadata| &metadata.fields);
-    let metadata = metadata.filter_map(|(key, value)| match &value.kind {
-        Some(pb::value::Kind::StringValue(text)) => Some((key.clone(), text.clone())),
+    let fields = || wire.metadata.iter().flat_map(|metadata| &metadata.fields);
+    let labels = fields().find(|(key, _)| *key == Node::LABELS).and_then(|(_, value)| match &value.kind {
+        Some(pb::value::Kind::StructValue(labels)) => Some(texts(&labels.fields)),
         _ => None,
     });
     let version = match &wire.user_agent_version_type {
@@ -217,8 +218,21 @@ pub(super) fn node(wire: &pb::Node) -> Node {
     Node {
         id: wire.id.clone(),
         cluster: wire.cluster.clone(),
-        metadata: metadata.collect(),
+        metadata: fields().filter_map(text).collect(),
+        labels: labels.unwrap_or_default(),
         user_agent: format!("{}{version}", wire.user_agent_name),
+    }
+}
+
+fn texts(fields: &std::collections::HashMap<String, pb::Value>) -> BTreeMap<String, String> {
+    fields.iter().filter_map(text).collect()
+}
+
+/// A field whose value is a text.
+fn text((key, value): (&String, &pb::Value)) -> Option<(String, String)> {
+    match &value.kind {
+        Some(pb::value::Kind::StringValue(text)) => Some((key.clone(), text.clone())),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The contract with whoever decides what a proxy may see.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ripstop_model::{Node, SpiffeId};
@@ -10,12 +11,11 @@ use crate::server::StreamStatus;
 
 /// Decides who a proxy is and what it may see.
 pub trait ViewSource: Send + Sync + 'static {
-    /// Called once for each stream, with the node of its first request and the SPIFFE ID that the peer has
-    /// proved by its certificate (see [`PeerId`]), if it has shown one.
+    /// Called once for each stream, with the node of its first request and what is known of whoever sent it.
     ///
     /// # Errors
     /// A refusal ends the stream with `PERMISSION_DENIED` and its message.
-    fn connect(&self, node: &Node, peer: Option<&SpiffeId>) -> Result<View, Refusal>;
+    fn connect(&self, node: &Node, peer: &Peer) -> Result<View, Refusal>;
 }
 
 /// What one stream is shown.
@@ -32,7 +32,25 @@ pub struct View {
 #[error("{0}")]
 pub struct Refusal(pub String);
 
-/// What the peer has proved by its certificate. The accept loop of the server puts it into the extensions
-/// of every request of a TLS connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerId(pub SpiffeId);
+/// What is known of the peer of a connection. The accept loop of the server puts it into the extensions of every
+/// request; without it the peer is [`Peer::Unknown`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// It has shown no certificate that is valid now.
+    #[default]
+    Unknown,
+    /// It has proved this by its certificate.
+    Proved(SpiffeId),
+    /// It came through a door that only processes of this machine can reach, and is taken at its word.
+    Local,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Unknown => f.write_str("without certificate"),
+            Peer::Proved(id) => f.write_str(id.as_str()),
+            Peer::Local => f.write_str("local"),
+        }
+    }
+}

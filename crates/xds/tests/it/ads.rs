@@ -9,10 +9,10 @@ use ripstop_model::http_manager::RouteSource;
 use ripstop_model::route::{Forward, RouteAction, RouteMatch};
 use ripstop_model::{
     Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, FilterChain, HttpConnectionManager,
-    Listener, NetworkFilter, Node, Route, RouteConfiguration, Snapshot, SpiffeId, VirtualHost,
+    Listener, NetworkFilter, Node, Route, RouteConfiguration, Snapshot, VirtualHost,
 };
 use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol};
-use ripstop_xds::server::{Refusal, StreamReport, StreamStatus, View, ViewSource, ads_server};
+use ripstop_xds::server::{Peer, Refusal, StreamReport, StreamStatus, View, ViewSource, ads_server};
 use ripstop_xds::{EncodedSnapshot, ResourceType, encode_snapshot};
 use tokio::sync::{oneshot, watch};
 use tonic::transport::Server;
@@ -51,7 +51,7 @@ struct Source {
 }
 
 impl ViewSource for Source {
-    fn connect(&self, node: &Node, _peer: Option<&SpiffeId>) -> Result<View, Refusal> {
+    fn connect(&self, node: &Node, _peer: &Peer) -> Result<View, Refusal> {
         if node.id == "stranger" {
             return Err(Refusal("node 'stranger' is not known".to_owned()));
         }

@@ -36,10 +36,10 @@ struct Subscription {
     told: HashMap<Name, Told>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    /// It has been sent this version, or had it when it came.
-    Version(String),
+    /// It has been sent content of this hash, or had it when it came.
+    Version(u64),
     /// It knows that there is no such resource.
     Absent,
 }
@@ -50,7 +50,7 @@ impl Subscription {
     }
 
     fn has(&self, resource: &EncodedResource) -> bool {
-        matches!(self.told.get(&resource.name), Some(Told::Version(version)) if *version == resource.version)
+        self.told.get(&resource.name) == Some(&Told::Version(resource.hash))
     }
 
     /// Takes subscriptions. Whoever asks again is told again.
@@ -73,7 +73,7 @@ impl Subscription {
             self.answer_due = self.wildcard && had.is_empty();
             for (name, version) in had {
                 if self.wants(&name) {
-                    self.told.insert(name.into(), Told::Version(version));
+                    self.told.insert(name.into(), Told::Version(EncodedResource::hash_of(&version)));
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Subscription {
     fn tell(&mut self, resources: &[Arc<EncodedResource>], removed: &[Name]) {
         self.answer_due = false;
         for resource in resources {
-            self.told.insert(resource.name.clone(), Told::Version(resource.version.clone()));
+            self.told.insert(resource.name.clone(), Told::Version(resource.hash));
         }
         for name in removed {
             if self.names.contains(name) {
@@ -163,7 +163,7 @@ impl DeltaSession {
         self.status.sent(kind, &version);
         let resources = resources.iter().map(|resource| pb::Resource {
             name: resource.name.to_string(),
-            version: resource.version.clone(),
+            version: resource.version(),
             resource: Some(pb::Any { type_url: kind.type_url().to_owned(), value: resource.value.clone() }),
             ..Default::default()
         });

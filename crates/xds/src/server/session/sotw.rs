@@ -70,7 +70,7 @@ impl Subscription {
     }
 
     fn is_new(&self, resource: &EncodedResource) -> bool {
-        self.sent.get(&resource.name).is_none_or(|sent| sent.version != resource.version)
+        self.sent.get(&resource.name).is_none_or(|sent| sent.hash != resource.hash)
     }
 
     /// What a response with additions and changes holds; `None`: there is nothing to say. Names that nobody

@@ -1,0 +1,183 @@
+//! What a gRPC library is told that follows the mesh without a proxy (`xds:///SERVICE:PORT`): for every way to name a port of
+//! a service an API listener, its routes, and clusters and endpoints that are called in plaintext. A library asks for
+//! names, so it is sent what it dials and nothing else.
+//!
+//! What gRPC demands beyond Envoy is in gRFC A27 and A28: the listener has exactly the name that is dialled, its filters
+//! end in the router, and localities have a name and a weight.
+
+use std::sync::Arc;
+
+use ripstop_model::http_manager::RouteSource;
+use ripstop_model::{
+    ApiListener, HttpConnectionManager, LbPolicy, Name, RouteConfiguration, Snapshot, VirtualHost,
+};
+use ripstop_yaml::Problem;
+
+use super::{clusters, names, virtual_hosts};
+use crate::resource::{Labels, Metadata, ObjectKey, Service, ServicePort, Workload};
+use crate::world::{LOOPBACK, World, host};
+
+/// Everything that the library `id` with these labels may ask for, and what could not be said as it was meant.
+pub(super) fn translate(world: &World, id: &ObjectKey, labels: &Labels) -> (Snapshot, Vec<Problem>) {
+    let caller = caller(id, labels);
+    let mut snapshot = Snapshot::default();
+    for service in world.services() {
+        for port in service.ports.iter().filter(|port| port.protocol.is_http()) {
+            add_port(&mut snapshot, world, &caller, service, port);
+        }
+    }
+    let (reached, mut warnings) = clusters::of_all_services(world, &id.namespace);
+    for (mut cluster, mut endpoints) in reached {
+        if cluster.transport.tls.is_some() {
+            warnings.extend(plaintext_warning(world, &cluster.name));
+            endpoints.localities.clear();
+            cluster.transport = Default::default();
+        }
+        // gRPC refuses a cluster whose policy it does not know.
+        if !matches!(cluster.lb.policy, LbPolicy::RoundRobin | LbPolicy::RingHash { .. }) {
+            cluster.lb.policy = LbPolicy::RoundRobin;
+        }
+        snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
+        snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
+    }
+    super::add_empty_clusters(&mut snapshot);
+    (snapshot, warnings)
+}
+
+/// A library as routes see their caller.
+fn caller(id: &ObjectKey, labels: &Labels) -> Workload {
+    Workload {
+        meta: Metadata { key: id.clone(), labels: labels.clone(), origin: Default::default() },
+        service: None,
+        service_account: "default".into(),
+        address: LOOPBACK,
+        ports: Default::default(),
+        health: None,
+        sidecar: None,
+        gateway: None,
+        run: None,
+    }
+}
+
+fn add_port(
+    snapshot: &mut Snapshot,
+    world: &World,
+    caller: &Workload,
+    service: &Service,
+    port: &ServicePort,
+) {
+    let full_name = host::full_name(&service.meta.key);
+    let routes = names::upstream_routes(&full_name, port.port);
+    for name in dialled(service, port.port, caller.meta.namespace()) {
+        let manager = HttpConnectionManager::new("grpc", RouteSource::Rds(routes.clone()));
+        snapshot.api_listeners.insert(name.clone(), Arc::new(ApiListener { name, manager }));
+    }
+    let virtual_host = VirtualHost::new(
+        names::virtual_host(&full_name, port.port),
+        vec!["*".into()],
+        virtual_hosts::service_routes(world, caller, service, port.port),
+    );
+    let config = RouteConfiguration::new(routes.clone(), vec![virtual_host]);
+    snapshot.routes.insert(routes, Arc::new(config));
+}
+
+/// Every `name:port` that means this port of the service; the short name only within its namespace.
+fn dialled(service: &Service, port: u16, namespace: &str) -> Vec<Name> {
+    let key = &service.meta.key;
+    let mut hosts = vec![
+        format!("{}.{}", key.name, key.namespace),
+        format!("{}.{}.svc", key.name, key.namespace),
+        host::full_name(key).to_string(),
+    ];
+    if &*key.namespace == namespace {
+        hosts.push(key.name.to_string());
+    }
+    hosts.into_iter().map(|host| format!("{host}:{port}").into()).collect()
+}
+
+/// Says that a service cannot be called without a certificate.
+fn plaintext_warning(world: &World, cluster: &str) -> Option<Problem> {
+    let service = world.services().find(|service| {
+        let full_name = host::full_name(&service.meta.key);
+        service.ports.iter().any(|port| *names::outbound_cluster(port.port, None, &full_name) == *cluster)
+    })?;
+    let message =
+        format!("gRPC clients without a proxy cannot call {}: it insists on mutual TLS", service.meta.key);
+    let warning = service.meta.origin.warning(message);
+    Some(
+        warning
+            .with_help("set PeerAuthentication PERMISSIVE for it, or call it through a sidecar")
+            .with_code("proxyless-mtls"),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::document::decode;
+    use crate::translate::ProxyRef;
+    use ripstop_yaml::Source;
+
+    fn world(mtls: &str) -> World {
+        let text = format!(
+            "apiVersion: ripstop.io/v1\nkind: Service\nmetadata: {{name: echo}}\n\
+             spec: {{ports: [{{name: grpc, port: 50051, protocol: GRPC}}]}}\n---\n\
+             apiVersion: ripstop.io/v1\nkind: Workload\nmetadata: {{name: bare}}\n\
+             spec: {{service: echo, address: 127.0.0.1, ports: {{grpc: {{app: 50061}}}}}}\n---\n\
+             apiVersion: ripstop.io/v1\nkind: Service\nmetadata: {{name: shielded}}\n\
+             spec: {{ports: [{{name: grpc, port: 50052, protocol: GRPC}}]}}\n---\n\
+             apiVersion: ripstop.io/v1\nkind: Workload\nmetadata: {{name: shielded-1}}\n\
+             spec: {{service: shielded, address: 127.0.0.1, ports: {{grpc: {{app: 50062, sidecar: 50063}}}}, \
+             sidecar: {{admin: 9901}}}}\n---\n\
+             apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: default}}\n\
+             spec: {{mtls: {{mode: {mtls}}}}}\n"
+        );
+        let (resources, problems) = decode(&Source::new("mesh.yaml", text));
+        assert!(problems.is_empty(), "{problems:?}");
+        World::build(resources).unwrap().0
+    }
+
+    fn addresses(snapshot: &Snapshot, cluster: &str) -> usize {
+        snapshot.endpoints[cluster].localities.iter().map(|locality| locality.endpoints.len()).sum()
+    }
+
+    #[test]
+    fn a_port_has_every_name_that_may_be_dialled() {
+        let proxy = ProxyRef::library("default", "client", Labels::new());
+        let (snapshot, _) = crate::translate::translate(&world("STRICT"), &proxy).unwrap();
+        let of_echo: Vec<&str> = snapshot
+            .api_listeners
+            .keys()
+            .map(|name| &**name)
+            .filter(|name| name.starts_with("echo"))
+            .collect();
+        let expected = [
+            "echo.default.svc.cluster.local:50051",
+            "echo.default.svc:50051",
+            "echo.default:50051",
+            "echo:50051",
+        ];
+        assert_eq!(of_echo, expected);
+        assert!(snapshot.listeners.is_empty());
+        assert_eq!(snapshot.dangling(), Vec::<String>::new());
+
+        let elsewhere = ProxyRef::library("other", "client", Labels::new());
+        let (snapshot, _) = crate::translate::translate(&world("STRICT"), &elsewhere).unwrap();
+        assert!(!snapshot.api_listeners.contains_key("echo:50051"));
+    }
+
+    #[test]
+    fn what_insists_on_tls_has_no_endpoints_and_is_told() {
+        let proxy = ProxyRef::library("default", "client", Labels::new());
+        let shielded = "outbound|50052||shielded.default.svc.cluster.local";
+        let (snapshot, warnings) = crate::translate::translate(&world("STRICT"), &proxy).unwrap();
+        assert_eq!(addresses(&snapshot, "outbound|50051||echo.default.svc.cluster.local"), 1);
+        assert_eq!(addresses(&snapshot, shielded), 0);
+        assert!(warnings.iter().any(|warning| warning.message.contains("default/shielded")), "{warnings:?}");
+
+        let (snapshot, warnings) = crate::translate::translate(&world("DISABLE"), &proxy).unwrap();
+        assert_eq!(addresses(&snapshot, shielded), 1);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+}

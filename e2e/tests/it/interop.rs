@@ -1,0 +1,223 @@
+//! One table of requests through a gateway and two sidecars that follow `ripstop control`: real Envoys and Ripstop's own
+//! proxy, each on the bootstrap file of docs/interop.md, in both dialects of ADS.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ripstop_e2e::control::Control;
+use ripstop_e2e::foreign::{Proxy, Software};
+use ripstop_e2e::{mesh, ports};
+use ripstop_testkit::client::{Http1, Reply};
+use ripstop_testkit::upstream::{Upstream, text};
+use ripstop_testkit::wait::until;
+
+use crate::interop_page;
+
+/// What an application has been asked.
+#[derive(Default)]
+struct App {
+    flaky: AtomicU32,
+    mirrored: AtomicU32,
+}
+
+/// An application of a version: `/flaky` fails twice and then answers, `/slow` takes two seconds.
+fn app(version: &'static str, state: &Arc<App>) -> Upstream {
+    let state = Arc::clone(state);
+    Upstream::start(move |request| {
+        let state = Arc::clone(&state);
+        async move {
+            let path = request.uri().path().to_owned();
+            if path == "/flaky" && state.flaky.fetch_add(1, Ordering::SeqCst) < 2 {
+                return Ok(text(503, "not yet"));
+            }
+            if path == "/slow" {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            if path == "/mirrored" {
+                state.mirrored.fetch_add(1, Ordering::SeqCst);
+            }
+            let mut answer = text(200, format!("{version} {path}"));
+            answer.headers_mut().insert("x-version", version.parse().unwrap());
+            Ok(answer)
+        }
+    })
+}
+
+/// Ports and applications of one mesh.
+struct Table {
+    control: Control,
+    _proxies: Vec<Proxy>,
+    proxies: Vec<(&'static str, SocketAddr)>,
+    gateway: SocketAddr,
+    state: Arc<App>,
+    _apps: [Upstream; 2],
+    documents: String,
+}
+
+fn documents(apps: &[Upstream; 2], gateway: u16, ports: &[u16; 7]) -> String {
+    let [side1, side2, out1, out2, admin0, admin1, admin2] = ports;
+    let template = include_str!("interop.yaml");
+    let values = [
+        ("GATEWAY", gateway),
+        ("APP1", apps[0].address.port()),
+        ("APP2", apps[1].address.port()),
+        ("SIDE1", *side1),
+        ("SIDE2", *side2),
+        ("OUT1", *out1),
+        ("OUT2", *out2),
+        ("ADMIN0", *admin0),
+        ("ADMIN1", *admin1),
+        ("ADMIN2", *admin2),
+    ];
+    values.iter().fold(template.to_owned(), |text, (name, port)| text.replace(name, &port.to_string()))
+}
+
+impl Table {
+    async fn start(name: &str, software: Software, delta: bool) -> Table {
+        let state = Arc::new(App::default());
+        let apps = [app("v1", &state), app("v2", &state)];
+        let gateway = ports::free();
+        let free: [u16; 7] = std::array::from_fn(|_| ports::free());
+        let documents = documents(&apps, gateway, &free);
+        let control = Control::start(name, &documents).await;
+        let mut proxies = Vec::new();
+        let mut running = Vec::new();
+        for (workload, admin) in [("edge", free[4]), ("web-1", free[5]), ("web-2", free[6])] {
+            let dialect = if delta { "DELTA_GRPC" } else { "GRPC" };
+            let bootstrap = interop_page::block("envoy-bootstrap")
+                .replace("id: user-1", &format!("id: {workload}"))
+                .replace("api_type: DELTA_GRPC", &format!("api_type: {dialect}"))
+                .replace("port_value: 15012", &format!("port_value: {}", control.xds.port()))
+                .replace("port_value: 9902", &format!("port_value: {admin}"));
+            let file = control.directory().join(format!("{workload}.yaml"));
+            let admin = SocketAddr::from(([127, 0, 0, 1], admin));
+            running.push(Proxy::start(software, file, &bootstrap, admin));
+            proxies.push((workload, admin));
+        }
+        let gateway = SocketAddr::from(([127, 0, 0, 1], gateway));
+        let table = Table { control, _proxies: running, proxies, gateway, state, _apps: apps, documents };
+        table.ready().await;
+        table
+    }
+
+    async fn ready(&self) {
+        until("a request reaches both versions", async || {
+            let mut seen = BTreeMap::new();
+            for _ in 0..10 {
+                let mut client = Http1::connect(self.gateway).await.ok()?;
+                let reply = client.get("/split").await.ok().filter(|reply| reply.status == 200)?;
+                *seen.entry(reply.body).or_insert(0) += 1;
+            }
+            (seen.len() == 2).then_some(())
+        })
+        .await;
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        mesh::get(self.gateway, path).await
+    }
+
+    /// Requests of which each says what is expected.
+    async fn check(&self) {
+        assert_eq!(self.get("/rewritten/a?b=c").await.body, "v1 /plain/a");
+        assert_eq!(self.get("/rewritten/a").await.headers["x-version"], "v1");
+
+        let mut client = Http1::connect(self.gateway).await.unwrap();
+        let mut request = client.build(http::Method::GET, "/plain", "");
+        request.headers_mut().insert("x-want", "v2".parse().unwrap());
+        assert_eq!(client.request(request).await.unwrap().headers["x-version"], "v2", "by header");
+
+        let mut v2 = 0;
+        for _ in 0..400 {
+            let reply = client.get("/split").await.unwrap();
+            v2 += u32::from(reply.headers["x-version"] == "v2");
+        }
+        assert!((40..=120).contains(&v2), "{v2} of 400 with weight 20");
+
+        assert_eq!(self.get("/slow").await.status, 504, "a timeout of 300 ms");
+        assert_eq!(self.get("/flaky").await.status, 200, "after two retries");
+        assert_eq!(self.state.flaky.load(Ordering::SeqCst), 3);
+        assert_eq!(self.get("/nothing").await.status, 404, "no route");
+    }
+
+    /// Nothing that was sent was refused, and everything was taken.
+    async fn check_accepted(&self) {
+        let status = self.control.page("/api/v1/status").await;
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        let proxies = status["proxies"].as_array().unwrap();
+        assert_eq!(proxies.len(), self.proxies.len(), "{status:#}");
+        for proxy in proxies {
+            assert_eq!(proxy["synced"], true, "{proxy:#}");
+            for (kind, of_type) in proxy["streams"][0]["types"].as_object().unwrap() {
+                assert_eq!(of_type["nacks"], 0, "{kind}: {proxy:#}");
+            }
+        }
+    }
+
+    /// A weight changes, the control plane goes and comes back, and changes again.
+    async fn check_changes(&mut self) {
+        let shares = |v1: u32| {
+            let from = "weight: 80}\n    - {destination: {host: web, subset: v2}, weight: 20}";
+            assert!(self.documents.contains(from));
+            let to = format!(
+                "weight: {v1}}}\n    - {{destination: {{host: web, subset: v2}}, weight: {}}}",
+                100 - v1
+            );
+            self.documents.replace(from, &to)
+        };
+        let (all_v2, all_v1) = (shares(0), shares(100));
+        self.control.write(&all_v2);
+        self.until_only("v2").await;
+        self.control.kill().await;
+        for _ in 0..50 {
+            assert_eq!(self.get("/split").await.headers["x-version"], "v2", "without a control plane");
+        }
+        self.control.write(&all_v1);
+        self.control.run().await;
+        self.until_only("v1").await;
+    }
+
+    async fn until_only(&self, version: &str) {
+        until(&format!("everything goes to {version}"), async || {
+            for _ in 0..20 {
+                let reply = self.get("/split").await;
+                assert_eq!(reply.status, 200, "a change costs no request");
+                if reply.headers["x-version"] != version {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+}
+
+async fn run(name: &str, software: Software, delta: bool) {
+    let mut table = Table::start(name, software, delta).await;
+    table.check().await;
+    table.check_accepted().await;
+    table.check_changes().await;
+}
+
+#[tokio::test]
+async fn envoy_by_delta() {
+    run("envoy-delta", Software::Envoy, true).await;
+}
+
+#[tokio::test]
+async fn envoy_by_state_of_the_world() {
+    run("envoy-sotw", Software::Envoy, false).await;
+}
+
+#[tokio::test]
+async fn ripstop_by_delta() {
+    run("ripstop-delta", Software::Ripstop, true).await;
+}
+
+#[tokio::test]
+async fn ripstop_by_state_of_the_world() {
+    run("ripstop-sotw", Software::Ripstop, false).await;
+}
