@@ -213,9 +213,8 @@ impl State {
             return Err(Refusal("the control plane is ending; connect again".to_owned()));
         }
         // What a library sees does not depend on who it is beyond its namespace, which is part of its name.
-        let may = |entry: &&mut Entry| {
-            proxy.library.is_some() || entry.identity() == admitted.identity.as_ref()
-        };
+        let may =
+            |entry: &&mut Entry| proxy.library.is_some() || entry.identity() == admitted.identity.as_ref();
         let entry = self.entries.get_mut(proxy).filter(may);
         // The world has changed since the proxy was let in, and what that means for it is being found out.
         let entry = entry.ok_or_else(|| Refusal(format!("{proxy} is changing; connect again")))?;

@@ -262,7 +262,7 @@ fn who_comes_back_gets_only_what_changed() {
     let now = snapshot("c:a c:b=1 c:new e:a e:b");
     let had = |kind: ResourceType| -> HashMap<String, String> {
         let resources = old.of(kind).resources.values();
-        resources.map(|resource| (resource.name.to_string(), resource.version.clone())).collect()
+        resources.map(|resource| (resource.name.to_string(), resource.version())).collect()
     };
     for form in [&[][..], &["*"], &["*", "a"]] {
         let mut proxy = Delta::new(Arc::clone(&now));
