@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::HostPort;
+use crate::health_check::HealthRules;
 use crate::outlier::OutlierDetection;
 use crate::tls::{TransportSocket, TransportSocketMatch};
 use crate::upstream_http::UpstreamHttp;
@@ -32,6 +33,8 @@ pub struct Cluster {
     pub limits: CircuitLimits,
     /// Passive health; `None`: no endpoint is ever ejected.
     pub outlier: Option<OutlierDetection>,
+    /// Active health.
+    pub health: HealthRules,
     /// A connection is closed after this many requests; `None`: never for that reason.
     pub max_requests_per_connection: Option<NonZeroU32>,
     /// A pooled connection without a request for this long is closed; `None`: 1 h; zero: never.
@@ -57,6 +60,7 @@ impl Cluster {
             http: UpstreamHttp::default(),
             limits: CircuitLimits::default(),
             outlier: None,
+            health: HealthRules::default(),
             max_requests_per_connection: None,
             idle_timeout: None,
         }

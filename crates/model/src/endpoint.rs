@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use crate::health_check::EndpointHealthCheck;
 use crate::{Address, Name};
 
 /// All endpoints of one cluster, as EDS delivers them. `A` is what an endpoint is reached by: an address, or a name that is
@@ -82,6 +83,15 @@ pub struct Endpoint<A = Address> {
     pub labels: BTreeMap<Name, Name>,
     /// What chooses how it is reached (`filter_metadata["envoy.transport_socket_match"]`), text values only.
     pub transport_labels: BTreeMap<Name, Name>,
+    /// How it is checked, where it differs from the others.
+    pub check: Option<Box<EndpointHealthCheck>>,
+}
+
+impl<A> Endpoint<A> {
+    /// Whether active health checks leave it alone.
+    pub fn is_unchecked(&self) -> bool {
+        self.check.as_ref().is_some_and(|check| check.disabled)
+    }
 }
 
 impl Endpoint {
@@ -94,6 +104,7 @@ impl Endpoint {
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
             transport_labels: BTreeMap::new(),
+            check: None,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! Snapshot ─┬─ Listener ── FilterChain ─┬─ TlsServer (who may connect)
 //!           │                           └─ NetworkFilter ── HttpConnectionManager ── RouteSource
 //!           ├─ RouteConfiguration ── VirtualHost ── Route ── RouteAction ── cluster names
-//!           ├─ Cluster ── TlsClient (whom to expect), balancing, limits, outlier detection
+//!           ├─ Cluster ── TlsClient (whom to expect), balancing, limits, outlier detection, health checks
 //!           └─ ClusterLoadAssignment ── LocalityEndpoints ── Endpoint
 //! ```
 
@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod config_file;
 pub mod endpoint;
 pub mod format;
+pub mod health_check;
 pub mod http1;
 pub mod http2;
 pub mod http_manager;

@@ -3,19 +3,21 @@
 //!
 //! A [`Host`] outlives changes of configuration; what configuration says about it (weight, health, priority) is in the
 //! [`HostEntry`] of each generation. Which host takes a request is decided in [`crate::balance`], which is put aside in
-//! [`crate::outlier`].
+//! [`crate::outlier`], which does not answer checks in [`crate::health`].
 
-use std::collections::HashSet;
-use std::num::NonZeroU32;
+mod set;
+
+pub use set::{HostEntry, HostSet};
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ripstop_model::endpoint::Locality;
-use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
+use ripstop_model::Address;
 
 use crate::balance::response_time::PeakAverage;
+use crate::health::flags::HealthFlags;
 use crate::outlier::{EjectionReason, Outcome};
 
 /// One endpoint and how it fares, shared by all workers and all generations that hold its address.
@@ -24,6 +26,8 @@ pub struct Host {
     address: Address,
     /// Monotonic counts for `/clusters` and metrics.
     pub totals: HostTotals,
+    /// What active checks have found.
+    pub health: HealthFlags,
     active_requests: AtomicU32,
     active_connections: AtomicU32,
     pub(crate) consecutive_5xx: AtomicU32,
@@ -93,6 +97,7 @@ impl Host {
         Host {
             address,
             totals: HostTotals::default(),
+            health: HealthFlags::default(),
             active_requests: AtomicU32::new(0),
             active_connections: AtomicU32::new(0),
             consecutive_5xx: AtomicU32::new(0),
@@ -249,147 +254,6 @@ pub struct ActiveConnection {
 impl Drop for ActiveConnection {
     fn drop(&mut self) {
         self.host.active_connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A host together with what one generation of configuration says about it.
-#[derive(Clone, Debug)]
-pub struct HostEntry {
-    /// The live host.
-    pub host: Arc<Host>,
-    /// Its position in [`HostSet::entries`].
-    pub index: usize,
-    /// What configuration says of it: weight, health, host name, labels.
-    pub endpoint: Endpoint,
-    /// 0 is the highest.
-    pub priority: u32,
-    /// Where it is, shared by all hosts of the locality.
-    pub locality: Arc<Locality>,
-    /// Share of the locality among those of its priority, where localities are weighted.
-    pub locality_weight: Option<NonZeroU32>,
-}
-
-impl HostEntry {
-    /// Whether it takes requests in the ordinary case: neither configuration nor outlier detection objects.
-    pub fn is_available(&self) -> bool {
-        self.endpoint.health.is_available() && !self.host.is_ejected()
-    }
-
-    /// Whether it takes requests when healthy ones are short.
-    pub fn is_degraded(&self) -> bool {
-        self.endpoint.health == HealthStatus::Degraded && !self.host.is_ejected()
-    }
-
-    /// Envoy's health flags for `/clusters`: `healthy`, or what is against it, joined with `/`.
-    pub fn health_flags(&self) -> String {
-        let mut flags = Vec::new();
-        if self.host.is_ejected() {
-            flags.push("/failed_outlier_check");
-        }
-        match self.endpoint.health {
-            HealthStatus::Unknown | HealthStatus::Healthy => {}
-            HealthStatus::Unhealthy | HealthStatus::Timeout => flags.push("/failed_eds_health"),
-            HealthStatus::Draining => flags.push("/eds_status_draining"),
-            HealthStatus::Degraded => flags.push("/degraded_eds_health"),
-        }
-        if flags.is_empty() { "healthy".to_owned() } else { flags.concat() }
-    }
-}
-
-/// The endpoints of a cluster in one generation of configuration. Never changes, except that the hosts in it fare well
-/// or badly.
-#[derive(Debug)]
-pub struct HostSet {
-    name: Name,
-    entries: Vec<Arc<HostEntry>>,
-    /// Positions in `entries`, in the order of their addresses.
-    by_address: Vec<usize>,
-    overprovisioning_percent: u32,
-    /// Raised whenever a host is ejected or returns; shared by all generations, since their hosts are.
-    health_version: Arc<AtomicU64>,
-}
-
-impl HostSet {
-    /// The hosts of an assignment. A host whose address is in `previous` is the very same, with its counts and its
-    /// ejection; any other is new at `now`. Of several endpoints with one address the first counts.
-    pub fn update(previous: Option<&HostSet>, assignment: &ClusterLoadAssignment, now: Instant) -> HostSet {
-        let mut set = HostSet {
-            name: assignment.cluster_name.clone(),
-            entries: Vec::new(),
-            by_address: Vec::new(),
-            overprovisioning_percent: assignment.overprovisioning_percent,
-            health_version: previous.map(|p| Arc::clone(&p.health_version)).unwrap_or_default(),
-        };
-        let mut seen = HashSet::new();
-        for group in &assignment.localities {
-            let locality = Arc::new(group.locality.clone());
-            for endpoint in &group.endpoints {
-                if !seen.insert(&endpoint.address) {
-                    continue;
-                }
-                let known = previous.and_then(|previous| previous.get(&endpoint.address));
-                let host = known.map_or_else(
-                    || Arc::new(Host::new(endpoint.address.clone(), now)),
-                    |entry| Arc::clone(&entry.host),
-                );
-                set.entries.push(Arc::new(HostEntry {
-                    host,
-                    index: set.entries.len(),
-                    endpoint: endpoint.clone(),
-                    priority: group.priority,
-                    locality: Arc::clone(&locality),
-                    locality_weight: group.weight,
-                }));
-            }
-        }
-        set.by_address = (0..set.entries.len()).collect();
-        set.by_address.sort_unstable_by_key(|&index| set.entries[index].host.address());
-        set
-    }
-
-    /// Name of the assignment it came from.
-    pub fn name(&self) -> &Name {
-        &self.name
-    }
-
-    /// Every host, in the order of the assignment.
-    pub fn entries(&self) -> &[Arc<HostEntry>] {
-        &self.entries
-    }
-
-    /// The host at this address.
-    pub fn get(&self, address: &Address) -> Option<&Arc<HostEntry>> {
-        let at = self.by_address.binary_search_by(|&index| self.entries[index].host.address().cmp(address));
-        at.ok().map(|place| &self.entries[self.by_address[place]])
-    }
-
-    /// How many there are, whatever their health.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none at all.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many take requests in the ordinary case.
-    pub fn available(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.is_available()).count()
-    }
-
-    /// How many percent of its share a priority level can take over.
-    pub fn overprovisioning_percent(&self) -> u32 {
-        self.overprovisioning_percent
-    }
-
-    /// A number that changes whenever outlier detection ejects a host or lets one return.
-    pub fn health_version(&self) -> u64 {
-        self.health_version.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn health_changed(&self) {
-        self.health_version.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -18,6 +18,7 @@
 //! | which requests belong to one another | [`hash::RequestHasher`] |
 //! | which endpoint takes a request | [`balance::Balancer`] |
 //! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
+//! | which endpoint is well by what checks say, and when it is asked again | [`health::Session`], [`health::plan::Plan`] |
 //! | whether one more connection may be open | [`connection_count::ConnectionCount`] |
 //! | whether one more may be under way | [`limits::ClusterLimits`] |
 //! | whether and when a request is tried again | [`retry::RetryState`] |
@@ -38,6 +39,7 @@ pub mod filter_chain;
 pub mod flags;
 pub mod grpc;
 pub mod hash;
+pub mod health;
 pub mod host;
 pub mod http1;
 pub mod inspect;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction, RouteConfiguration, RouteMatch};
 use ripstop_model::{Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint, Snapshot, VirtualHost};
 use ripstop_proxy::generation::compile::Compiler;
+use ripstop_proxy::health::failing::FailingHosts;
 use ripstop_proxy::stats::registry::Registry;
 use ripstop_xds::decode::{decode_cluster, decode_route_configuration};
 use ripstop_xds::encode::{encode_cluster, encode_route_configuration};
@@ -92,7 +93,7 @@ fn main() {
     snapshot.routes.insert(routes.name.clone(), Arc::new(routes));
     let (decoded, decoding) = (resident_mb(), started.elapsed());
     let started = Instant::now();
-    let mut compiler = Compiler::new(Arc::new(Registry::new(WORKERS)), None);
+    let mut compiler = Compiler::new(Arc::new(Registry::new(WORKERS)), None, FailingHosts::channel().0);
     let (generation, rejected) = compiler.compile(Arc::new(snapshot));
     let (compiled, compiling) = (resident_mb(), started.elapsed());
     assert!(rejected.is_empty(), "{rejected:?}");

@@ -35,7 +35,6 @@ use crate::admin::{DRAINING, Inspector, Mesh, Options, pages};
 use crate::apply::Applier;
 use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use crate::dns;
-use crate::generation::compile::Compiler;
 use crate::identity::Identity;
 use crate::runtime_layers::RuntimeLayers;
 use crate::sources::ads;
@@ -199,12 +198,12 @@ fn start(
     let workers = start_workers(parts.concurrency.max(1))?;
     let registry = Arc::new(Registry::new(workers.len()));
     let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });
-    let compiler = Compiler::new(registry.clone(), identity);
+    let (applier, applied) = Applier::new(registry.clone(), identity, workers);
+    let compiler = applier.compiler();
     let lost_log_lines = compiler.dropped_log_lines();
     let reopen = compiler.reopen_access_logs();
     let tls = compiler.tls();
     tokio::spawn(tls.clone().refresh_for_ever());
-    let (applier, applied) = Applier::new(compiler, workers);
     if let Some(socket) = admin_socket {
         let inspector = Inspector {
             node: parts.node,
@@ -324,6 +323,8 @@ async fn serve(
                 Command::DrainListeners { inbound_only } => applier.close_listeners(inbound_only).await,
                 Command::ResetCounters => applier.reset_counters().await,
             },
+            () = applier.warmed(), if applier.is_warming() => applier.put_in_force().await,
+            () = applier.left() => applier.refresh().await,
             _ = retry.tick(), if applier.has_unbound() => applier.retry().await,
         }
         if applier.has_configuration() && !applier.has_unbound() {

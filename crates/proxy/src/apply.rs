@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ripstop_model::listener::TrafficDirection;
 use ripstop_model::{Listener, Snapshot};
@@ -13,9 +13,17 @@ use tokio::sync::watch;
 
 use crate::generation::Generation;
 use crate::generation::compile::Compiler;
+use crate::health::HealthChecks;
+use crate::health::failing::FailingHosts;
+use crate::identity::Identity;
 use crate::listener::socket_key::{SocketKey, sockets_of};
+use crate::stats::registry::Registry;
 use crate::worker::listeners::Sockets;
 use crate::worker::thread::WorkerThread;
+
+/// A generation with clusters whose endpoints were never asked is held back this long. The first one is held back until all
+/// were asked, as Envoy does with its listeners.
+const WARMING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is in force, for everybody who wants to look at it.
 #[derive(Clone)]
@@ -37,6 +45,17 @@ pub struct Applier {
     rejected: Vec<String>,
     applied: watch::Sender<Applied>,
     closed: Closed,
+    in_force: Arc<Generation>,
+    /// The next generation, while the endpoints of its new clusters are asked for the first time.
+    warming: Option<Warming>,
+    health: HealthChecks,
+}
+
+/// A generation that is not in force yet.
+struct Warming {
+    generation: Arc<Generation>,
+    /// Then it comes into force, warm or not; `None`: nothing is in force yet, so that nobody waits for it.
+    until: Option<Instant>,
 }
 
 /// Which listeners were closed by hand.
@@ -65,7 +84,14 @@ impl Applier {
     pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
     /// Nothing is in force yet.
-    pub fn new(compiler: Compiler, workers: Vec<WorkerThread>) -> (Applier, watch::Receiver<Applied>) {
+    pub fn new(
+        registry: Arc<Registry>,
+        identity: Option<Identity>,
+        workers: Vec<WorkerThread>,
+    ) -> (Applier, watch::Receiver<Applied>) {
+        let (failing, failed) = FailingHosts::channel();
+        let compiler = Compiler::new(registry, identity, failing);
+        let health = HealthChecks::start(compiler.latest().clone(), failed);
         let nothing =
             Applied { generation: compiler.latest().clone(), problems: Vec::new(), bound: BTreeMap::new() };
         let (applied, watch) = watch::channel(nothing);
@@ -77,13 +103,16 @@ impl Applier {
             rejected: Vec::new(),
             applied,
             closed: Closed::None,
+            in_force: Arc::new(Generation::empty()),
+            warming: None,
+            health,
         };
         (applier, watch)
     }
 
     /// Whether there was a snapshot.
     pub fn has_configuration(&self) -> bool {
-        self.compiler.latest().id > 0
+        self.in_force.id > 0
     }
 
     /// Whether some address could not be bound.
@@ -99,7 +128,66 @@ impl Applier {
             tracing::error!(%error, "rejected, the one before stays in force");
         }
         self.rejected = rejected.iter().map(ToString::to_string).collect();
-        self.distribute(generation).await;
+        self.health.follow(generation.clone());
+        let until = match self.warming.take() {
+            Some(warming) => warming.until,
+            None => self.has_configuration().then(|| Instant::now() + WARMING_TIMEOUT),
+        };
+        self.warming = Some(Warming { generation, until });
+        if self.is_warm() {
+            self.put_in_force().await;
+        }
+    }
+
+    /// Compiles what is in force again, because an endpoint that was taken out can go now.
+    pub async fn refresh(&mut self) {
+        let snapshot = self.compiler.latest().snapshot.clone();
+        self.apply(snapshot).await;
+    }
+
+    /// Whether a generation waits until it is warm.
+    pub fn is_warming(&self) -> bool {
+        self.warming.is_some()
+    }
+
+    fn is_warm(&self) -> bool {
+        let Some(Warming { generation, until }) = &self.warming else { return false };
+        let mut checked = generation.all_clusters().filter_map(|cluster| cluster.lasting.health.as_ref());
+        until.is_some_and(|until| until <= Instant::now()) || checked.all(|health| health.is_warm())
+    }
+
+    /// Waits until the generation that waits can come into force.
+    pub fn warmed(&self) -> impl Future<Output = ()> + use<> {
+        let until = self.warming.as_ref().and_then(|warming| warming.until);
+        let warm = self.health.news.warm.clone();
+        async move {
+            let late = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = warm.notified() => {}
+                () = late => {}
+            }
+        }
+    }
+
+    /// Puts the generation in force that waits, if it is warm.
+    pub async fn put_in_force(&mut self) {
+        if self.is_warm()
+            && let Some(warming) = self.warming.take()
+        {
+            self.in_force = warming.generation.clone();
+            self.distribute(warming.generation).await;
+        }
+    }
+
+    /// Waits until an endpoint that was taken out can go.
+    pub fn left(&self) -> impl Future<Output = ()> + use<> {
+        let left = self.health.news.left.clone();
+        async move { left.notified().await }
     }
 
     /// Sets values by name; what is in force is compiled with them.
@@ -126,14 +214,14 @@ impl Applier {
     /// Sets all counters to nothing.
     pub async fn reset_counters(&self) {
         let registry = self.compiler.registry();
+        registry.reset_health_counters();
         let told = self.workers.iter().map(|worker| worker.reset_counters(registry.clone()));
         futures_util::future::join_all(told).await;
     }
 
     /// Tries again to bind what could not be bound.
     pub async fn retry(&mut self) {
-        let generation = self.compiler.latest().clone();
-        self.distribute(generation).await;
+        self.distribute(self.in_force.clone()).await;
     }
 
     async fn distribute(&mut self, generation: Arc<Generation>) {
@@ -178,6 +266,11 @@ impl Applier {
     /// Takes no more connections.
     pub async fn drain(&self) {
         futures_util::future::join_all(self.workers.iter().map(WorkerThread::drain)).await;
+    }
+
+    /// What compiles.
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// How many client connections are open.

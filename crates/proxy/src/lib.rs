@@ -12,6 +12,7 @@ pub mod dns;
 pub mod error;
 pub mod format;
 pub mod generation;
+pub mod health;
 pub mod http;
 pub mod identity;
 pub mod listener;

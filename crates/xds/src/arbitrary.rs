@@ -4,6 +4,7 @@ mod access_log;
 mod balancing;
 mod cluster;
 mod endpoint;
+mod health_check;
 mod http2;
 mod http_manager;
 mod listener;

@@ -11,6 +11,7 @@ pub(crate) mod config_source;
 mod endpoint;
 mod filter_chain;
 mod format;
+mod health_check;
 mod http1;
 mod http2;
 mod http_filters;

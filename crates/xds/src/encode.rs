@@ -11,6 +11,7 @@ mod cluster;
 mod common;
 mod endpoint;
 mod format;
+mod health_check;
 mod http1;
 mod http2;
 mod http_filters;

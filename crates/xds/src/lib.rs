@@ -12,6 +12,7 @@ pub mod discovery_file;
 pub mod dump;
 pub mod encode;
 pub mod encoded;
+pub mod grpc_health;
 mod message;
 mod metadata;
 mod pb;

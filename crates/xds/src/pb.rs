@@ -12,6 +12,7 @@ pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::{HealthCheck, RequestMethod, health_check};
 pub(crate) use envoy_types::pb::envoy::config::core::v3::KeepaliveSettings;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::UpstreamHttpProtocolOptions;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::http1_protocol_options;
@@ -29,7 +30,8 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::{
     SchemeHeaderTransformation, http_protocol_options, scheme_header_transformation,
 };
 pub(crate) use envoy_types::pb::envoy::config::endpoint::v3::{
-    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, lb_endpoint,
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment, endpoint,
+    lb_endpoint,
 };
 pub(crate) use envoy_types::pb::envoy::config::listener::v3::{
     AdditionalAddress, ApiListener, Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter,
@@ -69,6 +71,7 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connec
     HttpConnectionManager, HttpFilter, Rds, RequestIdExtension, http_connection_manager, http_filter,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
+pub(crate) use envoy_types::pb::envoy::extensions::health_check::event_sinks::file::v3::HealthCheckEventFileSink;
 pub(crate) use envoy_types::pb::envoy::extensions::http::header_formatters::preserve_case::v3::PreserveCaseFormatterConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::v3::UriTemplateMatchConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
@@ -90,7 +93,7 @@ pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{
     RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher,
 };
 pub(crate) use envoy_types::pb::envoy::r#type::v3::{
-    FractionalPercent, Int64Range, Percent, fractional_percent,
+    CodecClientType, FractionalPercent, Int64Range, Percent, fractional_percent,
 };
 pub(crate) use envoy_types::pb::google::protobuf::{
     Any, BoolValue, Duration, Struct, UInt32Value, UInt64Value, Value, value,

@@ -144,6 +144,7 @@ impl Level {
 fn count(hosts: &[Arc<HostEntry>]) -> Availability {
     Availability {
         total: hosts.len(),
+        excluded: hosts.iter().filter(|entry| entry.is_excluded()).count(),
         available: hosts.iter().filter(|entry| entry.is_available()).count(),
         degraded: hosts.iter().filter(|entry| entry.is_degraded()).count(),
     }

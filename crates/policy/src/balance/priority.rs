@@ -14,10 +14,18 @@ use ripstop_model::Percent;
 pub struct Availability {
     /// All of them.
     pub total: usize,
+    /// Those that do not count when the health of the level is looked at.
+    pub excluded: usize,
     /// Those that take requests in the ordinary case.
     pub available: usize,
     /// Those that take requests when healthy ones are short.
     pub degraded: usize,
+}
+
+impl Availability {
+    fn counted(&self) -> usize {
+        self.total.saturating_sub(self.excluded)
+    }
 }
 
 /// Hosts of one level that take a part of the load.
@@ -51,14 +59,14 @@ impl PriorityLoad {
             // At most 100, so the cast is lossless.
             _ => (u64::from(overprovisioning_percent) * well as u64 / total as u64).min(100) as u32,
         };
-        let healthy: Vec<u32> = levels.iter().map(|l| health(l.available, l.total)).collect();
-        let degraded: Vec<u32> = levels.iter().map(|l| health(l.degraded, l.total)).collect();
+        let healthy: Vec<u32> = levels.iter().map(|l| health(l.available, l.counted())).collect();
+        let degraded: Vec<u32> = levels.iter().map(|l| health(l.degraded, l.counted())).collect();
         let sum = healthy.iter().chain(&degraded).sum::<u32>().min(100);
 
         let below_threshold = |level: &Availability| {
             // In millionths of hosts times hosts: exact, and zero hosts are below every threshold but zero.
             let well = (level.available + level.degraded) as u128 * 1_000_000;
-            let needed = u128::from(panic_threshold.as_per_million()) * level.total.max(1) as u128;
+            let needed = u128::from(panic_threshold.as_per_million()) * level.counted().max(1) as u128;
             well < needed
         };
         let panic: Vec<bool> = levels.iter().map(|level| sum < 100 && below_threshold(level)).collect();
@@ -138,7 +146,7 @@ mod tests {
     use super::*;
 
     fn level(total: usize, available: usize, degraded: usize) -> Availability {
-        Availability { total, available, degraded }
+        Availability { total, excluded: 0, available, degraded }
     }
 
     /// `(priority, degraded, percent)` of each share, and which levels are in panic.
@@ -177,6 +185,14 @@ mod tests {
         let never = PriorityLoad::compute(&[level(3, 0, 0)], 140, Percent::ZERO);
         assert_eq!((never.choose(0), never.panic(0)), (None, false));
         assert_eq!(PriorityLoad::compute(&[], 140, Percent::whole(50)).choose(0), None);
+    }
+
+    #[test]
+    fn hosts_that_do_not_count_cause_no_panic() {
+        check(&[level(6, 1, 0)], &[(0, false, 100)], &[true]);
+        check(&[Availability { excluded: 4, ..level(6, 1, 0) }], &[(0, false, 100)], &[false]);
+        // With none that counts there is nobody but them.
+        check(&[Availability { excluded: 6, ..level(6, 0, 0) }], &[(0, false, 100)], &[true]);
     }
 
     #[test]

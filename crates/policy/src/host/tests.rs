@@ -3,6 +3,8 @@
 use super::*;
 use std::num::NonZeroU32;
 
+use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus};
+
 fn endpoint(port: u16) -> Endpoint {
     Endpoint::new(Address::socket([10, 0, 0, 1], port))
 }
@@ -72,4 +74,59 @@ fn hosts_are_found_by_address_in_any_order() {
         let found = set.get(&address(port)).map(|entry| entry.index);
         assert_eq!(found, [5, 1, 4, 2].iter().position(|&p| p == port), "{port}");
     }
+}
+
+fn checked() -> ripstop_model::health_check::HealthRules {
+    use ripstop_model::health_check::{HealthCheck, HealthLog, HealthRules, Intervals, Probe, TcpProbe};
+    let check = HealthCheck {
+        timeout: Duration::from_secs(1),
+        intervals: Intervals::every(Duration::from_secs(1)),
+        unhealthy_threshold: NonZeroU32::MIN,
+        healthy_threshold: NonZeroU32::MIN,
+        probe: Probe::Tcp(TcpProbe::default()),
+        reuse_connection: true,
+        log: HealthLog::default(),
+        alpn: Vec::new(),
+        transport_labels: None,
+    };
+    HealthRules { check: Some(Box::new(check)), ..HealthRules::default() }
+}
+
+#[test]
+fn a_host_that_is_checked_begins_as_unhealthy() {
+    use ripstop_model::health_check::{EndpointHealthCheck, HealthRules};
+    let disabled = EndpointHealthCheck { disabled: true, ..EndpointHealthCheck::default() };
+    let unchecked = Endpoint { check: Some(Box::new(disabled)), ..endpoint(2) };
+    let assignment = ClusterLoadAssignment::flat("c", vec![endpoint(1), unchecked]);
+    let rules = HealthRules { ignore_until_first_check: true, ..checked() };
+    let set = HostSet::checked(None, &assignment, &rules, Instant::now());
+    let flags: Vec<String> = set.entries().iter().map(|entry| entry.health_flags()).collect();
+    assert_eq!(flags, ["/failed_active_hc/pending_active_hc", "healthy"]);
+    let unchecked = HostSet::update(Some(&set), &assignment, Instant::now());
+    assert!(unchecked.entries()[0].is_available(), "nobody checks any more");
+}
+
+#[test]
+fn a_host_that_is_taken_out_stays_while_it_is_well() {
+    use crate::health::flags::HealthFlag;
+    use ripstop_model::health_check::HealthRules;
+    let both = ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(2)]);
+    let one = ClusterLoadAssignment::flat("c", vec![endpoint(2)]);
+    let now = Instant::now();
+    let first = HostSet::checked(None, &both, &checked(), now);
+    let host = first.get(&address(1)).unwrap().host.clone();
+    assert!(HostSet::checked(Some(&first), &one, &checked(), now).get(&address(1)).is_none(), "not well");
+    host.health.set(HealthFlag::FailedActiveHc, false);
+    let ignoring = HealthRules { ignore_on_removal: true, ..checked() };
+    assert!(HostSet::checked(Some(&first), &one, &ignoring, now).get(&address(1)).is_none());
+    let second = HostSet::checked(Some(&first), &one, &checked(), now);
+    let entry = second.get(&address(1)).unwrap();
+    assert_eq!((entry.health_flags(), entry.index), ("/pending_dynamic_removal".to_owned(), 1));
+    assert!(entry.is_available() && !second.has_left());
+    host.health.set(HealthFlag::FailedActiveHc, true);
+    assert!(second.has_left());
+    assert!(HostSet::checked(Some(&second), &one, &checked(), now).get(&address(1)).is_none());
+    host.health.set(HealthFlag::FailedActiveHc, false);
+    let back = HostSet::checked(Some(&second), &both, &checked(), now);
+    assert_eq!(back.get(&address(1)).unwrap().health_flags(), "healthy");
 }

@@ -114,8 +114,15 @@ fn host_json(entry: &HostEntry) -> Value {
         HealthStatus::Unknown | HealthStatus::Healthy => "HEALTHY",
     };
     let mut health = json!({ "eds_health_status": eds });
-    if host.is_ejected() {
-        health["failed_outlier_check"] = true.into();
+    for flag in entry.flags() {
+        let name = match flag {
+            "failed_active_hc" => "failed_active_health_check",
+            "degraded_active_hc" => "failed_active_degraded_check",
+            // Told by its status above.
+            "failed_eds_health" | "degraded_eds_health" | "eds_status_draining" => continue,
+            same => same,
+        };
+        health[name] = true.into();
     }
     let mut status = json!({
         "address": address_json(&host.address().to_string()),

@@ -62,9 +62,15 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
 type OfCluster = fn(&ActiveCluster) -> u64;
 
 /// Values of clusters that follow from their present state, by the last part of the name.
-const OF_CLUSTERS: [(&str, OfCluster); 4] = [
+const OF_CLUSTERS: [(&str, OfCluster); 6] = [
     ("membership_total", |cluster| cluster.hosts.len() as u64),
     ("membership_healthy", |cluster| cluster.hosts.available() as u64),
+    ("membership_degraded", |cluster| {
+        cluster.hosts.entries().iter().filter(|entry| entry.is_degraded()).count() as u64
+    }),
+    ("membership_excluded", |cluster| {
+        cluster.hosts.entries().iter().filter(|entry| entry.is_excluded()).count() as u64
+    }),
     ("outlier_detection.ejections_active", |cluster| {
         cluster.hosts.entries().iter().filter(|entry| entry.host.is_ejected()).count() as u64
     }),

@@ -85,6 +85,7 @@ fn assignment<'a>(
                     weight: endpoint.weight,
                     labels: endpoint.labels.clone(),
                     transport_labels: endpoint.transport_labels.clone(),
+                    check: endpoint.check.clone(),
                 })
             })
             .collect(),
@@ -111,6 +112,7 @@ mod tests {
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
             transport_labels: BTreeMap::new(),
+            check: None,
         });
         let hosts = ClusterLoadAssignment {
             cluster_name: "other".into(),

@@ -1,5 +1,6 @@
 //! A cluster ready for requests. What outlives a change of configuration is [`Lasting`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
@@ -11,7 +12,10 @@ use ripstop_policy::host::HostSet;
 use ripstop_policy::limits::ClusterLimits;
 use ripstop_policy::outlier::OutlierDetector;
 
+use super::compile::Sinks;
 use super::transport::{ActiveTransport, Transports, Ways};
+use crate::health::cluster::{CheckError, ClusterCheck, ClusterHealth};
+use crate::health::failing::FailingHosts;
 use crate::stats::cluster::ClusterStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
@@ -28,6 +32,8 @@ pub struct ActiveCluster {
     /// How they are reached.
     transports: Arc<Transports>,
     ways: Ways,
+    /// How they are asked whether they are well.
+    pub check: Option<Arc<ClusterCheck>>,
     /// What it shares with the generations before and after.
     pub lasting: Lasting,
 }
@@ -41,6 +47,8 @@ pub struct Lasting {
     pub limits: Arc<ClusterLimits>,
     /// Passive health, where it is wanted.
     pub outlier: Option<Arc<OutlierDetector>>,
+    /// Active health, where it is wanted.
+    pub health: Option<Arc<ClusterHealth>>,
     /// How many requests wait for a connection because the limit is reached: idle ones must be let go.
     pub starving: Arc<AtomicU32>,
 }
@@ -56,6 +64,26 @@ pub enum ClusterError {
         /// Why.
         source: ContextError,
     },
+    /// Its health checks cannot be made.
+    #[error("cluster {cluster}: {source}")]
+    Check {
+        /// Which cluster.
+        cluster: Name,
+        /// Why.
+        source: CheckError,
+    },
+}
+
+/// What clusters are compiled with.
+pub struct ClusterParts<'a> {
+    /// All counters.
+    pub registry: &'a Registry,
+    /// All TLS contexts.
+    pub contexts: &'a TlsContexts,
+    /// Open logs.
+    pub sinks: &'a mut Sinks,
+    /// Where endpoints are reported that said of themselves that they fail.
+    pub failing: &'a FailingHosts,
 }
 
 impl ActiveCluster {
@@ -64,21 +92,24 @@ impl ActiveCluster {
         config: &Arc<Cluster>,
         assignment: Option<&Arc<ClusterLoadAssignment>>,
         previous: Option<&ActiveCluster>,
-        registry: &Registry,
-        contexts: &TlsContexts,
+        parts: &mut ClusterParts<'_>,
     ) -> Result<ActiveCluster, ClusterError> {
         let same_config = previous.filter(|previous| previous.config == *config);
         let hosts = match (same_config, assignment) {
-            (Some(previous), Some(new)) if previous.assignment.as_ref() == Some(new) => {
+            (Some(previous), Some(new))
+                if previous.assignment.as_ref() == Some(new) && !previous.hosts.has_left() =>
+            {
                 previous.hosts.clone()
             }
-            (Some(previous), None) if previous.assignment.is_none() => previous.hosts.clone(),
+            (Some(previous), None) if previous.assignment.is_none() && !previous.hosts.has_left() => {
+                previous.hosts.clone()
+            }
             _ => Arc::new(host_set(config, assignment, previous)),
         };
         let transports = match same_config {
             Some(previous) => previous.transports.clone(),
             None => Arc::new(
-                Transports::compile(config, contexts)
+                Transports::compile(config, parts.contexts)
                     .map_err(|source| ClusterError::Tls { cluster: config.name.clone(), source })?,
             ),
         };
@@ -87,13 +118,23 @@ impl ActiveCluster {
             _ => assignment.map(|assignment| &**assignment),
         };
         let ways = transports.ways(config, known);
+        let check = match (same_config, &config.health.check) {
+            (Some(previous), _) => previous.check.clone(),
+            (None, None) => None,
+            (None, Some(check)) => {
+                let compiled = ClusterCheck::compile(config, check, parts.contexts, parts.sinks);
+                let error = |source| ClusterError::Check { cluster: config.name.clone(), source };
+                Some(Arc::new(compiled.map_err(error)?))
+            }
+        };
         Ok(ActiveCluster {
             config: config.clone(),
             assignment: assignment.cloned(),
             hosts,
             transports,
             ways,
-            lasting: lasting(config, previous, registry),
+            check,
+            lasting: lasting(config, previous, parts),
         })
     }
 
@@ -142,25 +183,40 @@ fn host_set(
             assignment.map_or(&none, |assignment| assignment)
         }
     };
-    HostSet::update(previous.map(|previous| &*previous.hosts), assignment, Instant::now())
+    let mut rules = Cow::Borrowed(&config.health);
+    if matches!(config.discovery, Discovery::Static(_)) && !rules.ignore_on_removal {
+        // Who writes endpoints in place means just these.
+        rules.to_mut().ignore_on_removal = true;
+    }
+    HostSet::checked(previous.map(|previous| &*previous.hosts), assignment, &rules, Instant::now())
 }
 
-fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, registry: &Registry) -> Lasting {
+fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, parts: &ClusterParts<'_>) -> Lasting {
     let outlier = config.outlier.map(|wanted| {
         let same = previous.and_then(|p| p.lasting.outlier.clone()).filter(|o| *o.config() == wanted);
         same.unwrap_or_else(|| Arc::new(OutlierDetector::new(wanted)))
+    });
+    let health = config.health.check.as_ref().map(|_| {
+        let same = previous.and_then(|previous| previous.lasting.health.clone());
+        // A cluster that has served without checks goes on serving.
+        let is_warm = previous.is_some();
+        same.unwrap_or_else(|| {
+            let stats = parts.registry.health(&config.name);
+            Arc::new(ClusterHealth::new(stats, is_warm, parts.failing.clone()))
+        })
     });
     match previous {
         Some(previous) => {
             if previous.config.limits != config.limits {
                 previous.lasting.limits.replace(&config.limits);
             }
-            Lasting { outlier, ..previous.lasting.clone() }
+            Lasting { outlier, health, ..previous.lasting.clone() }
         }
         None => Lasting {
-            stats: registry.cluster(&config.name),
+            stats: parts.registry.cluster(&config.name),
             limits: ClusterLimits::new(&config.limits),
             outlier,
+            health,
             starving: Arc::default(),
         },
     }

@@ -13,14 +13,15 @@ use ripstop_policy::runtime::Runtime;
 
 use super::Generation;
 use super::addresses::keep_apart;
-use super::cluster::{ActiveCluster, ClusterError};
+use super::cluster::{ActiveCluster, ClusterError, ClusterParts};
 use super::listener::{ActiveListener, ListenerError, Parts};
 use super::network_filter::SharedBuckets;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
 use crate::access_log::reopen::Reopen;
-use crate::access_log::writer::Sink;
+use crate::access_log::writer::{OpenError, Sink};
+use crate::health::failing::FailingHosts;
 use crate::identity::Identity;
 use crate::stats::registry::Registry;
 use crate::tls::TlsContexts;
@@ -58,12 +59,13 @@ pub struct Compiler {
     buckets: SharedBuckets,
     /// Values set by name were changed: nothing that was compiled with the ones before may be taken over.
     stale: bool,
+    failing: FailingHosts,
     previous: Arc<Generation>,
 }
 
 impl Compiler {
     /// A compiler that has seen nothing yet.
-    pub fn new(registry: Arc<Registry>, identity: Option<Identity>) -> Compiler {
+    pub fn new(registry: Arc<Registry>, identity: Option<Identity>, failing: FailingHosts) -> Compiler {
         let tls = TlsContexts::new(identity.as_ref().map(|identity| identity.handle.clone()));
         Compiler {
             registry,
@@ -74,6 +76,7 @@ impl Compiler {
             connections: Arc::default(),
             buckets: SharedBuckets::default(),
             stale: false,
+            failing,
             previous: Arc::new(Generation::empty()),
         }
     }
@@ -217,14 +220,22 @@ impl Compiler {
             let old = previous.clusters.get(slot.index()).and_then(Option::as_ref);
             let old = old.filter(|old| old.name() == slot.name());
             let same = |old: &&Arc<ActiveCluster>| {
-                !self.stale && old.config == *config && old.assignment.as_ref() == assignment
+                !self.stale
+                    && old.config == *config
+                    && old.assignment.as_ref() == assignment
+                    && !old.hosts.has_left()
             };
             let compiled = match old.filter(same) {
                 Some(same) => Some(same.clone()),
                 None => {
                     let old_cluster = old.map(|old| &**old);
-                    let tls = &self.tls;
-                    match ActiveCluster::compile(config, assignment, old_cluster, &self.registry, tls) {
+                    let mut parts = ClusterParts {
+                        registry: &self.registry,
+                        contexts: &self.tls,
+                        sinks: &mut self.sinks,
+                        failing: &self.failing,
+                    };
+                    match ActiveCluster::compile(config, assignment, old_cluster, &mut parts) {
                         Ok(compiled) => Some(Arc::new(compiled)),
                         Err(error) => {
                             rejected.push(error.into());
@@ -250,6 +261,16 @@ pub struct Sinks {
 }
 
 impl Sinks {
+    /// The writer to one destination.
+    pub fn sink(&mut self, wanted: &AccessLogSink) -> Result<Sink, OpenError> {
+        if let Some(sink) = self.open.get(wanted) {
+            return Ok(sink.clone());
+        }
+        let sink = Sink::open(wanted, self.dropped.clone(), self.reopen.clone())?;
+        self.open.insert(wanted.clone(), sink.clone());
+        Ok(sink)
+    }
+
     /// The access logs of one manager.
     pub fn access_logs(
         &mut self,
@@ -259,16 +280,8 @@ impl Sinks {
     ) -> Result<AccessLogs, ListenerError> {
         let mut sinks = Vec::with_capacity(configs.len());
         for config in configs {
-            let sink = match self.open.get(&config.sink) {
-                Some(sink) => sink.clone(),
-                None => {
-                    let sink = Sink::open(&config.sink, self.dropped.clone(), self.reopen.clone())
-                        .map_err(|source| ListenerError::Sink { listener: listener.clone(), source })?;
-                    self.open.insert(config.sink.clone(), sink.clone());
-                    sink
-                }
-            };
-            sinks.push(sink);
+            let sink = self.sink(&config.sink);
+            sinks.push(sink.map_err(|source| ListenerError::Sink { listener: listener.clone(), source })?);
         }
         AccessLogs::compile(configs.iter().zip(sinks), runtime)
             .map_err(|source| ListenerError::Filter { listener: listener.clone(), source })

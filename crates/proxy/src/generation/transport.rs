@@ -1,13 +1,14 @@
 //! How the endpoints of a cluster are reached: plainly or by TLS; all alike, or by their labels.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ripstop_identity::context::ContextError;
 use ripstop_identity::context::client::{ClientContext, ClientUse};
 use ripstop_identity::context::store::Slot;
 use ripstop_model::cluster::UpstreamProtocol;
-use ripstop_model::tls::TransportSocket;
+use ripstop_model::health_check::{HealthCheck, Probe};
+use ripstop_model::tls::{TlsClient, TransportSocket};
 use ripstop_model::{Address, Cluster, ClusterLoadAssignment, Name};
 
 use crate::tls::TlsContexts;
@@ -35,14 +36,42 @@ pub struct Ways {
 impl Transports {
     /// Compiles the ways of a cluster.
     pub fn compile(config: &Cluster, contexts: &TlsContexts) -> Result<Transports, ContextError> {
+        Transports::offering(config, &alpn(config.protocol), false, contexts)
+    }
+
+    /// Compiles the ways of its health checks.
+    pub fn for_checks(
+        config: &Cluster,
+        check: &HealthCheck,
+        contexts: &TlsContexts,
+    ) -> Result<Transports, ContextError> {
+        let spoken = match &check.probe {
+            Probe::Http(http) if http.http2 => alpn(UpstreamProtocol::Http2),
+            Probe::Http(_) => alpn(UpstreamProtocol::Http1),
+            Probe::Grpc(_) => alpn(UpstreamProtocol::Http2),
+            Probe::Tcp(_) => Vec::new(),
+        };
+        let wanted = if check.alpn.is_empty() { &spoken } else { &check.alpn };
+        Transports::offering(config, wanted, !check.alpn.is_empty(), contexts)
+    }
+
+    /// With these protocols on offer where the TLS of the cluster names none, or `always`.
+    fn offering(
+        config: &Cluster,
+        protocols: &[Name],
+        always: bool,
+        contexts: &TlsContexts,
+    ) -> Result<Transports, ContextError> {
         let compile = |socket: &TransportSocket| {
             let tls = match &socket.tls {
                 Some(tls) => {
                     let used = ClientUse {
-                        alpn: alpn(config.protocol),
+                        alpn: protocols.to_vec(),
                         verify_server_name: config.http.server_name.auto_san_validation,
                     };
-                    Some(contexts.lock().client(tls, used)?)
+                    let offering =
+                        always.then(|| TlsClient { alpn: protocols.to_vec(), ..TlsClient::clone(tls) });
+                    Some(contexts.lock().client(offering.as_ref().unwrap_or(tls), used)?)
                 }
                 None => None,
             };
@@ -72,6 +101,14 @@ impl Transports {
             }
         }
         ways
+    }
+
+    /// The way for endpoints with these labels.
+    pub fn for_labels(&self, config: &Cluster, labels: &BTreeMap<Name, Name>) -> &ActiveTransport {
+        let has = |(key, value): (&Name, &Name)| labels.get(key) == Some(value);
+        let fits = config.transport_matches.iter().position(|matched| matched.labels.iter().all(has));
+        let last = self.0.len().saturating_sub(1);
+        &self.0[fits.unwrap_or(last).min(last)]
     }
 
     /// The way to an endpoint.

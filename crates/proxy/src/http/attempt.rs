@@ -21,6 +21,7 @@ use super::request_body::RequestBody;
 use super::target::Target;
 use super::upgrade::Asked;
 use crate::error::ProxyError;
+use crate::health::failing::look_at;
 use crate::stats::cluster::ClusterStats;
 use crate::stream_info::UpstreamInfo;
 use crate::sweep::log_ejection;
@@ -145,6 +146,7 @@ pub async fn attempt(
         Ok(response) => {
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
+            look_at(active, entry, response.headers());
             // How a call went is said at its end, unless there is nothing but an end.
             let call = grpc::is_grpc(response.headers()) && response.status() == StatusCode::OK;
             let ended = grpc::status(response.headers());

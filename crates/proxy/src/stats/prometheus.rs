@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::cell::{Cell, StatusCounts};
 use super::cluster::ClusterStats;
+use super::health::HEALTH;
 use super::histogram::{BOUNDS_MS, Histogram, Merged};
 use super::http::HttpStats;
 use super::listener::ListenerStats;
@@ -113,6 +114,9 @@ impl Text {
         self.statuses("envoy_cluster_upstream_rq", "envoy_cluster_name", &clusters, |s| &s.rq_status);
         self.times("envoy_cluster_upstream_rq_time", "envoy_cluster_name", &clusters, |s| &s.rq_time);
 
+        let health: Vec<_> = tables.health.iter().map(|(name, block)| (&**name, &**block)).collect();
+        self.fields("envoy_cluster_", "envoy_cluster_name", &HEALTH, &health);
+
         let http: Vec<_> = tables.http.iter().map(|(name, block)| (&**name, &**block)).collect();
         let prefix = "envoy_http_conn_manager_prefix";
         self.fields("envoy_http_", prefix, HTTP, &http);
@@ -175,7 +179,7 @@ impl Text {
                 Kind::Gauge => "gauge",
             };
             let values = blocks.iter().map(|(label, block)| (*label, block.sum(|s| cell(s).get())));
-            self.family(&format!("{prefix}{name}"), kind, tag, values);
+            self.family(&format!("{prefix}{}", name.replace('.', "_")), kind, tag, values);
         }
     }
 

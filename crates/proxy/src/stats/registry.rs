@@ -11,6 +11,7 @@ use super::connection::{
 };
 use super::connection_text::ConnectionTables;
 use super::connection_text::TCP;
+use super::health::{HEALTH, HealthStats};
 use super::http::HttpStats;
 use super::listener::ListenerStats;
 use super::per_worker::PerWorker;
@@ -28,6 +29,8 @@ pub struct Registry {
 pub struct Tables {
     /// By cluster name.
     pub clusters: BTreeMap<Name, Arc<PerWorker<ClusterStats>>>,
+    /// Of health checks, by cluster name.
+    pub health: BTreeMap<Name, Arc<PerWorker<HealthStats>>>,
     /// By stat prefix.
     pub http: BTreeMap<Name, Arc<PerWorker<HttpStats>>>,
     /// By address, as Envoy writes it: `127.0.0.1_80`.
@@ -50,6 +53,18 @@ impl Registry {
     /// The block of a cluster.
     pub fn cluster(&self, name: &Name) -> Arc<PerWorker<ClusterStats>> {
         block(&mut self.tables().clusters, name, self.workers)
+    }
+
+    /// The block of the health checks of a cluster. The control thread alone writes it.
+    pub fn health(&self, name: &Name) -> Arc<PerWorker<HealthStats>> {
+        block(&mut self.tables().health, name, 1)
+    }
+
+    /// Sets the counters of health checks to nothing. It is called by the control thread, which alone writes them.
+    pub fn reset_health_counters(&self) {
+        for block in self.tables().health.values().filter_map(|block| block.get(0)) {
+            reset(&HEALTH, block);
+        }
     }
 
     /// The block of a connection manager.
@@ -115,6 +130,7 @@ impl Registry {
     pub fn forget_unused(&self) {
         let mut tables = self.tables();
         tables.clusters.retain(|_, block| Arc::strong_count(block) > 1);
+        tables.health.retain(|_, block| Arc::strong_count(block) > 1);
         tables.http.retain(|_, block| Arc::strong_count(block) > 1);
         tables.listeners.retain(|_, block| Arc::strong_count(block) > 1);
         tables.connections.forget_unused();

@@ -8,6 +8,7 @@ use ripstop_model::Name;
 
 use super::cell::StatusCounts;
 use super::connection_text::{CONNECTION_LIMIT, RATE_LIMIT, TCP};
+use super::health::HEALTH;
 use super::histogram::{Histogram, Merged};
 use super::per_worker::PerWorker;
 use super::prometheus::{CLUSTER, Field, HTTP, Kind, LISTENER};
@@ -42,6 +43,7 @@ pub fn of_tables(tables: &Tables) -> Vec<Series> {
         statuses(block, "upstream_rq", true, |s| &s.rq_status, out);
         times(block, "upstream_rq_time", |s| &s.rq_time, out);
     });
+    scope(&mut all, "cluster", &tables.health, &HEALTH, |_, _| {});
     scope(&mut all, "http", &tables.http, HTTP, |block, out| {
         statuses(block, "downstream_rq", false, |s| &s.rq_status, out);
         times(block, "downstream_rq_time", |s| &s.rq_time, out);

@@ -14,7 +14,6 @@ use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, Rout
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Name, Snapshot, TlsServer};
 use ripstop_policy::runtime::Runtime;
 use ripstop_proxy::apply::{Applied, Applier};
-use ripstop_proxy::generation::compile::Compiler;
 use ripstop_proxy::identity::Identity;
 use ripstop_proxy::stats::prometheus::Text;
 use ripstop_proxy::stats::registry::Registry;
@@ -39,9 +38,8 @@ impl Proxy {
         let start = |id| WorkerThread::start(id, id as u64, starvation.clone()).unwrap();
         let workers = (0..WORKERS).map(start).collect();
         let identity = identity.map(|handle| Identity { handle });
-        let compiler = Compiler::new(registry.clone(), identity);
-        let tls = compiler.tls();
-        let (applier, applied) = Applier::new(compiler, workers);
+        let (applier, applied) = Applier::new(registry.clone(), identity, workers);
+        let tls = applier.compiler().tls();
         Proxy { applier: Some(applier), applied, registry, tls }
     }
 
@@ -53,7 +51,19 @@ impl Proxy {
     }
 
     pub async fn apply(&mut self, snapshot: Snapshot) {
-        self.applier.as_mut().unwrap().apply(Arc::new(snapshot)).await;
+        let applier = self.applier.as_mut().unwrap();
+        applier.apply(Arc::new(snapshot)).await;
+        while applier.is_warming() {
+            applier.warmed().await;
+            applier.put_in_force().await;
+        }
+    }
+
+    /// Waits until an endpoint that was taken out can go, and lets it.
+    pub async fn until_left(&mut self) {
+        let applier = self.applier.as_mut().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), applier.left()).await.unwrap();
+        applier.refresh().await;
     }
 
     pub async fn set_runtime(&mut self, runtime: Runtime) {

@@ -8,6 +8,7 @@ mod connection_logs;
 mod floods;
 mod framing;
 mod harness;
+mod health;
 mod identity;
 mod informed;
 mod listeners;

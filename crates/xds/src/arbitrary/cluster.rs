@@ -13,6 +13,7 @@ use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
 use super::balancing::load_balancing;
 use super::endpoint::{assignment, endpoint, load_assignment};
+use super::health_check;
 use super::http2::http2_options;
 use super::outlier::outlier;
 use super::tls::{transport_match, transport_socket};
@@ -54,6 +55,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
             }),
         },
         outlier: option(rng, outlier),
+        health: health_check::rules(rng),
         max_requests_per_connection: option(rng, count),
         idle_timeout: option(rng, duration),
     }

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use super::{address, count, list, name, option};
+use super::{address, count, health_check, list, name, option};
 
 pub(super) fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint<A> {
     let healths = [
@@ -27,6 +27,7 @@ pub(super) fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint
         weight: count(rng),
         labels: labels(rng),
         transport_labels: labels(rng),
+        check: health_check::of_endpoint(rng),
     }
 }
 

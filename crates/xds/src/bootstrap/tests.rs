@@ -66,8 +66,11 @@ fn what_is_not_supported_is_told_with_its_place() {
     said(&format!("{FILE}hds_config: {{api_type: GRPC}}\n"), "f.yaml:27:13: hds_config:");
     said(&format!("{FILE}statsFlushInterval: 5s\n"), "f.yaml:27:21: stats_flush_interval:");
     said(
-        &FILE.replace("type: STRICT_DNS", "type: STRICT_DNS\n    health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /}}]"),
-        "f.yaml:24:20: static_resources.clusters[0].health_checks:",
+        &FILE.replace(
+            "type: STRICT_DNS",
+            "type: STRICT_DNS\n    preconnect_policy: {per_upstream_preconnect_ratio: 1.5}",
+        ),
+        "f.yaml:24:24: static_resources.clusters[0].preconnect_policy:",
     );
 }
 

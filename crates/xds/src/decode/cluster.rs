@@ -1,15 +1,13 @@
 //! Clusters ← wire.
 
-use std::collections::BTreeMap;
-
 use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
-use ripstop_model::{Cluster, Discovery, Name};
+use ripstop_model::{Cluster, Discovery};
 
 use super::balancing::load_balancing;
-use super::common::{Context, check_metadata_keys, percent, positive_duration};
+use super::common::{Context, check_metadata_keys, percent, positive_duration, text_labels};
 use super::config_source::{ConfigOrigin, config_source};
-use super::{endpoint, outlier, tls, upstream_http};
+use super::{endpoint, health_check, outlier, tls, upstream_http};
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION};
 use crate::pb;
 
@@ -34,6 +32,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         let exact = outlier::max_ejection(cx, wire.metadata.as_ref());
         cx.at("outlier_detection", |cx| outlier::outlier_detection(cx, outlier, exact))
     });
+    let health = health_check::rules(cx, wire);
     Some(Cluster {
         name: wire.name.as_str().into(),
         discovery: discovery?,
@@ -45,6 +44,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         http: http.http,
         limits,
         outlier,
+        health: health?,
         max_requests_per_connection: http.max_requests_per_connection,
         idle_timeout: http.idle_timeout,
     })
@@ -54,20 +54,12 @@ fn transport_match(
     cx: &mut Context,
     wire: &pb::cluster::TransportSocketMatch,
 ) -> Option<TransportSocketMatch> {
-    let mut labels = BTreeMap::new();
-    for (key, value) in wire.r#match.iter().flat_map(|wanted| &wanted.fields) {
-        match &value.kind {
-            Some(pb::value::Kind::StringValue(text)) => {
-                labels.insert(Name::from(key.as_str()), Name::from(text.as_str()));
-            }
-            _ => cx.at("match", |cx| cx.reject(format!("label '{key}' must be a text"))),
-        }
-    }
+    let labels = wire.r#match.as_ref().map(|labels| cx.at("match", |cx| text_labels(cx, labels)));
     let socket = match &wire.transport_socket {
         Some(socket) => cx.at("transport_socket", |cx| tls::upstream(cx, socket)),
         None => TransportSocket::default(),
     };
-    Some(TransportSocketMatch { name: wire.name.as_str().into(), labels, socket })
+    Some(TransportSocketMatch { name: wire.name.as_str().into(), labels: labels.unwrap_or_default(), socket })
 }
 
 fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {

@@ -1,5 +1,6 @@
 //! What every reader needs: the place it is at, the list of what is wrong, and small values.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use prost::{Message, Name as WireName};
 use ripstop_model::address::{BindAddress, HostPort};
 use ripstop_model::cidr::CidrRange;
-use ripstop_model::{Address, Percent};
+use ripstop_model::{Address, Name, Percent};
 
 use super::{Problem, Unsupported};
 use crate::pb;
@@ -312,4 +313,18 @@ pub(super) fn check_metadata_keys(cx: &mut Context, metadata: Option<&pb::Metada
     for key in unknown {
         cx.at("metadata", |cx| cx.warn(format!("filter_metadata[\"ripstop\"].{key} is not known")));
     }
+}
+
+/// Labels, all of which must be texts.
+pub(super) fn text_labels(cx: &mut Context, wire: &pb::Struct) -> BTreeMap<Name, Name> {
+    let mut labels = BTreeMap::new();
+    for (key, value) in &wire.fields {
+        match &value.kind {
+            Some(pb::value::Kind::StringValue(text)) => {
+                labels.insert(Name::from(key.as_str()), Name::from(text.as_str()));
+            }
+            _ => cx.reject(format!("label '{key}' must be a text")),
+        }
+    }
+    labels
 }

@@ -8,6 +8,7 @@ use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
 use super::common::{Context, address, check_metadata_keys, metadata_mark, named_address};
+use super::health_check;
 use crate::metadata::{ENVOY_LB, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
@@ -77,6 +78,9 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
     let Some(weight) = NonZeroU32::new(weight) else {
         return cx.at("load_balancing_weight", |cx| cx.refuse("must be at least 1"));
     };
+    let check = cx.at("endpoint", |cx| {
+        cx.at("health_check_config", |cx| health_check::of_endpoint(cx, target.health_check_config.as_ref()))
+    });
     Some(Endpoint {
         address,
         hostname: target.hostname.as_str().into(),
@@ -84,6 +88,7 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
         weight,
         labels: labels(cx, wire.metadata.as_ref(), ENVOY_LB),
         transport_labels: labels(cx, wire.metadata.as_ref(), TRANSPORT_SOCKET_MATCH),
+        check: check?,
     })
 }
 

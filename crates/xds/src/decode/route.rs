@@ -5,7 +5,7 @@ mod action;
 mod filters;
 mod forward;
 mod matches;
-mod mutation;
+pub(super) mod mutation;
 mod redirect;
 
 use ripstop_model::route::RequireTls;

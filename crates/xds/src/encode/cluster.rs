@@ -13,7 +13,7 @@ use super::common::{
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::http2::http2_options;
-use super::{outlier, tls};
+use super::{health_check, outlier, tls};
 use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
 
@@ -68,6 +68,7 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
     }
     let mut bytes = message.encode_to_vec();
     bytes.extend(ordered.encode_to_vec());
+    bytes.extend(health_check::health_checks(cluster.health.check.as_deref()));
     bytes
 }
 
@@ -104,9 +105,14 @@ fn message(cluster: &Cluster) -> pb::Cluster {
             .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
             .into_iter()
             .collect(),
+        ignore_health_on_host_removal: cluster.health.ignore_on_removal,
+        close_connections_on_host_health_failure: cluster.health.close_connections_on_failure,
         ..Default::default()
     };
     put_load_balancing(&mut message, &cluster.lb);
+    if cluster.health.ignore_until_first_check {
+        message.common_lb_config.get_or_insert_default().ignore_new_hosts_until_first_hc = true;
+    }
     message
 }
 

@@ -9,6 +9,7 @@ use ripstop_model::endpoint::LocalityEndpoints;
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus};
 
 use super::common::{OrderedMetadata, address, both, metadata, named_address, texts, u32_value};
+use super::health_check;
 use crate::metadata::{ENVOY_LB, RIPSTOP, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
@@ -100,6 +101,7 @@ fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> Ordere
         endpoint: Some(pb::Endpoint {
             address: Some(address(&endpoint.address)),
             hostname: endpoint.hostname.to_string(),
+            health_check_config: endpoint.check.as_deref().map(health_check::of_endpoint),
             ..Default::default()
         }),
         health_status: health_status(endpoint.health),

@@ -3,7 +3,7 @@
 mod action;
 mod forward;
 mod matches;
-mod mutation;
+pub(super) mod mutation;
 
 use ripstop_model::route::{RequireTls, RouteAction};
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};

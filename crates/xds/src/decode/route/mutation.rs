@@ -43,12 +43,12 @@ macro_rules! level {
 }
 pub(super) use level;
 
-fn removed(cx: &mut Context, field: &str, names: &[String]) -> Vec<Name> {
+pub(in crate::decode) fn removed(cx: &mut Context, field: &str, names: &[String]) -> Vec<Name> {
     cx.items(field, names, |cx, name| header_name(cx, name, "removed"))
 }
 
 #[allow(deprecated, reason = "Envoy still accepts `append`")]
-fn addition(cx: &mut Context, wire: &pb::HeaderValueOption) -> Option<HeaderAddition> {
+pub(in crate::decode) fn addition(cx: &mut Context, wire: &pb::HeaderValueOption) -> Option<HeaderAddition> {
     use pb::header_value_option::HeaderAppendAction as Action;
     let Some(header) = &wire.header else { return cx.at("header", |cx| cx.refuse("is needed")) };
     let (name, value) = cx.at("header", |cx| {

@@ -5,12 +5,12 @@ use ripstop_model::route::{AppendAction, HeaderAddition, Mutations};
 use crate::pb;
 
 /// The headers that are added, of no changes none.
-pub(super) fn added(mutations: Option<&Mutations>) -> Vec<pb::HeaderValueOption> {
+pub(in crate::encode) fn added(mutations: Option<&Mutations>) -> Vec<pb::HeaderValueOption> {
     mutations.into_iter().flat_map(|mutations| &mutations.add).map(addition).collect()
 }
 
 /// The names that are removed, of no changes none.
-pub(super) fn removed(mutations: Option<&Mutations>) -> Vec<String> {
+pub(in crate::encode) fn removed(mutations: Option<&Mutations>) -> Vec<String> {
     mutations.into_iter().flat_map(|mutations| &mutations.remove).map(ToString::to_string).collect()
 }
 

@@ -10,14 +10,14 @@ pub(super) const CLUSTER: &[Support] = &[
             lb_subset_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
             max_requests_per_connection common_http_protocol_options dns_refresh_rate \
-            respect_dns_ttl dns_lookup_family",
+            respect_dns_ttl dns_lookup_family health_checks \
+            ignore_health_on_host_removal close_connections_on_host_health_failure",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
-            per_connection_buffer_high_watermark_timeout health_checks http_protocol_options \
+            per_connection_buffer_high_watermark_timeout http_protocol_options \
             dns_jitter dns_failure_refresh_rate dns_resolvers \
             use_tcp_for_dns_lookups \
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
-            upstream_connection_options close_connections_on_host_health_failure \
-            ignore_health_on_host_removal lrs_server lrs_report_endpoint_metrics \
+            upstream_connection_options lrs_server lrs_report_endpoint_metrics \
             track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
             queuing_policies",
     },
@@ -71,8 +71,8 @@ pub(super) const CLUSTER: &[Support] = &[
     Support {
         message: "envoy.config.cluster.v3.Cluster.CommonLbConfig",
         read: "healthy_panic_threshold locality_weighted_lb_config zone_aware_lb_config \
-            consistent_hashing_lb_config",
-        harmless: "update_merge_window ignore_new_hosts_until_first_hc \
+            consistent_hashing_lb_config ignore_new_hosts_until_first_hc",
+        harmless: "update_merge_window \
             close_connections_on_host_set_change override_host_status",
     },
     Support {
@@ -119,6 +119,33 @@ pub(super) const CLUSTER: &[Support] = &[
         message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig",
         read: "http_protocol_options http2_protocol_options",
         harmless: "http3_protocol_options alternate_protocols_cache_options",
+    },
+    Support {
+        message: "envoy.config.core.v3.HealthCheck",
+        read: "timeout interval initial_jitter interval_jitter interval_jitter_percent \
+            unhealthy_threshold healthy_threshold reuse_connection http_health_check tcp_health_check \
+            grpc_health_check custom_health_check no_traffic_interval no_traffic_healthy_interval \
+            unhealthy_interval unhealthy_edge_interval healthy_edge_interval event_log_path event_logger \
+            always_log_health_check_failures always_log_health_check_success tls_options \
+            transport_socket_match_criteria",
+        harmless: "alt_port event_service",
+    },
+    Support {
+        message: "envoy.config.core.v3.HealthCheck.HttpHealthCheck",
+        read: "host path send receive response_buffer_size request_headers_to_add \
+            request_headers_to_remove expected_statuses retriable_statuses codec_client_type \
+            service_name_matcher method",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.core.v3.HealthCheck.TcpHealthCheck",
+        read: "send receive",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.config.core.v3.HealthCheck.GrpcHealthCheck",
+        read: "service_name authority initial_metadata",
+        harmless: "",
     },
     Support {
         message: "envoy.config.core.v3.UpstreamHttpProtocolOptions",

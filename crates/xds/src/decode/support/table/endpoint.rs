@@ -25,7 +25,12 @@ pub(super) const ENDPOINT: &[Support] = &[
     },
     Support {
         message: "envoy.config.endpoint.v3.Endpoint",
-        read: "address hostname",
-        harmless: "health_check_config additional_addresses observability_name",
+        read: "address hostname health_check_config",
+        harmless: "additional_addresses observability_name",
+    },
+    Support {
+        message: "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig",
+        read: "port_value hostname address disable_active_health_check",
+        harmless: "",
     },
 ];
