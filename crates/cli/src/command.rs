@@ -1,7 +1,9 @@
 //! The subcommands: what can be written on the command line. Each has a file of its own, which also runs it.
 
+pub mod analyze;
 pub mod control;
 pub mod exec_child;
+pub mod expand;
 pub mod guard;
 pub mod proxy;
 pub mod up;
@@ -26,6 +28,8 @@ pub struct Cli {
 enum Command {
     Up(up::UpArgs),
     Validate(validate::ValidateArgs),
+    Analyze(analyze::AnalyzeArgs),
+    Expand(expand::ExpandArgs),
     Control(control::ControlArgs),
     Proxy(Box<proxy::ProxyArgs>),
     #[command(hide = true)]
@@ -44,6 +48,8 @@ impl Cli {
         match self.command {
             Command::Up(args) => up::run(args),
             Command::Validate(args) => validate::run(&args),
+            Command::Analyze(args) => analyze::run(&args),
+            Command::Expand(args) => expand::run(&args),
             Command::Control(args) => control::run(args),
             Command::Proxy(args) => proxy::run(*args),
             Command::ExecChild(args) => exec_child::run(&args),
@@ -66,7 +72,7 @@ mod tests {
     #[test]
     fn only_what_is_for_people_is_shown() {
         let help = Cli::command().render_long_help().to_string();
-        for shown in ["up ", "validate ", "control ", "proxy "] {
+        for shown in ["up ", "validate ", "analyze ", "expand ", "control ", "proxy "] {
             assert!(help.contains(&format!("\n  {shown}")), "{help}");
         }
         assert!(!help.contains("exec-child") && !help.contains("guard"), "{help}");

@@ -1,41 +1,43 @@
 //! Documents into resources: every problem of a document at once, with path, line and column. What resources mean
 //! together is [`crate::world`].
 
+mod authorization_policy;
+mod base64;
+mod client_tls;
 mod common;
+mod connection_pool;
+mod credential;
+mod defaults;
+mod destination;
 mod destination_rule;
+mod entry_endpoint;
 mod envelope;
+mod export_to;
 mod gateway;
 mod http_match;
 mod http_route;
+mod l4_route;
+mod load_balancer;
 mod mesh;
 mod peer_authentication;
+mod request_authentication;
+mod selector;
+mod server_tls;
 mod service;
+mod service_entry;
+mod sidecar;
+mod telemetry;
 mod traffic_policy;
 mod virtual_service;
 mod workload;
 
+use std::borrow::Cow;
+
 use ripstop_yaml::{Document, Problem, Problems, Reader, Source, Value, parse};
 
+use crate::mesh_config;
 use crate::resource::{Kind, Metadata, Resource};
 use common::Decoder;
-
-/// API versions of our own kinds.
-const OWN: &[&str] = &["ripstop.io/v1"];
-/// API versions of Istio's traffic kinds.
-const NETWORKING: &[&str] =
-    &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
-/// API versions of Istio's security kinds.
-const SECURITY: &[&str] =
-    &["security.istio.io/v1", "security.istio.io/v1beta1", "security.istio.io/v1alpha3"];
-
-/// API versions in which a kind is accepted.
-fn api_versions(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Mesh | Kind::Service | Kind::Workload => OWN,
-        Kind::VirtualService | Kind::DestinationRule | Kind::Gateway => NETWORKING,
-        Kind::PeerAuthentication => SECURITY,
-    }
-}
 
 /// Reads all documents of a text. A document with an error gives no resource; the others do.
 pub fn decode(source: &Source) -> (Vec<Resource>, Vec<Problem>) {
@@ -45,13 +47,33 @@ pub fn decode(source: &Source) -> (Vec<Resource>, Vec<Problem>) {
     };
     let mut resources = Vec::new();
     let mut found = Vec::new();
-    for document in &documents {
+    for document in with_expanded(&documents, source, &mut found) {
+        let document = &*document;
         let problems = Problems::new(source);
         let resource = decode_document(document, &problems);
         resources.extend(resource.filter(|_| !problems.has_errors()));
         found.extend(problems.into_vec());
     }
     (resources, found)
+}
+
+/// The documents, with those that `mesh-config.yml` stands for in its place.
+fn with_expanded<'a>(
+    documents: &'a [Document],
+    source: &Source,
+    found: &mut Vec<Problem>,
+) -> Vec<Cow<'a, Document>> {
+    let mut all = Vec::with_capacity(documents.len());
+    for document in documents {
+        if mesh_config::is_one(document) {
+            let (expanded, problems) = mesh_config::expand(document, source);
+            found.extend(problems);
+            all.extend(expanded.into_iter().map(Cow::Owned));
+        } else {
+            all.push(Cow::Borrowed(document));
+        }
+    }
+    all
 }
 
 fn decode_document(document: &Document, problems: &Problems) -> Option<Resource> {
@@ -83,12 +105,24 @@ fn decode_spec(
     namespace_written: bool,
 ) -> Option<Resource> {
     Some(match kind {
-        Kind::Mesh => Resource::Mesh(mesh::decode(spec, meta, namespace_written)?),
+        Kind::Mesh => Resource::Mesh(mesh::decode(decoder, spec, meta, namespace_written)?),
         Kind::Service => Resource::Service(service::decode(decoder, spec, meta)),
         Kind::Workload => Resource::Workload(workload::decode(decoder, spec, meta)?),
+        Kind::Credential => Resource::Credential(credential::decode(spec, meta)),
         Kind::VirtualService => Resource::VirtualService(virtual_service::decode(decoder, spec, meta)),
         Kind::DestinationRule => Resource::DestinationRule(destination_rule::decode(decoder, spec, meta)?),
-        Kind::PeerAuthentication => Resource::PeerAuthentication(peer_authentication::decode(spec, meta)),
         Kind::Gateway => Resource::Gateway(gateway::decode(decoder, spec, meta)),
+        Kind::ServiceEntry => Resource::ServiceEntry(service_entry::decode(decoder, spec, meta)),
+        Kind::WorkloadEntry => Resource::WorkloadEntry(service_entry::decode_workload(decoder, spec, meta)?),
+        Kind::WorkloadGroup => Resource::WorkloadGroup(service_entry::decode_group(decoder, spec, meta)?),
+        Kind::Sidecar => Resource::Sidecar(sidecar::decode(decoder, spec, meta)),
+        Kind::PeerAuthentication => Resource::PeerAuthentication(peer_authentication::decode(spec, meta)),
+        Kind::RequestAuthentication => {
+            Resource::RequestAuthentication(request_authentication::decode(decoder, spec, meta))
+        }
+        Kind::AuthorizationPolicy => {
+            Resource::AuthorizationPolicy(authorization_policy::decode(decoder, spec, meta))
+        }
+        Kind::Telemetry => Resource::Telemetry(telemetry::decode(spec, meta)),
     })
 }

@@ -10,8 +10,10 @@
 //! when, and `api` shows how things stand. Nothing here knows protobuf, and nothing here knows how a proxy does what
 //! it is told.
 
+pub mod analyze;
 mod api;
 pub mod document;
+pub mod mesh_config;
 mod push;
 pub mod resource;
 pub mod serve;

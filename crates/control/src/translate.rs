@@ -1,30 +1,40 @@
 //! A world and a proxy into all that the proxy runs on. Pure: the same world gives the same snapshot. Each file makes one
 //! part of the output and none edits what another has made; they are put together here.
 //!
-//! Every sidecar and gateway gets the clusters of all services of the mesh, whether its application calls them or not.
+//! A proxy gets what its routes lead to and nothing else: no cluster, endpoint or address of what it cannot call.
 
 mod access_log;
+mod client_tls;
+mod cluster_policy;
 mod clusters;
 mod endpoints;
 mod gateway;
 mod inbound;
+mod l4;
+mod locality;
 mod mtls;
 pub mod names;
 mod outbound;
+mod place;
 mod proxyless;
+mod retries;
+mod route_match;
 mod routes;
+mod server_tls;
 mod virtual_hosts;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use ripstop_model::mirror::MirrorTarget;
 use ripstop_model::node::NodeId;
+use ripstop_model::route::RouteAction;
 use ripstop_model::{Cluster, Discovery, Listener, Name, RouteConfiguration, Snapshot};
 use ripstop_yaml::Problem;
 
-use crate::resource::{Labels, ObjectKey, SidecarRole, Workload};
-use crate::world::World;
+use crate::resource::{Labels, ObjectKey, SidecarRole};
+use crate::world::{Scope, World};
 
 /// Whose configuration is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +93,7 @@ struct Traffic {
     listeners: Vec<Listener>,
     routes: Vec<RouteConfiguration>,
     clusters: Vec<Cluster>,
+    warnings: Vec<Problem>,
 }
 
 /// Everything that a proxy runs on, and warnings about what could not be said as it was meant.
@@ -96,14 +107,14 @@ pub fn translate(world: &World, proxy: &ProxyRef) -> Result<(Snapshot, Vec<Probl
     let instance =
         world.instance(&proxy.workload_key()).ok_or_else(|| UnknownProxy::NoWorkload(proxy.clone()))?;
     let workload = &instance.workload;
+    let scope = Scope::of(world, workload);
     let traffic = if let Some(sidecar) = &workload.sidecar {
-        sidecar_traffic(world, workload, sidecar)
+        sidecar_traffic(&scope, sidecar)
     } else if workload.gateway.is_some() {
-        gateway::traffic(world, workload)
+        gateway::traffic(&scope)
     } else {
         return Err(UnknownProxy::NoProxy(proxy.clone()));
     };
-    let (reached, warnings) = clusters::of_all_services(world, &proxy.namespace);
 
     let mut snapshot = Snapshot::default();
     for listener in traffic.listeners {
@@ -115,33 +126,51 @@ pub fn translate(world: &World, proxy: &ProxyRef) -> Result<(Snapshot, Vec<Probl
     for cluster in traffic.clusters {
         snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
     }
-    for (cluster, endpoints) in reached {
+    let wanted = wanted_clusters(&snapshot);
+    let reached = clusters::named(&scope, &wanted);
+    for endpoints in reached.endpoints {
         snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
+    }
+    for cluster in reached.clusters {
         snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
     }
-    add_empty_clusters(&mut snapshot);
+    add_empty_clusters(&mut snapshot, wanted);
+    let mut warnings = traffic.warnings;
+    warnings.extend(reached.warnings);
     Ok((snapshot, warnings))
 }
 
-fn sidecar_traffic(world: &World, workload: &Workload, sidecar: &SidecarRole) -> Traffic {
-    let inbound = inbound::traffic(world, workload);
-    let outbound = outbound::traffic(world, workload, sidecar);
+fn sidecar_traffic(scope: &Scope<'_>, sidecar: &SidecarRole) -> Traffic {
+    let inbound = inbound::traffic(scope);
+    let outbound = outbound::traffic(scope, sidecar);
     Traffic {
         listeners: inbound.listeners.into_iter().chain(outbound.listeners).collect(),
         routes: inbound.routes.into_iter().chain(outbound.routes).collect(),
         clusters: inbound.clusters.into_iter().chain(outbound.clusters).collect(),
+        warnings: inbound.warnings.into_iter().chain(outbound.warnings).collect(),
     }
+}
+
+/// Every cluster that requests, copies of them or connections are sent to.
+fn wanted_clusters(snapshot: &Snapshot) -> BTreeSet<Name> {
+    let mut wanted: BTreeSet<Name> = snapshot.referenced_clusters().cloned().collect();
+    let routes =
+        snapshot.routes.values().flat_map(|routes| &routes.virtual_hosts).flat_map(|host| &host.routes);
+    for route in routes {
+        let RouteAction::Forward(forward) = &route.action else { continue };
+        wanted.extend(forward.mirrors.iter().filter_map(|mirror| match &mirror.target {
+            MirrorTarget::Cluster(name) => Some(name.clone()),
+            MirrorTarget::Header(_) => None,
+        }));
+    }
+    wanted
 }
 
 /// A route to something that is not there keeps its share of the requests, which get 503 from a cluster without
 /// endpoints; the other shares are as they were written.
-fn add_empty_clusters(snapshot: &mut Snapshot) {
-    let missing: BTreeSet<Name> = snapshot
-        .referenced_clusters()
-        .filter(|name| !snapshot.clusters.contains_key(*name))
-        .cloned()
-        .collect();
-    for name in missing {
+fn add_empty_clusters(snapshot: &mut Snapshot, mut wanted: BTreeSet<Name>) {
+    wanted.retain(|name| !snapshot.clusters.contains_key(name));
+    for name in wanted {
         let cluster = Cluster::new(name.clone(), Discovery::Eds { service_name: None });
         snapshot.endpoints.insert(name.clone(), Arc::new(endpoints::none(&name)));
         snapshot.clusters.insert(name, Arc::new(cluster));

@@ -2,13 +2,25 @@
 //! changes; an edit makes another one. What it means for a proxy is [`crate::translate`].
 
 mod build;
+mod callee;
 mod check;
+mod delegate;
+mod effective;
 pub mod host;
+mod host_index;
+mod members;
+mod merge;
 mod policy;
 mod ports;
+mod scope;
 mod trust_domain;
 
+pub use callee::{Callee, CalleeSource};
+pub use delegate::HttpRule;
+pub use effective::{EffectiveValue, Layer};
+pub use members::{Member, MemberAddress};
 pub use ports::LOOPBACK;
+pub use scope::Scope;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +28,12 @@ use std::sync::Arc;
 use ripstop_model::{Name, SpiffeId};
 use ripstop_yaml::Problem;
 
+use host_index::HostIndex;
+
 use crate::resource::{
-    DestinationRule, Gateway, Labels, Mesh, ObjectKey, PeerAuthentication, Resource, Service, VirtualService,
-    Workload,
+    AuthorizationPolicy, Credential, DestinationRule, Gateway, Kind, Labels, Mesh, Metadata, ObjectKey,
+    PeerAuthentication, RequestAuthentication, Resource, Service, ServiceEntry, Sidecar, Telemetry,
+    VirtualService, Workload, WorkloadEntry, WorkloadGroup,
 };
 
 /// A workload and the identity that follows from its mesh, namespace and service account.
@@ -44,11 +59,25 @@ pub struct World {
     services: BTreeMap<ObjectKey, Arc<Service>>,
     instances: BTreeMap<ObjectKey, Arc<Instance>>,
     by_service: BTreeMap<ObjectKey, Vec<Arc<Instance>>>,
+    /// Everything that can be called, by host.
+    callees: BTreeMap<Name, Vec<Arc<Callee>>>,
     gateways: BTreeMap<ObjectKey, Arc<Gateway>>,
+    credentials: BTreeMap<ObjectKey, Arc<Credential>>,
+    /// Those that hold, merged from the documents.
+    rules_by_host: HostIndex<DestinationRule>,
+    /// Those that sidecars follow.
+    mesh_routing: HostIndex<VirtualService>,
     /// In the order of the documents, as the lists below: of two rules with an equal claim the earlier one holds.
     virtual_services: Vec<Arc<VirtualService>>,
     destination_rules: Vec<Arc<DestinationRule>>,
+    service_entries: Vec<Arc<ServiceEntry>>,
+    workload_entries: Vec<Arc<WorkloadEntry>>,
+    workload_groups: Vec<Arc<WorkloadGroup>>,
+    sidecars: Vec<Arc<Sidecar>>,
     peer_authentications: Vec<Arc<PeerAuthentication>>,
+    request_authentications: Vec<Arc<RequestAuthentication>>,
+    authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    telemetries: Vec<Arc<Telemetry>>,
 }
 
 impl World {
@@ -96,14 +125,64 @@ impl World {
         &self.virtual_services
     }
 
-    /// All destination rules in the order of the documents.
+    /// All destination rules as they were written, in the order of the documents.
     pub fn destination_rules(&self) -> &[Arc<DestinationRule>] {
         &self.destination_rules
+    }
+
+    /// All service entries in the order of the documents.
+    pub fn service_entries(&self) -> &[Arc<ServiceEntry>] {
+        &self.service_entries
+    }
+
+    /// All workload entries in the order of the documents.
+    pub fn workload_entries(&self) -> &[Arc<WorkloadEntry>] {
+        &self.workload_entries
+    }
+
+    /// All Sidecar documents in their order.
+    pub fn sidecars(&self) -> &[Arc<Sidecar>] {
+        &self.sidecars
     }
 
     /// All peer authentications in the order of the documents.
     pub fn peer_authentications(&self) -> &[Arc<PeerAuthentication>] {
         &self.peer_authentications
+    }
+
+    /// All authorization policies in the order of the documents.
+    pub fn authorization_policies(&self) -> &[Arc<AuthorizationPolicy>] {
+        &self.authorization_policies
+    }
+
+    /// All request authentications in the order of the documents.
+    pub fn request_authentications(&self) -> &[Arc<RequestAuthentication>] {
+        &self.request_authentications
+    }
+
+    /// One credential.
+    pub fn credential(&self, key: &ObjectKey) -> Option<&Arc<Credential>> {
+        self.credentials.get(key)
+    }
+
+    /// Every resource, with the mesh first and the others by kind.
+    pub fn resources(&self) -> Vec<(Kind, &Metadata)> {
+        let mut found = vec![(Kind::Mesh, &self.mesh.meta)];
+        found.extend(self.services.values().map(|r| (Kind::Service, &r.meta)));
+        found.extend(self.instances.values().map(|r| (Kind::Workload, &r.workload.meta)));
+        found.extend(self.credentials.values().map(|r| (Kind::Credential, &r.meta)));
+        found.extend(self.gateways.values().map(|r| (Kind::Gateway, &r.meta)));
+        found.extend(self.virtual_services.iter().map(|r| (Kind::VirtualService, &r.meta)));
+        found.extend(self.destination_rules.iter().map(|r| (Kind::DestinationRule, &r.meta)));
+        found.extend(self.service_entries.iter().map(|r| (Kind::ServiceEntry, &r.meta)));
+        found.extend(self.workload_entries.iter().map(|r| (Kind::WorkloadEntry, &r.meta)));
+        found.extend(self.workload_groups.iter().map(|r| (Kind::WorkloadGroup, &r.meta)));
+        found.extend(self.sidecars.iter().map(|r| (Kind::Sidecar, &r.meta)));
+        found.extend(self.peer_authentications.iter().map(|r| (Kind::PeerAuthentication, &r.meta)));
+        found.extend(self.request_authentications.iter().map(|r| (Kind::RequestAuthentication, &r.meta)));
+        found.extend(self.authorization_policies.iter().map(|r| (Kind::AuthorizationPolicy, &r.meta)));
+        found.extend(self.telemetries.iter().map(|r| (Kind::Telemetry, &r.meta)));
+        found
     }
 
     /// All gateways by namespace and name.
@@ -123,13 +202,15 @@ impl World {
         self.services.get(&host::service_key(host, namespace)?)
     }
 
-    /// The full name of `host`, written in `namespace`. A name that is no service's stays as it is, except that a name
+    /// The full name of `host`, written in `namespace`. A name that nothing has stays as it is, except that a name
     /// without a dot is taken to be one of a service in `namespace`.
     pub fn full_name(&self, host: &str, namespace: &str) -> Name {
-        match self.service_named(host, namespace) {
-            Some(service) => host::full_name(&service.meta.key),
-            None if host.contains(['.', '*', ':']) => host.into(),
-            None => host::full_name(&ObjectKey::new(namespace, host)),
+        if let Some(service) = self.service_named(host, namespace) {
+            return host::full_name(&service.meta.key);
+        }
+        match host.contains(['.', '*', ':']) || self.callees.contains_key(host) {
+            true => host.into(),
+            false => host::full_name(&ObjectKey::new(namespace, host)),
         }
     }
 }

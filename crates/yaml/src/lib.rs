@@ -32,6 +32,7 @@ mod problems;
 mod reader;
 mod render;
 mod source;
+mod write;
 
 pub use duration::{DurationError, parse_duration};
 pub use field::Field;
@@ -43,3 +44,4 @@ pub use problem::{Problem, Severity, code};
 pub use problems::{MAX_PROBLEMS, Problems};
 pub use reader::Reader;
 pub use source::{Position, Source, Span};
+pub use write::write;

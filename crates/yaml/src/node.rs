@@ -75,6 +75,11 @@ impl Node {
         }
     }
 
+    /// True for a list without elements.
+    pub fn is_empty_list(&self) -> bool {
+        matches!(&self.value, Value::Sequence(elements) if elements.is_empty())
+    }
+
     /// True for nothing, `~` and `null`.
     pub fn is_null(&self) -> bool {
         self.value == Value::Null

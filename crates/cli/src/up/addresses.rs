@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ripstop_control::resource::{
-    Gateway, GatewayRef, GatewayServer, HttpAction, HttpMatch, TextMatch, VirtualService,
+    Gateway, GatewayRef, GatewayServer, HttpAction, HttpMatch, ServerProtocol, TextMatch, UriRewrite,
+    VirtualService,
 };
 use ripstop_control::world::World;
 
@@ -30,8 +31,12 @@ pub fn tries(plan: &Plan, world: &World) -> Vec<Try> {
             continue;
         }
         for gateway in world.gateways_served_by(&instance.workload.meta.labels) {
-            for server in &gateway.servers {
-                let address = reachable(SocketAddr::new(instance.workload.address, server.port));
+            let speaks_http = |server: &&GatewayServer| {
+                matches!(server.protocol, ServerProtocol::Http | ServerProtocol::Https)
+            };
+            for server in gateway.servers.iter().filter(speaks_http) {
+                let ip = server.bind.unwrap_or(instance.workload.address);
+                let address = reachable(SocketAddr::new(ip, server.port));
                 let lines = gateway_lines(address, gateway, server, world);
                 let title = format!("gateway {} on {address}", instance.name);
                 found.push(Try { title, lines });
@@ -56,6 +61,11 @@ fn gateway_lines(
     server: &GatewayServer,
     world: &World,
 ) -> Vec<String> {
+    // Nobody here knows which roots its certificate leads to.
+    let (curl, scheme) = match server.protocol {
+        ServerProtocol::Https => ("curl -sk", "https"),
+        _ => ("curl -s", "http"),
+    };
     let mut lines = Vec::new();
     for service in world.virtual_services() {
         let here = |reference: &GatewayRef| *reference == GatewayRef::Gateway(gateway.meta.key.clone());
@@ -66,7 +76,7 @@ fn gateway_lines(
         let header = host.map_or(String::new(), |host| format!("-H {} ", quoted(&format!("host: {host}"))));
         for route in &service.http {
             for path in sample_paths(&route.matches) {
-                let line = format!("curl -s {header}{}", quoted(&format!("http://{address}{path}")));
+                let line = format!("{curl} {header}{}", quoted(&format!("{scheme}://{address}{path}")));
                 if printable(&line) && !lines.contains(&line) && lines.len() < MAX_LINES {
                     lines.push(line);
                 }
@@ -145,7 +155,8 @@ fn known_paths(world: &World) -> BTreeMap<&str, String> {
     for route in routes {
         let HttpAction::Route(destinations) = &route.action else { continue };
         let path = match &route.rewrite.uri {
-            Some(path) => Some(path.to_string()),
+            Some(UriRewrite::Prefix(path)) => Some(path.to_string()),
+            Some(UriRewrite::Regex(_)) => None,
             None => sample_paths(&route.matches).into_iter().find(|path| path != "/"),
         };
         let Some(path) = path else { continue };

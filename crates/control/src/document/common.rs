@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use ripstop_model::Name;
+use ripstop_model::cidr::CidrRange;
+use ripstop_model::endpoint::Locality;
+use ripstop_model::{Name, Percent};
 use ripstop_policy::route::text::FullRegex;
 use ripstop_yaml::{Field, Problems, Reader, Span, join_key};
 
-use crate::resource::{Labels, Origin, TextMatch};
+use crate::resource::{ClientTls, Labels, Origin, TextMatch};
 
 /// Longest DNS label and longest DNS name.
 const MAX_LABEL: usize = 63;
 const MAX_NAME: usize = 253;
+/// Most that one endpoint may count among others.
+const MAX_WEIGHT: u32 = 1_000_000;
 
 /// What is shared by everything that decodes one document.
 pub(super) struct Decoder<'a> {
@@ -197,12 +202,96 @@ pub(super) fn text_matches(reader: &Reader<'_>, key: &str, fold: bool) -> BTreeM
     matches
 }
 
-fn check_regex(field: &Field<'_>, text: &str) {
+/// Reports a text that is no regular expression.
+pub(super) fn check_regex(field: &Field<'_>, text: &str) {
     // What the proxies will do with it, so that they never refuse what is accepted here.
     if let Err(error) = FullRegex::compile(&text.into()) {
         let message = format!("`{}` is not a regular expression: {}", shorten(text), error.why);
         field.error_with_help(message, "RE2 syntax is expected: no look-arounds, no back-references");
     }
+}
+
+/// The path of a file; one that does not begin with `/` is taken from where the proxy was started.
+pub(super) fn file_path(field: &Field<'_>) -> Option<Name> {
+    let text = field.str()?;
+    // Istio knows one path that is none: the roots of the system.
+    let text = if text == "system" { ClientTls::SYSTEM_ROOTS.to_owned() } else { text };
+    if text.is_empty() || text.contains(|c: char| c.is_control()) {
+        field.error_with_help(format!("`{}` is not a file", shorten(&text)), "write its path");
+        return None;
+    }
+    Some(text.into())
+}
+
+/// `region/zone/subzone`; the last parts may be missing.
+pub(super) fn locality(field: &Field<'_>) -> Option<Locality> {
+    let text = field.str()?;
+    let parts: Vec<&str> = text.split('/').collect();
+    if parts.len() > 3 || parts.iter().any(|part| part.is_empty()) {
+        let message = format!("`{}` is not a locality", shorten(&text));
+        field.error_with_help(message, "write region, region/zone or region/zone/subzone");
+        return None;
+    }
+    let part = |at: usize| Name::from(parts.get(at).copied().unwrap_or_default());
+    Some(Locality { region: part(0), zone: part(1), sub_zone: part(2) })
+}
+
+/// `weight` of an endpoint, 1 unless written.
+pub(super) fn weight(reader: &Reader<'_>) -> u32 {
+    let Some(weight) = reader.u32("weight") else { return 1 };
+    if weight > MAX_WEIGHT {
+        reader.error("weight", format!("a weight is at most {MAX_WEIGHT}"));
+    }
+    // Istio reads 0 as "not set".
+    weight.max(1)
+}
+
+/// Whether a header can have this value.
+pub(super) fn header_value(text: &str) -> bool {
+    text.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f))
+}
+
+/// Istio's `Percent`: `value`, 0 to 100, with fractions. Nothing written is nothing, as in Istio.
+pub(super) fn percentage(reader: Reader<'_>) -> Option<Percent> {
+    let value = match reader.field("value") {
+        Some(field) => field.f64().and_then(|number| {
+            let percent = Percent::from_f64(number);
+            if percent.is_none() {
+                field.error("a percentage is 0 to 100");
+            }
+            percent
+        }),
+        None => Some(Percent::ZERO),
+    };
+    reader.finish();
+    value
+}
+
+/// A duration of at least 1 ms.
+pub(super) fn positive_duration(reader: &Reader<'_>, key: &str) -> Option<Duration> {
+    let duration = reader.duration(key)?;
+    if duration < Duration::from_millis(1) {
+        reader.error(key, "at least 1ms is expected");
+        return None;
+    }
+    Some(duration)
+}
+
+/// `10.0.0.0/8`, or one address.
+pub(super) fn cidr(field: &Field<'_>) -> Option<CidrRange> {
+    let text = field.str()?;
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, length.parse::<u32>().ok()),
+        None => (text.as_str(), Some(128)),
+    };
+    let range = address.parse::<IpAddr>().ok().zip(length).filter(|(address, length)| {
+        *length <= if address.is_ipv4() && text.contains('/') { 32 } else { 128 }
+    });
+    if range.is_none() {
+        let message = format!("`{}` is not a range of addresses", shorten(&text));
+        field.error_with_help(message, "write it as 10.0.0.0/8 or 10.1.2.3");
+    }
+    range.map(|(address, length)| CidrRange::new(address, length))
 }
 
 /// At most 60 characters of `text`, for messages.

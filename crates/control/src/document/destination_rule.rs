@@ -3,12 +3,14 @@
 use ripstop_yaml::{Field, Reader};
 
 use crate::document::common::{Decoder, host, label, labels};
-use crate::document::traffic_policy;
+use crate::document::export_to::export_to;
+use crate::document::{selector, traffic_policy};
 use crate::resource::{DestinationRule, Metadata, Subset};
 
 pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -> Option<DestinationRule> {
     let host = spec.required("host").and_then(|field| host(&field, true));
-    let policy = spec.map("trafficPolicy").map(traffic_policy::decode).unwrap_or_default();
+    let policy =
+        spec.map("trafficPolicy").map(|reader| traffic_policy::decode(decoder, reader)).unwrap_or_default();
     let mut subsets: Vec<Subset> = Vec::new();
     for field in spec.list("subsets") {
         let Some(subset) = subset(decoder, &field) else { continue };
@@ -17,16 +19,17 @@ pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -
         }
         subsets.push(subset);
     }
-    spec.known_but_unsupported("exportTo", "it applies in every namespace");
-    spec.known_but_unsupported("workloadSelector", "it applies to every workload");
-    Some(DestinationRule { meta, host: host?, policy, subsets })
+    let selector = selector::match_labels(spec, "workloadSelector");
+    let export_to = export_to(spec, meta.namespace());
+    Some(DestinationRule { meta, host: host?, policy, subsets, selector, export_to })
 }
 
 fn subset(decoder: &Decoder<'_>, field: &Field<'_>) -> Option<Subset> {
     let reader = field.map()?;
     let name = reader.required("name").and_then(|field| label(&field));
     let labels = labels(&reader, "labels");
-    let policy = reader.map("trafficPolicy").map(traffic_policy::decode).unwrap_or_default();
+    let policy =
+        reader.map("trafficPolicy").map(|reader| traffic_policy::decode(decoder, reader)).unwrap_or_default();
     let origin = decoder.origin(&reader);
     reader.finish();
     Some(Subset { name: name?, labels, policy, origin })

@@ -2,7 +2,6 @@
 
 use ripstop_yaml::{Reader, nearest};
 
-use crate::document::api_versions;
 use crate::document::common::{Decoder, dns_name, label, labels, shorten};
 use crate::resource::{Kind, Metadata, ObjectKey};
 
@@ -28,7 +27,7 @@ pub(super) fn kind(root: &Reader<'_>) -> Option<Kind> {
         let group = version.split('/').next().unwrap_or_default();
         let of_group: Vec<&str> = Kind::ALL
             .into_iter()
-            .filter(|kind| api_versions(*kind).iter().any(|v| v.starts_with(&format!("{group}/"))))
+            .filter(|kind| kind.api_versions().iter().any(|v| v.starts_with(&format!("{group}/"))))
             .map(Kind::as_str)
             .collect();
         let help = match nearest(&word, Kind::ALL.iter().map(|kind| kind.as_str())) {
@@ -39,11 +38,11 @@ pub(super) fn kind(root: &Reader<'_>) -> Option<Kind> {
         root.error_with_help("kind", format!("`{}` is not a kind that is accepted", shorten(&word)), help);
         return None;
     };
-    if !api_versions(kind).contains(&version.as_str()) {
+    if !kind.api_versions().contains(&version.as_str()) {
         root.error_with_help(
             "apiVersion",
             format!("`{}` has no {kind} that is accepted", shorten(&version)),
-            format!("{kind} is accepted as {}", api_versions(kind).join(", ")),
+            format!("{kind} is accepted as {}", kind.api_versions().join(", ")),
         );
         return None;
     }
@@ -51,7 +50,7 @@ pub(super) fn kind(root: &Reader<'_>) -> Option<Kind> {
 }
 
 fn accepted() -> String {
-    let one = |kind: Kind| format!("{kind} ({})", api_versions(kind).first().copied().unwrap_or_default());
+    let one = |kind: Kind| format!("{kind} ({})", kind.api_versions().first().copied().unwrap_or_default());
     Kind::ALL.map(one).join(", ")
 }
 

@@ -1,56 +1,64 @@
 //! Reads one rule of a VirtualService: Istio's `HTTPRoute`.
 
-use std::time::Duration;
+mod headers;
+mod mirror;
+mod redirect;
+mod retries;
+
+pub(super) use retries::decode as retries;
 
 use ripstop_model::Name;
-use ripstop_model::route::RetryOn;
-use ripstop_yaml::{Field, Reader, nearest};
+use ripstop_yaml::{Field, Reader};
 
-use crate::document::common::{Decoder, host, label, required_port};
-use crate::document::http_match;
-use crate::resource::{Destination, HttpAction, HttpRoute, Retries, Rewrite, RouteDestination};
+use crate::document::common::{Decoder, check_regex, header_value};
+use crate::document::destination::{check_weights, destination, weight};
+use crate::document::{base64, http_match, virtual_service};
+use crate::resource::{HttpAction, HttpRoute, Rewrite, RouteDestination, UriRewrite};
+use ripstop_model::route::RegexSubstitution;
 
 /// Longest body of an answer that the proxy makes, in bytes.
 const MAX_BODY_BYTES: usize = 4096;
-/// Most retries that a rule may ask for.
-const MAX_ATTEMPTS: u32 = 1000;
-
-/// Words that Envoy knows in `retryOn` and our proxies do not.
-const RETRY_WORDS_NOT_IN_FORCE: [&str; 3] =
-    ["envoy-ratelimited", "retriable-headers", "http3-post-connect-failure"];
 
 pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) -> Option<HttpRoute> {
     let reader = field.map()?;
     let name = reader.str("name").map(Name::from);
     let matches = reader.list("match");
     let matches = matches.iter().filter_map(|m| http_match::decode(decoder, m, namespace)).collect();
-    let action = action(decoder, &reader);
+    let action = action(decoder, &reader, namespace);
     let rewrite = reader.map("rewrite").map(rewrite).unwrap_or_default();
+    let headers = reader.map("headers").map(headers::changes).unwrap_or_default();
     let timeout = reader.duration("timeout");
-    let retries = reader.map("retries").map(retries);
+    let retries = reader.map("retries").map(retries::decode);
+    let mirrors = mirror::mirrors(decoder, &reader);
     let origin = decoder.origin(&reader);
     reader.known_but_unsupported("fault", "no faults are injected");
-    for key in ["mirror", "mirrors", "mirrorPercent", "mirror_percent", "mirrorPercentage"] {
-        reader.known_but_unsupported(key, "requests are not mirrored");
-    }
     reader.known_but_unsupported("corsPolicy", "no CORS headers are sent");
-    reader.known_but_unsupported("headers", "headers stay as they are");
+    if let Some(HttpAction::Redirect(_) | HttpAction::Respond { .. }) = action {
+        if reader.has("rewrite") {
+            let help = "remove it, or forward with `route`";
+            reader.error_with_help("rewrite", "such a rule forwards nothing, so nothing is rewritten", help);
+        }
+        for key in ["timeout", "retries", "mirror", "mirrors"].into_iter().filter(|key| reader.has(key)) {
+            reader.warn(key, "such a rule forwards nothing, so it has no effect");
+        }
+    }
     reader.finish();
-    Some(HttpRoute { name, matches, action: action?, rewrite, timeout, retries, origin })
+    let action = action?;
+    Some(HttpRoute { name, matches, action, rewrite, headers, timeout, retries, mirrors, origin })
 }
 
-fn action(decoder: &Decoder<'_>, reader: &Reader<'_>) -> Option<HttpAction> {
-    for key in ["redirect", "delegate"] {
-        reader.known_but_unsupported(key, "such requests are answered with 501");
-    }
+fn action(decoder: &Decoder<'_>, reader: &Reader<'_>, namespace: &str) -> Option<HttpAction> {
     let written: Vec<&'static str> = ["route", "redirect", "directResponse", "delegate"]
         .into_iter()
         .filter(|key| reader.has(key))
         .collect();
     match written.as_slice() {
         ["route"] => routes(decoder, reader).map(HttpAction::Route),
+        ["redirect"] => redirect::decode(reader.map("redirect")?).map(HttpAction::Redirect),
         ["directResponse"] => direct_response(reader.map("directResponse")?),
-        [key] => Some(HttpAction::NotInForce(key)),
+        ["delegate"] => {
+            virtual_service::delegate(reader.map("delegate")?, namespace).map(HttpAction::Delegate)
+        }
         [] => {
             reader.error_here("the rule says nothing about what becomes of a request: write `route`");
             None
@@ -59,6 +67,7 @@ fn action(decoder: &Decoder<'_>, reader: &Reader<'_>) -> Option<HttpAction> {
             reader.error(second, format!("a rule has one of {}, not several", written.join(", ")));
             None
         }
+        [_] => None,
     }
 }
 
@@ -71,39 +80,17 @@ fn routes(decoder: &Decoder<'_>, reader: &Reader<'_>) -> Option<Vec<RouteDestina
     let destinations: Option<Vec<RouteDestination>> =
         fields.iter().map(|field| route_destination(decoder, field, fields.len() == 1)).collect();
     let destinations = destinations?;
-    match destinations.iter().try_fold(0u32, |sum, one| sum.checked_add(one.weight)) {
-        Some(0) => reader.error("route", "all weights are 0, so no destination is ever chosen"),
-        Some(_) => {}
-        None => reader.error("route", "the weights add up to more than 4294967295"),
-    }
+    check_weights(reader, destinations.iter().map(|one| one.weight));
     Some(destinations)
 }
 
 fn route_destination(decoder: &Decoder<'_>, field: &Field<'_>, alone: bool) -> Option<RouteDestination> {
     let reader = field.map()?;
     let destination = reader.required("destination").and_then(|field| destination(decoder, &field));
-    // A single destination takes everything whether it has a weight or not, as in Istio.
-    let written = reader.u32("weight");
-    let weight =
-        if alone { written.filter(|weight| *weight > 0).unwrap_or(100) } else { written.unwrap_or(0) };
-    reader.known_but_unsupported("headers", "headers stay as they are");
+    let weight = weight(&reader, alone);
+    let headers = reader.map("headers").map(headers::changes).unwrap_or_default();
     reader.finish();
-    Some(RouteDestination { destination: destination?, weight })
-}
-
-fn destination(decoder: &Decoder<'_>, field: &Field<'_>) -> Option<Destination> {
-    let reader = field.map()?;
-    let host = reader.required("host").and_then(|field| host(&field, false));
-    let subset = reader.field("subset").map(|field| label(&field));
-    let port = reader.map("port").map(|port| {
-        let number = required_port(&port, "number");
-        port.finish();
-        number
-    });
-    let origin = decoder.origin_of(&reader, "host");
-    reader.finish();
-    let subset = subset.unwrap_or(None);
-    Some(Destination { host: host?, subset, port: port.unwrap_or(None), origin })
+    Some(RouteDestination { destination: destination?, weight, headers })
 }
 
 fn direct_response(reader: Reader<'_>) -> Option<HttpAction> {
@@ -117,82 +104,55 @@ fn direct_response(reader: Reader<'_>) -> Option<HttpAction> {
             }
         }
     });
-    let mut body = String::new();
+    let mut body = Vec::new();
     if let Some(written) = reader.map("body") {
-        body = written.str("string").unwrap_or_default();
-        written.known_but_unsupported("bytes", "the body stays empty; write `string`");
-        if body.len() > MAX_BODY_BYTES {
-            written.error("string", format!("a body has at most {MAX_BODY_BYTES} bytes"));
+        let string = written.field("string").map(|field| (field.str().map(String::into_bytes), field));
+        let bytes = written.field("bytes").map(|field| (base64::field(&field), field));
+        if string.is_some() && bytes.is_some() {
+            written.error_here("only one of `string` and `bytes` can hold");
+        }
+        if let Some((Some(content), field)) = string.or(bytes) {
+            if content.len() > MAX_BODY_BYTES {
+                field.error(format!("a body has at most {MAX_BODY_BYTES} bytes"));
+            }
+            body = content;
         }
         written.finish();
     }
     reader.finish();
-    Some(HttpAction::Respond { status: status?, body: body.into() })
+    Some(HttpAction::Respond { status: status?, body })
 }
 
 fn rewrite(reader: Reader<'_>) -> Rewrite {
-    let uri = reader.str("uri").map(Name::from);
-    let authority = reader.str("authority").map(Name::from);
-    if authority
-        .as_ref()
-        .is_some_and(|text| text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()))
-    {
-        reader.error("authority", "this is not a host");
+    let prefix = reader.str("uri").map(Name::from).map(UriRewrite::Prefix);
+    let regex = reader.map("uriRegexRewrite").and_then(regex_rewrite);
+    if prefix.is_some() && reader.has("uriRegexRewrite") {
+        reader.error_here("only one of `uri` and `uriRegexRewrite` can hold");
     }
-    reader.known_but_unsupported("uriRegexRewrite", "paths are rewritten by prefix only");
+    let authority = reader.field("authority").and_then(|field| authority(&field));
     reader.finish();
-    Rewrite { uri, authority }
+    Rewrite { uri: prefix.or(regex), authority }
 }
 
-fn retries(reader: Reader<'_>) -> Retries {
-    let attempts = reader.u32("attempts").unwrap_or(0);
-    if attempts > MAX_ATTEMPTS {
-        reader.error("attempts", format!("at most {MAX_ATTEMPTS} attempts are made"));
-    }
-    let (on, statuses) = retry_on(&reader);
-    let retries = Retries {
-        attempts,
-        per_try_timeout: reader.duration("perTryTimeout").filter(|timeout| !timeout.is_zero()),
-        on,
-        statuses,
-        backoff: positive(&reader, "backoff"),
-        ignore_previous_hosts: !reader.bool("retryIgnorePreviousHosts").unwrap_or(true),
-    };
-    reader.known_but_unsupported("retryRemoteLocalities", "retries go to every locality");
+fn regex_rewrite(reader: Reader<'_>) -> Option<UriRewrite> {
+    let pattern = reader.required("match").and_then(|field| {
+        let text = field.str()?;
+        check_regex(&field, &text);
+        Some(text)
+    });
+    // Nothing in its place is a rewrite too.
+    let substitution = reader.field("rewrite").map_or(Some(String::new()), |field| field.str());
     reader.finish();
-    retries
+    let (pattern, substitution) = (Name::from(pattern?), Name::from(substitution?));
+    Some(UriRewrite::Regex(RegexSubstitution { pattern, substitution }))
 }
 
-fn positive(reader: &Reader<'_>, key: &str) -> Option<Duration> {
-    let duration = reader.duration(key)?;
-    if duration < Duration::from_millis(1) {
-        reader.error(key, "at least 1ms is expected");
+/// The host that a request gets.
+fn authority(field: &Field<'_>) -> Option<Name> {
+    let text = field.str()?;
+    if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) || !header_value(&text) {
+        field.error("this is not a host");
         return None;
     }
-    Some(duration)
-}
-
-/// Envoy's words and statuses, separated by commas.
-fn retry_on(reader: &Reader<'_>) -> (Option<RetryOn>, Vec<u16>) {
-    let Some(text) = reader.str("retryOn") else { return (None, Vec::new()) };
-    let (mut on, mut statuses) = (RetryOn::default(), Vec::new());
-    for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        if let Some(condition) = RetryOn::from_word(word) {
-            on = on.and(condition);
-        } else if let Some(status) = word.parse().ok().filter(|status| (200..=599).contains(status)) {
-            on = on.and(RetryOn::RETRIABLE_STATUS_CODES);
-            statuses.push(status);
-        } else if RETRY_WORDS_NOT_IN_FORCE.contains(&word) {
-            reader.warn("retryOn", format!("understood, but not in force: nothing is retried on `{word}`"));
-        } else {
-            let help = match nearest(word, RetryOn::all_words()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("write statuses or {}", RetryOn::all_words().collect::<Vec<_>>().join(", ")),
-            };
-            reader.error_with_help("retryOn", format!("`{word}` is not a condition"), help);
-        }
-    }
-    statuses.sort_unstable();
-    statuses.dedup();
-    (Some(on).filter(|on| !on.is_empty()), statuses)
+    Some(text.into())
 }

@@ -5,10 +5,17 @@ use std::net::SocketAddr;
 use ripstop_model::TrustDomain;
 use ripstop_yaml::Reader;
 
-use crate::resource::{Control, Mesh, Metadata};
+use crate::document::common::Decoder;
+use crate::document::defaults;
+use crate::resource::{Control, Mesh, Metadata, Profile};
 
 /// A mesh that is written into a namespace makes that namespace the root of mesh-wide policies.
-pub(super) fn decode(spec: &Reader<'_>, meta: Metadata, namespace_written: bool) -> Option<Mesh> {
+pub(super) fn decode(
+    decoder: &Decoder<'_>,
+    spec: &Reader<'_>,
+    meta: Metadata,
+    namespace_written: bool,
+) -> Option<Mesh> {
     let trust_domain = trust_domain(spec);
     let mut certificate_lifetime = Mesh::DEFAULT_CERTIFICATE_LIFETIME;
     if let Some(certificates) = spec.map("certificates") {
@@ -30,9 +37,20 @@ pub(super) fn decode(spec: &Reader<'_>, meta: Metadata, namespace_written: bool)
         reader.finish();
     }
     let build = spec.strings("build");
+    let profile = spec.one_of("profile", &Profile::WORDS);
+    let defaults = spec.map("defaults").map(|reader| defaults::decode(decoder, reader));
     let root_namespace =
         if namespace_written { meta.namespace().clone() } else { Mesh::DEFAULT_ROOT_NAMESPACE.into() };
-    Some(Mesh { meta, trust_domain: trust_domain?, certificate_lifetime, control, build, root_namespace })
+    Some(Mesh {
+        meta,
+        trust_domain: trust_domain?,
+        certificate_lifetime,
+        control,
+        build,
+        root_namespace,
+        profile,
+        defaults,
+    })
 }
 
 fn trust_domain(spec: &Reader<'_>) -> Option<TrustDomain> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ripstop_yaml::{Field, Reader};
 
-use crate::document::common::labels;
+use crate::document::selector;
 use crate::resource::{Metadata, MtlsMode, PeerAuthentication};
 
 const MODES: [(&str, Option<MtlsMode>); 4] = [
@@ -15,13 +15,7 @@ const MODES: [(&str, Option<MtlsMode>); 4] = [
 ];
 
 pub(super) fn decode(spec: &Reader<'_>, meta: Metadata) -> PeerAuthentication {
-    let selector = spec.map("selector").map(|reader| {
-        let labels = labels(&reader, "matchLabels");
-        reader.finish();
-        labels
-    });
-    // A selector that asks for nothing is none, as in Istio.
-    let selector = selector.filter(|labels| !labels.is_empty());
+    let selector = selector::of_policy(spec);
     let mode = spec.field("mtls").and_then(|field| mode(&field));
     let mut ports = BTreeMap::new();
     for (key, field) in spec.field("portLevelMtls").map(|field| field.entries()).unwrap_or_default() {

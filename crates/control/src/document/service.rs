@@ -3,6 +3,7 @@
 use ripstop_yaml::{Field, Reader};
 
 use crate::document::common::{Decoder, label, required_port};
+use crate::document::defaults;
 use crate::resource::{AppProtocol, Metadata, Service, ServicePort};
 
 pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -> Service {
@@ -23,7 +24,8 @@ pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -
         }
         ports.push(port);
     }
-    Service { meta, ports }
+    let defaults = spec.map("defaults").map(|reader| defaults::decode(decoder, reader));
+    Service { meta, ports, defaults }
 }
 
 fn port(decoder: &Decoder<'_>, field: &Field<'_>) -> Option<ServicePort> {

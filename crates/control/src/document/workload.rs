@@ -6,7 +6,7 @@ use ripstop_model::Name;
 use ripstop_yaml::{Field, Reader};
 
 use crate::document::common::{
-    Decoder, dns_name, ip_address, is_dns_name, label, port_number, required_port,
+    Decoder, dns_name, ip_address, is_dns_name, label, locality, port_number, required_port, weight,
 };
 use crate::resource::{GatewayRole, Health, Metadata, Run, SidecarRole, Upstream, Workload, WorkloadPort};
 
@@ -33,6 +33,8 @@ pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -
     if service.is_some() && ports.is_empty() && spec.span_of("ports").is_none() {
         spec.error("ports", "an instance of a service has at least one port");
     }
+    let locality = spec.field("locality").and_then(|field| locality(&field)).unwrap_or_default();
+    let weight = weight(spec);
     let health = spec.map("health").and_then(health);
     let run = spec.map("run").and_then(run);
     Some(Workload {
@@ -41,6 +43,8 @@ pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -
         service_account,
         address: address?,
         ports,
+        locality,
+        weight,
         health,
         sidecar: sidecar.and_then(|s| s),
         gateway: gateway.and_then(|g| g),

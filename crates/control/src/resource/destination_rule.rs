@@ -1,10 +1,13 @@
-//! How a destination is spoken to, after routing: Istio's `DestinationRule`.
+//! How a destination is spoken to, after routing: Istio's `DestinationRule`. Its parts are [`super::load_balancer`] and
+//! [`super::client_tls`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ripstop_model::cluster::RetryBudget;
 use ripstop_model::{Name, Percent};
 
-use super::{Labels, Metadata, Origin};
+use super::{ClientTls, ExportTo, Labels, LoadBalancer, Metadata, Origin};
 
 /// `DestinationRule` of `networking.istio.io`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,10 @@ pub struct DestinationRule {
     pub policy: TrafficPolicy,
     /// Parts of the service; names are unique.
     pub subsets: Vec<Subset>,
+    /// The calling workloads that it applies to, in its own namespace; `None`: all.
+    pub selector: Option<Labels>,
+    /// Where it can be seen.
+    pub export_to: ExportTo,
 }
 
 /// A part of a service: the instances with these labels.
@@ -41,28 +48,39 @@ pub struct TrafficPolicy {
     pub connection_pool: Option<ConnectionPool>,
     /// `None`: no instance is ejected.
     pub outlier: Option<Outlier>,
+    /// `None`: as the instances take it.
+    pub tls: Option<ClientTls>,
+    /// `None`: that of [`RetryBudget::default`].
+    pub retry_budget: Option<RetryBudget>,
+    /// What holds for a port alone. It leaves nothing open: a section that is not here has its default, as in Istio.
+    pub ports: BTreeMap<u16, TrafficPolicy>,
 }
 
 impl TrafficPolicy {
-    /// This policy with what it leaves open taken from `base`.
-    pub fn over(&self, base: &TrafficPolicy) -> TrafficPolicy {
-        TrafficPolicy {
-            load_balancer: self.load_balancer.or(base.load_balancer),
-            connection_pool: self.connection_pool.or(base.connection_pool),
-            outlier: self.outlier.or(base.outlier),
+    /// What holds for a port.
+    pub fn for_port(&self, port: u16) -> TrafficPolicy {
+        let whole = TrafficPolicy { ports: BTreeMap::new(), ..self.clone() };
+        match self.ports.get(&port) {
+            None => whole,
+            // A budget cannot be written for a port.
+            Some(own) => TrafficPolicy { retry_budget: whole.retry_budget, ..own.clone() },
         }
     }
-}
 
-/// How an instance is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadBalancer {
-    /// In turn.
-    RoundRobin,
-    /// The one of two drawn by dice that has fewer requests under way.
-    LeastRequest,
-    /// By dice.
-    Random,
+    /// What holds for a port of a subset with this policy, where the service as a whole has `base` for the port.
+    pub fn over(&self, base: &TrafficPolicy, port: u16) -> TrafficPolicy {
+        if self.ports.contains_key(&port) {
+            return self.for_port(port);
+        }
+        TrafficPolicy {
+            load_balancer: self.load_balancer.clone().or_else(|| base.load_balancer.clone()),
+            connection_pool: self.connection_pool.or(base.connection_pool),
+            outlier: self.outlier.or(base.outlier),
+            tls: self.tls.clone().or_else(|| base.tls.clone()),
+            retry_budget: self.retry_budget.or(base.retry_budget),
+            ports: BTreeMap::new(),
+        }
+    }
 }
 
 /// Limits on connections and requests; `None` everywhere means none, as in Istio.
@@ -72,6 +90,8 @@ pub struct ConnectionPool {
     pub max_connections: Option<u32>,
     /// How long making a connection may take; `None`: 10 s.
     pub connect_timeout: Option<Duration>,
+    /// A connection of bytes without any for this long is closed; `None`: 1 h.
+    pub tcp_idle_timeout: Option<Duration>,
     /// Requests that wait for a connection.
     pub max_pending_requests: Option<u32>,
     /// Requests under way.
@@ -84,6 +104,8 @@ pub struct ConnectionPool {
     pub idle_timeout: Option<Duration>,
     /// HTTP/2 to instances that are spoken to in plaintext.
     pub http2: Option<bool>,
+    /// Streams of one HTTP/2 connection.
+    pub max_concurrent_streams: Option<u32>,
 }
 
 /// When instances are ejected. `None` everywhere means Envoy's default.
@@ -93,6 +115,10 @@ pub struct Outlier {
     pub consecutive_5xx: Option<u32>,
     /// This many 502, 503 or 504 in a row; 0: they do not eject.
     pub consecutive_gateway_errors: Option<u32>,
+    /// Failures to connect, and timeouts, are counted apart.
+    pub split_local_origin: bool,
+    /// This many of those in a row.
+    pub consecutive_local_origin: Option<u32>,
     /// Time between sweeps.
     pub interval: Option<Duration>,
     /// The first ejection lasts this long.

@@ -1,8 +1,11 @@
 //! What listens at the edge of the mesh: Istio's `Gateway`.
 
-use ripstop_model::Name;
+use std::net::IpAddr;
 
-use super::{Labels, Metadata, Origin};
+use ripstop_model::Name;
+use ripstop_model::tls::TlsParams;
+
+use super::{CertificateFiles, Labels, Metadata, Origin};
 
 /// `Gateway` of `networking.istio.io`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,17 +18,40 @@ pub struct Gateway {
     pub servers: Vec<GatewayServer>,
 }
 
-/// One plaintext HTTP port. Servers of other protocols are reported when they are read and are not here.
+/// One port, for some hosts. Servers that are not in force are reported when they are read and are not here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatewayServer {
+    /// Name of the server; may be empty.
+    pub name: Name,
     /// Port on the address of the gateway workload.
     pub port: u16,
     /// Name of the port.
     pub port_name: Name,
+    /// What is spoken.
+    pub protocol: ServerProtocol,
+    /// Address that is listened on; `None`: that of the gateway workload.
+    pub bind: Option<IpAddr>,
     /// Hosts that are served. At least one.
     pub hosts: Vec<GatewayHost>,
+    /// Requests in plaintext are sent to `https`.
+    pub https_redirect: bool,
+    /// `None`: plaintext. With [`ServerProtocol::Https`] and [`ServerProtocol::Tls`] it is there.
+    pub tls: Option<ServerTls>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerProtocol {
+    /// HTTP/1.1 and HTTP/2 in plaintext.
+    Http,
+    /// The same over TLS.
+    Https,
+    /// TLS with anything in it.
+    Tls,
+    /// Anything.
+    Tcp,
 }
 
 /// A host that a server serves.
@@ -35,4 +61,49 @@ pub struct GatewayHost {
     pub namespace: Option<Name>,
     /// Full name, `*.suffix` or `*`.
     pub host: Name,
+}
+
+/// Istio's `ServerTLSSettings`. Files are on the machine of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// Who ends it, and what is asked of clients.
+    pub mode: ServerTlsMode,
+    /// Certificates as files.
+    pub certificates: Vec<CertificateFiles>,
+    /// Names of `Credential` documents that certificates are taken from.
+    pub credentials: Vec<Name>,
+    /// File with the roots that chains of clients must lead to.
+    pub ca: Option<Name>,
+    /// File with revocation lists.
+    pub crl: Option<Name>,
+    /// Names of which a client's certificate must have one.
+    pub subject_alt_names: Vec<Name>,
+    /// SHA-256 of public keys of clients that are accepted.
+    pub spki_hashes: Vec<[u8; 32]>,
+    /// SHA-256 of certificates of clients that are accepted.
+    pub certificate_hashes: Vec<[u8; 32]>,
+    /// Versions and cipher suites.
+    pub params: TlsParams,
+}
+
+/// Istio's `ServerTLSSettings.TLSmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerTlsMode {
+    /// TLS ends here.
+    Simple,
+    /// TLS ends here, and clients show a certificate.
+    Mutual,
+    /// TLS ends here, and clients may show a certificate, which then has to be good.
+    OptionalMutual,
+    /// Mutual TLS with the identity of the mesh ends here.
+    IstioMutual,
+    /// TLS goes on to where its server name says.
+    Passthrough,
+}
+
+impl ServerTlsMode {
+    /// Whether TLS ends at the gateway.
+    pub fn terminates(self) -> bool {
+        self != ServerTlsMode::Passthrough
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ripstop_identity::authority::{MAX_LIFETIME, MIN_LIFETIME};
 use ripstop_model::{Name, TrustDomain};
 
-use super::{Metadata, ObjectKey, Origin};
+use super::{Defaults, Metadata, ObjectKey, Origin, Profile};
 
 /// `Mesh` of `ripstop.io/v1`. There is at most one; without it, [`Mesh::new`] with `cluster.local` is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,10 @@ pub struct Mesh {
     pub build: Vec<String>,
     /// Policies in this namespace hold for the whole mesh.
     pub root_namespace: Name,
+    /// What comes with Ripstop and holds where nobody says otherwise; `None`: Istio's defaults.
+    pub profile: Option<Profile>,
+    /// What holds in the place of the profile.
+    pub defaults: Option<Defaults>,
 }
 
 /// Where the control plane listens.
@@ -64,6 +68,8 @@ impl Mesh {
             control: Control::default(),
             build: Vec::new(),
             root_namespace: Mesh::DEFAULT_ROOT_NAMESPACE.into(),
+            profile: None,
+            defaults: None,
         }
     }
 }

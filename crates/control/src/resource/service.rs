@@ -2,7 +2,7 @@
 
 use ripstop_model::Name;
 
-use super::{Metadata, Origin};
+use super::{Defaults, Metadata, Origin};
 
 /// `Service` of `ripstop.io/v1`.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Service {
     pub meta: Metadata,
     /// At least one; names and numbers are unique.
     pub ports: Vec<ServicePort>,
+    /// What holds for calls to it in the place of what the mesh says.
+    pub defaults: Option<Defaults>,
 }
 
 /// One port of a service.
@@ -37,20 +39,38 @@ pub enum AppProtocol {
     Grpc,
     /// Anything; the mesh carries bytes.
     Tcp,
+    /// TLS that the mesh does not end: bytes whose destination the server name can decide.
+    Tls,
 }
 
 impl AppProtocol {
-    /// The words in documents.
-    pub const WORDS: [(&'static str, AppProtocol); 4] = [
+    /// The words in our own documents.
+    pub const WORDS: [(&'static str, AppProtocol); 5] = [
         ("HTTP", AppProtocol::Http),
         ("HTTP2", AppProtocol::Http2),
         ("GRPC", AppProtocol::Grpc),
         ("TCP", AppProtocol::Tcp),
+        ("TLS", AppProtocol::Tls),
+    ];
+    /// The words in Istio's documents.
+    pub const ISTIO_WORDS: [(&'static str, AppProtocol); 12] = [
+        ("HTTP", AppProtocol::Http),
+        ("HTTP2", AppProtocol::Http2),
+        ("GRPC", AppProtocol::Grpc),
+        ("GRPC-WEB", AppProtocol::Http),
+        ("GRPC-Web", AppProtocol::Http),
+        ("HTTPS", AppProtocol::Tls),
+        ("TLS", AppProtocol::Tls),
+        ("TCP", AppProtocol::Tcp),
+        ("MONGO", AppProtocol::Tcp),
+        ("Mongo", AppProtocol::Tcp),
+        ("MYSQL", AppProtocol::Tcp),
+        ("REDIS", AppProtocol::Tcp),
     ];
 
     /// Whether requests can be told apart.
     pub fn is_http(self) -> bool {
-        self != AppProtocol::Tcp
+        !matches!(self, AppProtocol::Tcp | AppProtocol::Tls)
     }
 }
 

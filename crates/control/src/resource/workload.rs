@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ripstop_model::Name;
+use ripstop_model::endpoint::Locality;
 
 use super::{Metadata, Origin};
 
@@ -20,6 +21,10 @@ pub struct Workload {
     pub address: IpAddr,
     /// Ports by the names that the service gives them.
     pub ports: BTreeMap<Name, WorkloadPort>,
+    /// Where in the world it runs.
+    pub locality: Locality,
+    /// Its share among the instances of its locality; at least 1.
+    pub weight: u32,
     /// How to see whether the application is ready.
     pub health: Option<Health>,
     /// The proxy beside the application.

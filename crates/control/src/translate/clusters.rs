@@ -1,156 +1,183 @@
-//! Every port of every service, and every subset of it, as a cluster with its endpoints.
+//! Ports of what can be called, and subsets of it, as clusters with their endpoints: those that a proxy needs. What a
+//! policy becomes is [`super::cluster_policy`].
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
-use ripstop_model::LbPolicy;
-use ripstop_model::cluster::{CircuitLimits, RetryBudget, UpstreamProtocol};
-use ripstop_model::outlier::{OutlierDetection, Streak};
+use ripstop_model::cluster::{DnsDiscovery, DnsFamily, DnsKind};
+use ripstop_model::http2::Http2Options;
 use ripstop_model::tls::TransportSocket;
-use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Percent};
+use ripstop_model::upstream_http::UpstreamHttp;
+use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Name};
 use ripstop_yaml::Problem;
 
-use super::{endpoints, mtls, names};
+use super::locality::Group;
+use super::{client_tls, cluster_policy, endpoints, locality, mtls, names};
 use crate::resource::{
-    AppProtocol, ConnectionPool, LoadBalancer, Outlier, Service, ServicePort, Subset, TrafficPolicy,
+    ClientTlsMode, DestinationRule, Labels, Resolution, ServicePort, Subset, TrafficPolicy,
 };
-use crate::world::{World, host};
+use crate::world::{Callee, Member, Scope};
 
-/// How long making a connection may take unless told, as in Istio.
-pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What Istio sets where nobody says: no limit on anything.
-pub(super) const NO_LIMITS: CircuitLimits = CircuitLimits {
-    max_connections: u32::MAX,
-    max_pending_requests: u32::MAX,
-    max_requests: u32::MAX,
-    max_retries: u32::MAX,
-    retry_budget: None,
-};
-
-/// The clusters for callers in `client_namespace`, and what could not be said as it was meant.
-pub(super) fn of_all_services(
-    world: &World,
-    client_namespace: &str,
-) -> (Vec<(Cluster, ClusterLoadAssignment)>, Vec<Problem>) {
-    let (mut clusters, mut warnings) = (Vec::new(), Vec::new());
-    for service in world.services() {
-        let rule = world.destination_rule(&service.meta.key, client_namespace);
-        let whole = rule.map(|rule| rule.policy.clone()).unwrap_or_default();
-        for port in &service.ports {
-            let scope = Scope { world, service, port };
-            let (cluster, assignment, warning) = scope.cluster(None, &whole);
-            clusters.push((cluster, assignment));
-            warnings.extend(warning);
-            for subset in rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default() {
-                // A warning for the whole service covers its subsets.
-                let (cluster, assignment, _) = scope.cluster(Some(subset), &subset.policy.over(&whole));
-                clusters.push((cluster, assignment));
-            }
-        }
-    }
-    (clusters, warnings)
+/// Clusters, their endpoints where those come from us, and what could not be said as it was meant.
+#[derive(Default)]
+pub(super) struct Reached {
+    pub(super) clusters: Vec<Cluster>,
+    pub(super) endpoints: Vec<ClusterLoadAssignment>,
+    pub(super) warnings: Vec<Problem>,
 }
 
-struct Scope<'a> {
-    world: &'a World,
-    service: &'a Service,
+/// The clusters with these names, for the proxy that `scope` is about.
+pub(super) fn named(scope: &Scope<'_>, wanted: &BTreeSet<Name>) -> Reached {
+    let mut reached = Reached::default();
+    let mut made = BTreeSet::new();
+    for callee in scope.world.callees() {
+        if !callee.is_visible_to(scope.namespace()) {
+            continue;
+        }
+        let mut rule = None;
+        for port in &callee.ports {
+            let name = names::outbound_cluster(port.port, None, &callee.host);
+            // Nothing of a port that nobody asks for, not even its rule, is looked at.
+            let prefix = names::outbound_cluster_prefix(port.port);
+            let mut candidates = wanted.range(Name::from(prefix.as_str())..);
+            let asked = |name: &Name| names::is_of(name, port.port, &callee.host);
+            if !candidates.by_ref().take_while(|name| name.starts_with(&prefix)).any(asked) {
+                continue;
+            }
+            let rule: Option<&DestinationRule> =
+                *rule.get_or_insert_with(|| scope.destination_rule(callee).map(|rule| &**rule));
+            let defaults = scope.world.defaults_of(callee).policy();
+            let whole = rule.map(|rule| rule.policy.for_port(port.port)).unwrap_or_default();
+            let whole = whole.over(&defaults, port.port);
+            let one = One { scope, callee, port };
+            let mut warnings = Vec::new();
+            if wanted.contains(&name) && made.insert(name.clone()) {
+                one.add(&mut reached, &mut warnings, name, None, &whole);
+            }
+            for subset in rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default() {
+                let name = names::outbound_cluster(port.port, Some(&subset.name), &callee.host);
+                if wanted.contains(&name) && made.insert(name.clone()) {
+                    let policy = subset.policy.over(&whole, port.port);
+                    one.add(&mut reached, &mut warnings, name, Some(subset), &policy);
+                }
+            }
+            // A warning for the whole service covers its subsets.
+            reached.warnings.extend(warnings.into_iter().next());
+        }
+    }
+    reached
+}
+
+struct One<'a> {
+    scope: &'a Scope<'a>,
+    callee: &'a Callee,
     port: &'a ServicePort,
 }
 
-impl Scope<'_> {
-    fn cluster(
+impl One<'_> {
+    fn add(
         &self,
+        reached: &mut Reached,
+        warnings: &mut Vec<Problem>,
+        name: Name,
         subset: Option<&Subset>,
         policy: &TrafficPolicy,
-    ) -> (Cluster, ClusterLoadAssignment, Option<Problem>) {
-        let Scope { world, service, port } = *self;
-        let full_name = host::full_name(&service.meta.key);
-        let subset_name = subset.map(|subset| &*subset.name);
-        let name = names::outbound_cluster(port.port, subset_name, &full_name);
-        let all = world.instances_of(&service.meta.key);
-        let chosen = all
-            .iter()
-            .map(|instance| &**instance)
-            .filter(|instance| subset.is_none_or(|one| instance.workload.meta.has_labels(&one.labels)));
-        let reach = mtls::reach(world, service, port, chosen);
-        let assignment = endpoints::assignment(&name, &reach.endpoints);
+    ) {
+        let One { scope, callee, port } = *self;
+        let all = scope.world.members(callee, port);
+        let identities = mtls::identities(&all);
+        let chosen: Vec<Member<'_>> = match subset {
+            Some(subset) => {
+                all.into_iter().filter(|member| belongs(callee, member, &subset.labels)).collect()
+            }
+            None => all,
+        };
+        let reach = mtls::reach(callee, port, chosen, policy.tls.as_ref().map(|tls| tls.mode));
+        warnings.extend(reach.warning);
+        let transport = if reach.mtls {
+            let subset_name = subset.map(|subset| &*subset.name);
+            let server_name = policy.tls.as_ref().and_then(|tls| tls.sni.clone());
+            let server_name =
+                server_name.unwrap_or_else(|| names::server_name(port.port, subset_name, &callee.host));
+            TransportSocket::tls(mtls::client(port.protocol, identities, server_name))
+        } else {
+            self.transport(policy, warnings)
+        };
         let pool = policy.connection_pool.unwrap_or_default();
-        let cluster = Cluster {
-            lb: ripstop_model::LoadBalancing {
-                panic_threshold: panic_threshold(policy.outlier.as_ref()),
-                ..ripstop_model::LoadBalancing::new(balancer(policy.load_balancer))
+        let setting = policy.load_balancer.as_ref().and_then(|balancer| balancer.locality.as_ref());
+        let (groups, weighted) =
+            locality::groups(scope.viewer, reach.members, setting, policy.outlier.is_some());
+        let mut lb = cluster_policy::balancing(policy);
+        if weighted {
+            lb.locality = ripstop_model::load_balancing::LocalityBalancing::Weighted;
+        }
+        let discovery = self.discovery(&name, groups, reached);
+        reached.clusters.push(Cluster {
+            lb,
+            connect_timeout: pool.connect_timeout.unwrap_or(cluster_policy::DEFAULT_CONNECT_TIMEOUT),
+            transport,
+            protocol: cluster_policy::protocol(port.protocol, &pool, reach.mtls),
+            http: UpstreamHttp {
+                http2: Http2Options {
+                    max_concurrent_streams: pool.max_concurrent_streams,
+                    ..Http2Options::default()
+                },
+                ..UpstreamHttp::default()
             },
-            connect_timeout: pool.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
-            transport: match reach.mtls {
-                true => {
-                    let server_name = names::server_name(port.port, subset_name, &full_name);
-                    let allowed = mtls::identities(all);
-                    TransportSocket::tls(mtls::client(port.protocol, allowed, server_name))
-                }
-                false => TransportSocket::default(),
-            },
-            protocol: protocol(port.protocol, &pool, reach.mtls),
-            limits: limits(&pool),
-            outlier: policy.outlier.as_ref().map(outlier),
+            limits: cluster_policy::limits(&pool, policy.retry_budget),
+            outlier: policy.outlier.as_ref().map(cluster_policy::outlier),
             max_requests_per_connection: pool.max_requests_per_connection.and_then(NonZeroU32::new),
             idle_timeout: pool.idle_timeout,
-            ..Cluster::new(name, Discovery::Eds { service_name: None })
+            ..Cluster::new(name, discovery)
+        });
+    }
+
+    /// Plaintext, or TLS that a rule describes.
+    fn transport(&self, policy: &TrafficPolicy, warnings: &mut Vec<Problem>) -> TransportSocket {
+        let Some(settings) = &policy.tls else { return TransportSocket::default() };
+        if !matches!(settings.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
+            return TransportSocket::default();
+        }
+        match client_tls::context(self.scope, settings, self.callee) {
+            Ok(tls) => TransportSocket::tls(tls),
+            Err(reason) => {
+                // Plaintext instead of TLS would be worse than no answer: the mesh's own TLS never succeeds there.
+                let message = format!("{reason}; {} cannot be reached", self.callee);
+                warnings.push(settings.origin.warning(message).with_code("unknown-credential"));
+                let name = names::server_name(self.port.port, None, &self.callee.host);
+                TransportSocket::tls(mtls::client(self.port.protocol, Vec::new(), name))
+            }
+        }
+    }
+
+    /// Where the endpoints come from: an entry may leave that to DNS.
+    fn discovery(&self, name: &Name, groups: Vec<Group<'_>>, reached: &mut Reached) -> Discovery {
+        let kind = match self.callee.entry().map(|entry| entry.resolution) {
+            None | Some(Resolution::Static) => {
+                reached.endpoints.push(endpoints::assignment(name, groups));
+                return Discovery::Eds { service_name: None };
+            }
+            Some(Resolution::Dns | Resolution::None) => DnsKind::Strict,
+            Some(Resolution::DnsRoundRobin) => DnsKind::Logical,
         };
-        (cluster, assignment, reach.warning)
+        let hosts = endpoints::names(name, groups);
+        if hosts.endpoints().next().is_none() {
+            reached.endpoints.push(endpoints::none(name));
+            return Discovery::Eds { service_name: None };
+        }
+        Discovery::Dns(Box::new(DnsDiscovery {
+            kind,
+            hosts,
+            family: DnsFamily::V4Preferred,
+            refresh: DnsDiscovery::DEFAULT_REFRESH,
+            respect_ttl: true,
+        }))
     }
 }
 
-fn balancer(load_balancer: Option<LoadBalancer>) -> LbPolicy {
-    match load_balancer {
-        Some(LoadBalancer::RoundRobin) => LbPolicy::RoundRobin,
-        Some(LoadBalancer::Random) => LbPolicy::Random,
-        Some(LoadBalancer::LeastRequest) | None => LbPolicy::LEAST_REQUEST,
-    }
-}
-
-/// Between proxies of the mesh always HTTP/2; in plaintext what the application speaks.
-fn protocol(app: AppProtocol, pool: &ConnectionPool, mtls: bool) -> UpstreamProtocol {
-    match app {
-        AppProtocol::Tcp => UpstreamProtocol::Http1,
-        _ if mtls => UpstreamProtocol::Http2,
-        AppProtocol::Http2 | AppProtocol::Grpc => UpstreamProtocol::Http2,
-        AppProtocol::Http if pool.http2 == Some(true) => UpstreamProtocol::Http2,
-        AppProtocol::Http => UpstreamProtocol::Http1,
-    }
-}
-
-fn limits(pool: &ConnectionPool) -> CircuitLimits {
-    CircuitLimits {
-        max_connections: pool.max_connections.unwrap_or(NO_LIMITS.max_connections),
-        max_pending_requests: pool.max_pending_requests.unwrap_or(NO_LIMITS.max_pending_requests),
-        max_requests: pool.max_requests.unwrap_or(NO_LIMITS.max_requests),
-        max_retries: pool.max_retries.unwrap_or(NO_LIMITS.max_retries),
-        // A number that somebody has written holds instead of the budget.
-        retry_budget: pool.max_retries.is_none().then(RetryBudget::default),
-    }
-}
-
-fn outlier(outlier: &Outlier) -> OutlierDetection {
-    let default = OutlierDetection::default();
-    let base_ejection_time = outlier.base_ejection_time.unwrap_or(default.base_ejection_time);
-    OutlierDetection {
-        consecutive_5xx: outlier.consecutive_5xx.map_or(default.consecutive_5xx, Streak::always),
-        consecutive_gateway_failure: outlier.consecutive_gateway_errors.and_then(Streak::always),
-        // As with Istio, only what is asked for ejects.
-        success_rate: None,
-        interval: outlier.interval.unwrap_or(default.interval),
-        base_ejection_time,
-        max_ejection_time: default.max_ejection_time.max(base_ejection_time),
-        max_ejection_percent: outlier.max_ejection_percent.unwrap_or(default.max_ejection_percent),
-        ..default
-    }
-}
-
-/// With outlier detection Istio turns panic off unless `minHealthPercent` says otherwise.
-fn panic_threshold(outlier: Option<&Outlier>) -> Percent {
-    match outlier {
-        Some(outlier) => outlier.min_health_percent.unwrap_or(Percent::ZERO),
-        None => Percent::whole(50),
-    }
+/// Whether a member belongs to a subset. What DNS or an entry without endpoints is reached by has no labels: there a subset
+/// only has other policies, as in Istio.
+fn belongs(callee: &Callee, member: &Member<'_>, labels: &Labels) -> bool {
+    let nameless = callee.entry().is_some_and(|entry| entry.endpoints.is_empty() && entry.selector.is_none());
+    nameless || member.has_labels(labels)
 }

@@ -1,22 +1,63 @@
-//! Instances as endpoints.
+//! Members as endpoints: of a list, or of names that DNS is asked for. Which go before others is [`super::locality`].
 
-use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
-use ripstop_model::{ClusterLoadAssignment, Endpoint, Name};
+use ripstop_model::address::HostPort;
+use ripstop_model::endpoint::LocalityEndpoints;
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use crate::world::Instance;
+use super::locality::Group;
+use crate::world::{Member, MemberAddress};
 
-/// The instances of a cluster, by name of the workload.
-pub(super) fn assignment(cluster: &Name, instances: &[(&Instance, SocketAddr)]) -> ClusterLoadAssignment {
-    let endpoint = |(instance, address): &(&Instance, SocketAddr)| Endpoint {
-        hostname: instance.workload.meta.name().clone(),
-        labels: instance.workload.meta.labels.clone(),
-        ..Endpoint::new(*address)
-    };
-    ClusterLoadAssignment::flat(cluster.clone(), instances.iter().map(endpoint).collect())
+/// Members that are at addresses. What is at a name is left out: a cluster is of one kind.
+pub(super) fn assignment(cluster: &Name, groups: Vec<Group<'_>>) -> ClusterLoadAssignment {
+    of(cluster, groups, |address| match address {
+        MemberAddress::At(address) => Some(address.clone()),
+        MemberAddress::Name(_) => None,
+    })
+}
+
+/// Members that DNS is asked for; an address stands for itself.
+pub(super) fn names(cluster: &Name, groups: Vec<Group<'_>>) -> ClusterLoadAssignment<HostPort> {
+    of(cluster, groups, |address| match address {
+        MemberAddress::Name(name) => Some(name.clone()),
+        MemberAddress::At(Address::Socket(socket)) => {
+            Some(HostPort { host: socket.ip().to_string().into(), port: socket.port() })
+        }
+        MemberAddress::At(Address::Pipe(_)) => None,
+    })
 }
 
 /// No instances.
 pub(super) fn none(cluster: &Name) -> ClusterLoadAssignment {
     ClusterLoadAssignment::flat(cluster.clone(), Vec::new())
+}
+
+fn of<A>(
+    cluster: &Name,
+    groups: Vec<Group<'_>>,
+    address: impl Fn(&MemberAddress) -> Option<A>,
+) -> ClusterLoadAssignment<A> {
+    let endpoint = |member: &Member<'_>| {
+        Some(Endpoint {
+            address: address(&member.address)?,
+            hostname: member.name.clone(),
+            health: HealthStatus::Unknown,
+            check: None,
+            weight: NonZeroU32::new(member.weight).unwrap_or(NonZeroU32::MIN),
+            labels: member.labels.clone(),
+            transport_labels: Default::default(),
+        })
+    };
+    let localities = groups.into_iter().map(|group| LocalityEndpoints {
+        locality: group.locality,
+        priority: group.priority,
+        weight: Some(group.weight),
+        endpoints: group.members.iter().filter_map(endpoint).collect(),
+    });
+    ClusterLoadAssignment {
+        cluster_name: cluster.clone(),
+        localities: localities.collect(),
+        overprovisioning_percent: ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT,
+    }
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use ripstop_model::Name;
 
-use crate::resource::VirtualService;
+use crate::resource::{Gateway, GatewayServer};
+use crate::world::{Callee, HttpRule};
 
 /// Route configuration of the outbound listener that routes by host.
 pub const OUTBOUND_ROUTES: &str = "outbound";
@@ -12,6 +13,17 @@ pub const OUTBOUND_ROUTES: &str = "outbound";
 /// Cluster of a service port or a subset of it: `outbound|8080|v1|users.default.svc.cluster.local`.
 pub fn outbound_cluster(port: u16, subset: Option<&str>, host: &str) -> Name {
     format!("outbound|{port}|{}|{host}", subset.unwrap_or_default()).into()
+}
+
+/// What the names of all clusters of a port number begin with.
+pub(super) fn outbound_cluster_prefix(port: u16) -> String {
+    format!("outbound|{port}|")
+}
+
+/// Whether a cluster is one of this port of `host`, whatever its subset.
+pub(super) fn is_of(cluster: &str, port: u16, host: &str) -> bool {
+    let rest = cluster.strip_prefix(outbound_cluster_prefix(port).as_str());
+    rest.and_then(|rest| rest.split_once('|')).is_some_and(|(_, name)| name == host)
 }
 
 /// Cluster of the application beside a sidecar: `inbound|8080||`.
@@ -49,11 +61,34 @@ pub fn gateway_routes(port: u16) -> Name {
     format!("http.{port}").into()
 }
 
-/// Route from a rule of a virtual service: `VirtualService default/shop http[1] products`, and the condition if the rule
-/// has several.
-pub fn rule(vs: &VirtualService, index: usize, name: Option<&str>, condition: Option<usize>) -> Name {
-    let mut text = format!("VirtualService {} http[{index}]", vs.meta.key);
-    if let Some(name) = name {
+/// Route configuration of a server that ends TLS: `https.443.https.shop.default`, as in Istio.
+pub fn gateway_tls_routes(gateway: &Gateway, server: &GatewayServer) -> Name {
+    let key = &gateway.meta.key;
+    format!("https.{}.{}.{}.{}", server.port, server.port_name, key.name, key.namespace).into()
+}
+
+/// Route configuration of an egress of a Sidecar with a port of its own.
+pub fn egress_routes(port: u16) -> Name {
+    format!("egress|{port}").into()
+}
+
+/// Route to what no virtual service routes: `Service default/users port 8080`.
+pub fn plain_route(callee: &Callee, port: u16) -> Name {
+    match callee.entry() {
+        None => format!("Service {} port {port}", callee.key()).into(),
+        Some(_) => format!("ServiceEntry {} {} port {port}", callee.key(), callee.host).into(),
+    }
+}
+
+/// Route from a rule of a virtual service: `VirtualService default/shop http[1] products`, the condition if the rule has
+/// several, and for a delegate who led there.
+pub fn rule(rule: &HttpRule<'_>, condition: Option<usize>) -> Name {
+    let mut text = String::new();
+    if let Some((outer, index)) = rule.through {
+        text.push_str(&format!("VirtualService {} http[{index}] > ", outer.meta.key));
+    }
+    text.push_str(&format!("VirtualService {} http[{}]", rule.document.meta.key, rule.index));
+    if let Some(name) = &rule.rule.name {
         text.push(' ');
         text.push_str(name);
     }

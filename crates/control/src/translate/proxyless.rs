@@ -9,38 +9,44 @@ use std::sync::Arc;
 
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::{
-    ApiListener, HttpConnectionManager, LbPolicy, Name, RouteConfiguration, Snapshot, VirtualHost,
+    ApiListener, Discovery, HttpConnectionManager, LbPolicy, Name, RouteConfiguration, Snapshot, VirtualHost,
 };
 use ripstop_yaml::Problem;
 
-use super::{clusters, names, virtual_hosts};
-use crate::resource::{Labels, Metadata, ObjectKey, Service, ServicePort, Workload};
-use crate::world::{LOOPBACK, World, host};
+use super::{clusters, endpoints, names, virtual_hosts};
+use crate::resource::{Labels, Metadata, ObjectKey, Resolution, Workload};
+use crate::world::{Callee, LOOPBACK, Scope, World};
 
 /// Everything that the library `id` with these labels may ask for, and what could not be said as it was meant.
 pub(super) fn translate(world: &World, id: &ObjectKey, labels: &Labels) -> (Snapshot, Vec<Problem>) {
     let caller = caller(id, labels);
+    let scope = Scope::of(world, &caller);
     let mut snapshot = Snapshot::default();
-    for service in world.services() {
-        for port in service.ports.iter().filter(|port| port.protocol.is_http()) {
-            add_port(&mut snapshot, world, &caller, service, port);
+    for callee in scope.callees().filter(|callee| can_be_dialled(callee)) {
+        for port in callee.ports.iter().filter(|port| port.protocol.is_http()) {
+            add_port(&mut snapshot, &scope, callee, port.port);
         }
     }
-    let (reached, mut warnings) = clusters::of_all_services(world, &id.namespace);
-    for (mut cluster, mut endpoints) in reached {
-        if cluster.transport.tls.is_some() {
+    let wanted = super::wanted_clusters(&snapshot);
+    let reached = clusters::named(&scope, &wanted);
+    let mut warnings = reached.warnings;
+    for endpoints in reached.endpoints {
+        snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
+    }
+    for mut cluster in reached.clusters {
+        if cluster.transport.tls.is_some() || matches!(cluster.discovery, Discovery::Dns(_)) {
             warnings.extend(plaintext_warning(world, &cluster.name));
-            endpoints.localities.clear();
             cluster.transport = Default::default();
+            cluster.discovery = Discovery::Eds { service_name: None };
+            snapshot.endpoints.insert(cluster.name.clone(), Arc::new(endpoints::none(&cluster.name)));
         }
         // gRPC refuses a cluster whose policy it does not know.
         if !matches!(cluster.lb.policy, LbPolicy::RoundRobin | LbPolicy::RingHash { .. }) {
             cluster.lb.policy = LbPolicy::RoundRobin;
         }
-        snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
         snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
     }
-    super::add_empty_clusters(&mut snapshot);
+    super::add_empty_clusters(&mut snapshot, wanted);
     (snapshot, warnings)
 }
 
@@ -52,6 +58,8 @@ fn caller(id: &ObjectKey, labels: &Labels) -> Workload {
         service_account: "default".into(),
         address: LOOPBACK,
         ports: Default::default(),
+        locality: Default::default(),
+        weight: 1,
         health: None,
         sidecar: None,
         gateway: None,
@@ -59,51 +67,49 @@ fn caller(id: &ObjectKey, labels: &Labels) -> Workload {
     }
 }
 
-fn add_port(
-    snapshot: &mut Snapshot,
-    world: &World,
-    caller: &Workload,
-    service: &Service,
-    port: &ServicePort,
-) {
-    let full_name = host::full_name(&service.meta.key);
-    let routes = names::upstream_routes(&full_name, port.port);
-    for name in dialled(service, port.port, caller.meta.namespace()) {
+/// A pattern is no name to dial, and what DNS knows a library asks DNS for.
+fn can_be_dialled(callee: &Callee) -> bool {
+    let listed = callee.entry().is_none_or(|entry| entry.resolution == Resolution::Static);
+    listed && !callee.host.starts_with('*')
+}
+
+fn add_port(snapshot: &mut Snapshot, scope: &Scope<'_>, callee: &Callee, port: u16) {
+    let routes = names::upstream_routes(&callee.host, port);
+    for name in dialled(callee, port, scope.namespace()) {
         let manager = HttpConnectionManager::new("grpc", RouteSource::Rds(routes.clone()));
         snapshot.api_listeners.insert(name.clone(), Arc::new(ApiListener { name, manager }));
     }
     let virtual_host = VirtualHost::new(
-        names::virtual_host(&full_name, port.port),
+        names::virtual_host(&callee.host, port),
         vec!["*".into()],
-        virtual_hosts::service_routes(world, caller, service, port.port),
+        virtual_hosts::host_routes(scope, callee, port),
     );
     let config = RouteConfiguration::new(routes.clone(), vec![virtual_host]);
     snapshot.routes.insert(routes, Arc::new(config));
 }
 
-/// Every `name:port` that means this port of the service; the short name only within its namespace.
-fn dialled(service: &Service, port: u16, namespace: &str) -> Vec<Name> {
-    let key = &service.meta.key;
-    let mut hosts = vec![
-        format!("{}.{}", key.name, key.namespace),
-        format!("{}.{}.svc", key.name, key.namespace),
-        host::full_name(key).to_string(),
-    ];
-    if &*key.namespace == namespace {
-        hosts.push(key.name.to_string());
+/// Every `name:port` that means this port; the short name of a service only within its namespace.
+fn dialled(callee: &Callee, port: u16, namespace: &str) -> Vec<Name> {
+    let mut hosts = vec![callee.host.to_string()];
+    if callee.service().is_some() {
+        let key = callee.key();
+        hosts.push(format!("{}.{}", key.name, key.namespace));
+        hosts.push(format!("{}.{}.svc", key.name, key.namespace));
+        if &*key.namespace == namespace {
+            hosts.push(key.name.to_string());
+        }
     }
     hosts.into_iter().map(|host| format!("{host}:{port}").into()).collect()
 }
 
 /// Says that a service cannot be called without a certificate.
 fn plaintext_warning(world: &World, cluster: &str) -> Option<Problem> {
-    let service = world.services().find(|service| {
-        let full_name = host::full_name(&service.meta.key);
-        service.ports.iter().any(|port| *names::outbound_cluster(port.port, None, &full_name) == *cluster)
-    })?;
+    let callee = world
+        .callees()
+        .find(|callee| callee.ports.iter().any(|port| names::is_of(cluster, port.port, &callee.host)))?;
     let message =
-        format!("gRPC clients without a proxy cannot call {}: it insists on mutual TLS", service.meta.key);
-    let warning = service.meta.origin.warning(message);
+        format!("gRPC clients without a proxy cannot call {}: it insists on mutual TLS", callee.key());
+    let warning = callee.origin.warning(message);
     Some(
         warning
             .with_help("set PeerAuthentication PERMISSIVE for it, or call it through a sidecar")

@@ -1,202 +1,173 @@
-//! Rules of a virtual service as routes, and the plain route of a service that none routes.
+//! Rules of a virtual service as routes, and the plain route of a host that none routes. Conditions are
+//! [`super::route_match`], retries [`super::retries`].
 
 use std::time::Duration;
 
-use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, QueryMatch, QueryValueMatch};
+use ripstop_model::mirror::{MirrorTarget, RequestMirror};
 use ripstop_model::route::{
-    Backoff, ClusterChoice, ClusterSplit, DirectResponse, Forward, HostRewrite, PathMatch, PathRewrite,
-    RetryOn, RetryPolicy, RouteAction, RouteMatch, WeightedCluster,
+    ClusterChoice, ClusterSplit, DirectResponse, Forward, HashPolicy, HeaderMutations, HostRewrite,
+    PathRewrite, Redirect, RedirectPath, RedirectScheme, RouteAction, RouteMatch, WeightedCluster,
 };
-use ripstop_model::{Name, Route};
+use ripstop_model::runtime::RuntimeFraction;
+use ripstop_model::{Percent, Route};
 
 use super::names;
+use super::place::Place;
+use super::retries::retry_policy;
+use super::route_match::route_match;
 use crate::resource::{
-    Destination, GatewayRef, HttpAction, HttpMatch, HttpRoute, Retries, RouteDestination, Service, TextMatch,
-    VirtualService, Workload,
+    BalancerChoice, HttpAction, HttpRedirect, HttpRoute, Mirror, RedirectPort, RouteDestination,
+    TrafficPolicy, UriRewrite, VirtualService,
 };
-use crate::world::{World, host};
+use crate::world::{Callee, HttpRule, Scope};
 
-/// What Istio retries on where nobody says.
-const DEFAULT_RETRY_ON: RetryOn = RetryOn::CONNECT_FAILURE
-    .and(RetryOn::REFUSED_STREAM)
-    .and(RetryOn::GRPC_UNAVAILABLE)
-    .and(RetryOn::GRPC_CANCELLED);
-/// How often Istio retries where nobody says.
-const DEFAULT_ATTEMPTS: u32 = 2;
-/// How often Istio looks for a host that has not been tried.
-const HOST_SELECTION_ATTEMPTS: u32 = 5;
-/// The longest back-off as a multiple of the shortest, as in Envoy.
-const MAX_BACKOFF_FACTOR: u32 = 10;
-
-/// Where rules are applied.
-pub(super) struct Place<'a> {
-    pub(super) world: &'a World,
-    /// The workload whose proxy applies them.
-    pub(super) viewer: &'a Workload,
-    /// Sidecars, or the proxies of a gateway.
-    pub(super) gateway: GatewayRef,
-    /// Port that callers address.
-    pub(super) port: u16,
-}
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 impl Place<'_> {
     /// The rules of `vs` that apply here, in order; one with several conditions becomes several routes.
     pub(super) fn routes(&self, vs: &VirtualService) -> Vec<Route> {
         let mut routes = Vec::new();
-        for (index, rule) in vs.http.iter().enumerate() {
-            let name = |condition| names::rule(vs, index, rule.name.as_deref(), condition);
-            let action = self.action(vs, index, rule);
+        for found in self.scope.world.http_rules(vs) {
+            let rule = &*found.rule;
+            // Rules that delegate have been replaced by those of the delegate.
+            let Some(action) = self.action(&found) else { continue };
+            let headers = changed(&rule.headers.mutations);
+            let route = |condition, matches| Route {
+                name: names::rule(&found, condition),
+                headers: headers.clone(),
+                ..Route::new(matches, action.clone())
+            };
             if rule.matches.is_empty() {
-                routes.push(Route { name: name(None), ..Route::new(RouteMatch::prefix("/"), action) });
+                routes.push(route(None, RouteMatch::prefix("/")));
                 continue;
             }
+            let several = rule.matches.len() > 1;
             for (condition, matched) in rule.matches.iter().enumerate().filter(|(_, m)| self.applies(m)) {
-                let several = (rule.matches.len() > 1).then_some(condition);
-                let (matches, action) = (route_match(matched), action.clone());
-                routes.push(Route { name: name(several), ..Route::new(matches, action) });
+                routes.push(route(several.then_some(condition), route_match(matched)));
             }
         }
         routes
     }
 
-    /// Whether the conditions that do not depend on the request hold here.
-    fn applies(&self, matched: &HttpMatch) -> bool {
-        let is_sidecar = self.gateway == GatewayRef::Mesh;
-        let from = &self.viewer.meta;
-        (matched.gateways.is_empty() || matched.gateways.contains(&self.gateway))
-            && matched.port.is_none_or(|port| port == self.port)
-            && (!is_sidecar || from.has_labels(&matched.source_labels))
-            && matched.source_namespace.as_ref().is_none_or(|namespace| namespace == from.namespace())
-    }
-
-    fn action(&self, vs: &VirtualService, index: usize, rule: &HttpRoute) -> RouteAction {
-        let respond = |status, body: &str| RouteAction::DirectResponse(DirectResponse::new(status, body));
-        match &rule.action {
-            HttpAction::Respond { status, body } => respond(*status, body),
-            HttpAction::NotInForce(field) => {
-                let body = format!("VirtualService {} http[{index}]: {field} is not in force\n", vs.meta.key);
-                respond(501, &body)
+    fn action(&self, found: &HttpRule<'_>) -> Option<RouteAction> {
+        let rule = &*found.rule;
+        let namespace = found.document.meta.namespace();
+        Some(match &rule.action {
+            HttpAction::Delegate(_) => return None,
+            HttpAction::Respond { status, body } => {
+                RouteAction::DirectResponse(DirectResponse::new(*status, body))
             }
-            HttpAction::Route(destinations) => RouteAction::Forward(Box::new(Forward {
-                rewrite: rule.rewrite.uri.clone().map(PathRewrite::Prefix),
-                host_rewrite: rule.rewrite.authority.clone().map(HostRewrite::Literal),
-                timeout: Some(rule.timeout.unwrap_or(Duration::ZERO)),
-                retry: retry_policy(rule.retries.as_ref()),
-                ..Forward::by(self.choice(vs, destinations))
-            })),
-        }
+            HttpAction::Redirect(redirect) => RouteAction::Redirect(Box::new(self.redirect(redirect))),
+            HttpAction::Route(destinations) => {
+                RouteAction::Forward(Box::new(self.forward(rule, destinations, namespace)))
+            }
+        })
     }
 
-    fn choice(&self, vs: &VirtualService, destinations: &[RouteDestination]) -> ClusterChoice {
-        let namespace = vs.meta.namespace();
+    fn forward(&self, rule: &HttpRoute, destinations: &[RouteDestination], namespace: &str) -> Forward {
+        // Several destinations share a clock: that of the first, which is as good as any.
+        let first = destinations.iter().find(|one| one.weight > 0);
+        let first = first.and_then(|one| self.scope.world.callee(&one.destination.host, namespace));
+        let defaults = first.map(|callee| self.scope.world.defaults_of(callee)).unwrap_or_default();
+        let retries = rule.retries.as_ref().or(defaults.retries.as_ref());
+        let host = rule.rewrite.authority.clone().or_else(|| rule.headers.authority.clone());
+        let mut forward = Forward {
+            rewrite: rule.rewrite.uri.as_ref().map(|rewrite| match rewrite {
+                UriRewrite::Prefix(prefix) => PathRewrite::Prefix(prefix.clone()),
+                UriRewrite::Regex(regex) => PathRewrite::Regex(regex.clone()),
+            }),
+            host_rewrite: host.map(HostRewrite::Literal),
+            timeout: Some(rule.timeout.or(defaults.timeout).unwrap_or(Duration::ZERO)),
+            retry: retry_policy(retries),
+            mirrors: rule.mirrors.iter().map(|mirror| self.mirror(mirror, namespace)).collect(),
+            ..Forward::by(self.choice(destinations, namespace))
+        };
+        for one in destinations.iter().filter(|one| one.weight > 0) {
+            let Some(callee) = self.scope.world.callee(&one.destination.host, namespace) else { continue };
+            let port = one.destination.port.unwrap_or_else(|| callee.default_port(Some(self.port)));
+            let hash = hash_policy(&self.scope, callee, port, one.destination.subset.as_deref());
+            forward.hash.extend(hash.filter(|hash| !forward.hash.contains(hash)));
+        }
+        forward
+    }
+
+    fn choice(&self, destinations: &[RouteDestination], namespace: &str) -> ClusterChoice {
         let shares = destinations.iter().filter(|one| one.weight > 0);
         let mut shares: Vec<WeightedCluster> = shares
-            .map(|one| WeightedCluster::new(self.cluster(&one.destination, namespace), one.weight))
+            .map(|one| WeightedCluster {
+                host_rewrite: one.headers.authority.clone(),
+                headers: changed(&one.headers.mutations),
+                ..WeightedCluster::new(self.cluster(&one.destination, namespace), one.weight)
+            })
             .collect();
-        match shares.len() {
-            1 => ClusterChoice::Single(shares.swap_remove(0).name),
+        match shares.as_slice() {
+            [only] if only.headers.is_none() && only.host_rewrite.is_none() => {
+                ClusterChoice::Single(shares.swap_remove(0).name)
+            }
             _ => ClusterChoice::Weighted(ClusterSplit::random(shares)),
         }
     }
 
-    fn cluster(&self, to: &Destination, namespace: &str) -> Name {
-        let service = self.world.service_named(&to.host, namespace);
-        let port = to.port.or_else(|| service.map(|service| default_port(service, Some(self.port))));
-        let full_name = self.world.full_name(&to.host, namespace);
-        names::outbound_cluster(port.unwrap_or(self.port), to.subset.as_deref(), &full_name)
+    fn mirror(&self, mirror: &Mirror, namespace: &str) -> RequestMirror {
+        RequestMirror {
+            target: MirrorTarget::Cluster(self.cluster(&mirror.destination, namespace)),
+            share: (mirror.share != Percent::ALL).then(|| RuntimeFraction::fixed(mirror.share)),
+            shadow_suffix: true,
+            host: None,
+        }
+    }
+
+    fn redirect(&self, redirect: &HttpRedirect) -> Redirect {
+        let tls = redirect.scheme.as_deref().map_or(self.tls, |scheme| scheme == "https");
+        let of_protocol = if tls { HTTPS_PORT } else { HTTP_PORT };
+        let port = match redirect.port {
+            RedirectPort::Unchanged => None,
+            RedirectPort::Number(port) => Some(port),
+            RedirectPort::OfProtocol => Some(of_protocol),
+            RedirectPort::OfRequest => Some(self.port).filter(|port| *port != of_protocol),
+        };
+        Redirect {
+            scheme: redirect.scheme.as_ref().map(|scheme| match &**scheme {
+                "https" => RedirectScheme::Https,
+                _ => RedirectScheme::Named(scheme.clone()),
+            }),
+            host: redirect.authority.clone(),
+            port: port.map(u32::from),
+            path: redirect.uri.clone().map(RedirectPath::Whole),
+            status: redirect.status,
+            strip_query: false,
+        }
     }
 }
 
-/// The port that is meant where none is named: the only one, the one that the caller addressed, 80, or the first.
-pub(super) fn default_port(service: &Service, addressed: Option<u16>) -> u16 {
-    let wanted = [addressed, Some(80)].into_iter().flatten().find(|port| service.port(*port).is_some());
-    match service.ports.as_slice() {
-        [only] => only.port,
-        ports => wanted.or_else(|| ports.first().map(|port| port.port)).unwrap_or(80),
+fn changed(mutations: &HeaderMutations) -> Option<Box<HeaderMutations>> {
+    (!mutations.is_empty()).then(|| Box::new(mutations.clone()))
+}
+
+/// What decides where a request goes, if the rule for a destination wants that equal requests stay together.
+fn hash_policy(scope: &Scope<'_>, callee: &Callee, port: u16, subset: Option<&str>) -> Option<HashPolicy> {
+    let rule = scope.destination_rule(callee)?;
+    let whole = rule.policy.for_port(port);
+    let subset = rule.subsets.iter().find(|one| Some(&*one.name) == subset);
+    let policy: TrafficPolicy = subset.map_or_else(|| whole.clone(), |one| one.policy.over(&whole, port));
+    match policy.load_balancer?.choice {
+        BalancerChoice::Hash { source, .. } => Some(HashPolicy { source, terminal: false }),
+        _ => None,
     }
 }
 
-/// Everything to the service itself.
-pub(super) fn plain(service: &Service, port: u16) -> Vec<Route> {
-    let cluster = names::outbound_cluster(port, None, &host::full_name(&service.meta.key));
-    let forward =
-        Forward { timeout: Some(Duration::ZERO), retry: retry_policy(None), ..Forward::to(cluster) };
+/// Everything to the host itself.
+pub(super) fn plain(scope: &Scope<'_>, callee: &Callee, port: u16) -> Vec<Route> {
+    let defaults = scope.world.defaults_of(callee);
+    let forward = Forward {
+        timeout: Some(defaults.timeout.unwrap_or(Duration::ZERO)),
+        retry: retry_policy(defaults.retries.as_ref()),
+        hash: hash_policy(scope, callee, port, None).into_iter().collect(),
+        ..Forward::to(names::outbound_cluster(port, None, &callee.host))
+    };
     vec![Route {
-        name: format!("Service {} port {port}", service.meta.key).into(),
+        name: names::plain_route(callee, port),
         ..Route::new(RouteMatch::prefix("/"), RouteAction::Forward(Box::new(forward)))
     }]
-}
-
-fn retry_policy(retries: Option<&Retries>) -> Option<RetryPolicy> {
-    let Some(retries) = retries else {
-        return Some(RetryPolicy {
-            num_retries: DEFAULT_ATTEMPTS,
-            avoid_previous_hosts: true,
-            host_selection_attempts: HOST_SELECTION_ATTEMPTS,
-            ..RetryPolicy::on(DEFAULT_RETRY_ON)
-        });
-    };
-    if retries.attempts == 0 {
-        return None;
-    }
-    let backoff = retries.backoff.map(|base| Backoff { base, max: base.saturating_mul(MAX_BACKOFF_FACTOR) });
-    Some(RetryPolicy {
-        num_retries: retries.attempts,
-        per_try_timeout: retries.per_try_timeout,
-        backoff: backoff.unwrap_or_default(),
-        avoid_previous_hosts: !retries.ignore_previous_hosts,
-        host_selection_attempts: if retries.ignore_previous_hosts { 1 } else { HOST_SELECTION_ATTEMPTS },
-        retriable_statuses: retries.statuses.clone(),
-        ..RetryPolicy::on(retries.on.unwrap_or(DEFAULT_RETRY_ON))
-    })
-}
-
-fn route_match(matched: &HttpMatch) -> RouteMatch {
-    let path = match &matched.uri {
-        None => PathMatch::Prefix("/".into()),
-        Some(TextMatch::Prefix(prefix)) => PathMatch::Prefix(prefix.clone()),
-        Some(TextMatch::Exact(path)) => PathMatch::Exact(path.clone()),
-        Some(TextMatch::Regex(regex)) => PathMatch::Regex(regex.clone()),
-    };
-    let pseudo =
-        [(":scheme", &matched.scheme), (":method", &matched.method), (":authority", &matched.authority)];
-    let pseudo = pseudo.into_iter().filter_map(|(name, text)| Some(with_value(name.into(), text.as_ref()?)));
-    let headers = matched.headers.iter().map(|(name, text)| with(name.clone(), text.as_ref()));
-    let without = matched.without_headers.iter().map(|(name, text)| without(name.clone(), text.as_ref()));
-    let query = matched.query.iter().map(|(name, text)| QueryMatch {
-        name: name.clone(),
-        value: match text {
-            Some(text) => QueryValueMatch::String(text.to_model()),
-            None => QueryValueMatch::Present(true),
-        },
-    });
-    RouteMatch {
-        case_sensitive: !matched.ignore_uri_case,
-        headers: pseudo.chain(headers).chain(without).collect(),
-        query: query.collect(),
-        ..RouteMatch::path(path)
-    }
-}
-
-fn header(name: Name, value: HeaderValueMatch) -> HeaderMatch {
-    HeaderMatch { name, value, invert: false, treat_missing_as_empty: false }
-}
-
-fn with_value(name: Name, text: &TextMatch) -> HeaderMatch {
-    header(name, HeaderValueMatch::String(text.to_model()))
-}
-
-fn with(name: Name, text: Option<&TextMatch>) -> HeaderMatch {
-    match text {
-        Some(text) => with_value(name, text),
-        None => header(name, HeaderValueMatch::Present(true)),
-    }
-}
-
-/// A header that is not there does not have the value either.
-fn without(name: Name, text: Option<&TextMatch>) -> HeaderMatch {
-    match text {
-        Some(text) => HeaderMatch { invert: true, treat_missing_as_empty: true, ..with_value(name, text) },
-        None => header(name, HeaderValueMatch::Present(false)),
-    }
 }

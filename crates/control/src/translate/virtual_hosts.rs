@@ -6,48 +6,49 @@ use ripstop_model::route::{DirectResponse, RouteAction, RouteMatch};
 use ripstop_model::{Name, Route, VirtualHost};
 
 use super::names;
-use super::routes::{Place, default_port, plain};
-use crate::resource::{GatewayRef, Service, Workload};
-use crate::world::{World, host};
+use super::place::Place;
+use super::routes::plain;
+use crate::world::{Callee, CalleeSource, Scope};
 
 /// Port of a host that is addressed without one.
 const HTTP_PORT: u16 = 80;
 
-/// The routes of sidecars to a port of a service: those of the virtual service for its host, or the plain one.
-pub(super) fn service_routes(world: &World, viewer: &Workload, service: &Service, port: u16) -> Vec<Route> {
-    let full_name = host::full_name(&service.meta.key);
-    let vs = world.mesh_virtual_service(&full_name).filter(|vs| !vs.http.is_empty());
+/// The routes of sidecars to a port of a host: those of the virtual service for it, or the plain one.
+pub(super) fn host_routes(scope: &Scope<'_>, callee: &Callee, port: u16) -> Vec<Route> {
+    let vs = scope.mesh_virtual_service(&callee.host).filter(|vs| !vs.http.is_empty());
     match vs {
-        Some(vs) => Place { world, viewer, gateway: GatewayRef::Mesh, port }.routes(vs),
-        None => plain(service, port),
+        Some(vs) => Place::sidecar(*scope, port).routes(vs),
+        None => plain(scope, callee, port),
     }
 }
 
-/// The virtual hosts of an outbound listener that routes by host: every HTTP port of every service, every other host
-/// that a virtual service routes, and an answer for the rest.
-pub(super) fn outbound(world: &World, viewer: &Workload) -> Vec<VirtualHost> {
+/// The virtual hosts of an outbound listener that routes by host: every HTTP port of what `imports` (namespace and host)
+/// lets in, every other host that a virtual service routes, and an answer for the rest.
+pub(super) fn outbound(scope: &Scope<'_>, imports: impl Fn(&str, &str) -> bool) -> Vec<VirtualHost> {
     let mut hosts = Vec::new();
     let mut taken = BTreeSet::new();
-    for service in world.services() {
-        let without_port = default_port(service, None);
-        for port in service.ports.iter().filter(|port| port.protocol.is_http()) {
-            let full_name = host::full_name(&service.meta.key);
-            let domains =
-                service_domains(service, port.port, port.port == without_port, viewer.meta.namespace());
+    for callee in scope.callees().filter(|callee| imports(callee.namespace(), &callee.host)) {
+        let without_port = callee.default_port(None);
+        for port in callee.ports.iter().filter(|port| port.protocol.is_http()) {
+            let domains = domains(callee, port.port, port.port == without_port, scope.namespace());
             hosts.push(VirtualHost::new(
-                names::virtual_host(&full_name, port.port),
+                names::virtual_host(&callee.host, port.port),
                 domains.into_iter().filter(|domain| taken.insert(domain.clone())).collect(),
-                service_routes(world, viewer, service, port.port),
+                host_routes(scope, callee, port.port),
             ));
         }
     }
-    for vs in world.virtual_services().iter().filter(|vs| vs.applies_to_mesh() && !vs.http.is_empty()) {
+    // Of two entries with a port alike, the later one has no name left.
+    hosts.retain(|host| !host.domains.is_empty());
+    for vs in scope.mesh_virtual_services().filter(|vs| !vs.http.is_empty()) {
+        let namespace = vs.meta.namespace();
         for (pattern, _) in &vs.hosts {
-            let full_name = world.full_name(pattern, vs.meta.namespace());
-            if world.service_named(&full_name, viewer.meta.namespace()).is_some() {
+            let full_name = scope.world.full_name(pattern, namespace);
+            let known = scope.world.callee(&full_name, scope.namespace());
+            if known.is_some_and(|callee| callee.host == full_name) || !imports(namespace, &full_name) {
                 continue;
             }
-            let place = Place { world, viewer, gateway: GatewayRef::Mesh, port: HTTP_PORT };
+            let place = Place::sidecar(*scope, HTTP_PORT);
             hosts.extend(other_host(&place, &full_name, place.routes(vs), &mut taken));
         }
     }
@@ -57,8 +58,8 @@ pub(super) fn outbound(world: &World, viewer: &Workload) -> Vec<VirtualHost> {
     hosts
 }
 
-/// A host that is no service's. `None` if an earlier one has all of its domains.
-pub(super) fn other_host(
+/// A host that nothing describes. `None` if an earlier one has all of its domains.
+fn other_host(
     place: &Place<'_>,
     pattern: &Name,
     routes: Vec<Route>,
@@ -78,27 +79,41 @@ pub(super) fn pattern_domains(pattern: &Name, port: u16) -> Vec<Name> {
     }
 }
 
-/// Every name of a service, with its port and, if it is the one meant without, without. The short name only within
-/// its namespace.
-fn service_domains(service: &Service, port: u16, without_port: bool, viewer_namespace: &str) -> Vec<Name> {
-    let key = &service.meta.key;
-    let mut names = vec![
-        format!("{}.{}", key.name, key.namespace),
-        format!("{}.{}.svc", key.name, key.namespace),
-        host::full_name(key).to_string(),
-    ];
-    if &*key.namespace == viewer_namespace {
-        names.insert(0, key.name.to_string());
+/// Every name of a host, with its port and, if it is the one meant without, without. The short name of a service only
+/// within its namespace.
+fn domains(callee: &Callee, port: u16, without_port: bool, viewer_namespace: &str) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    match &callee.source {
+        CalleeSource::Service(service) => {
+            let key = &service.meta.key;
+            if &*key.namespace == viewer_namespace {
+                names.push(key.name.clone());
+            }
+            names.push(format!("{}.{}", key.name, key.namespace).into());
+            names.push(format!("{}.{}.svc", key.name, key.namespace).into());
+            names.push(callee.host.clone());
+        }
+        CalleeSource::Entry(entry) => {
+            names.push(callee.host.clone());
+            let single = entry.addresses.iter().filter(|range| is_whole(range));
+            names.extend(single.map(|range| Name::from(range.address().to_string())));
+        }
     }
     let mut domains = Vec::with_capacity(2 * names.len());
     for name in names {
+        // An IPv6 address is written in brackets where a port may follow.
+        let name = if name.contains(':') { format!("[{name}]").into() } else { name };
         let with_port = format!("{name}:{port}").into();
         if without_port {
-            domains.push(name.into());
+            domains.push(name);
         }
         domains.push(with_port);
     }
     domains
+}
+
+fn is_whole(range: &ripstop_model::cidr::CidrRange) -> bool {
+    u32::from(range.length()) == if range.address().is_ipv4() { 32 } else { 128 }
 }
 
 /// As Istio's sidecars answer when only hosts of the mesh may be called.

@@ -2,37 +2,45 @@
 
 use std::sync::Arc;
 
-use crate::resource::{DestinationRule, MtlsMode, ObjectKey, PeerAuthentication, VirtualService, Workload};
-use crate::world::{World, host};
+use crate::resource::{DestinationRule, MtlsMode, PeerAuthentication, Subset, VirtualService, Workload};
+use crate::world::World;
+use crate::world::callee::Callee;
+use crate::world::scope::Scope;
 
-impl World {
-    /// The rule for calls to `service` from workloads of `client_namespace`: one of the client's namespace, else of the
-    /// service's, else of the root namespace; in each the most specific host, then the earlier document.
-    pub fn destination_rule(
-        &self,
-        service: &ObjectKey,
-        client_namespace: &str,
-    ) -> Option<&Arc<DestinationRule>> {
-        let full_name = host::full_name(service);
-        [client_namespace, &service.namespace, &self.mesh.root_namespace].into_iter().find_map(|namespace| {
-            let rules = self.destination_rules.iter().filter(|rule| &**rule.meta.namespace() == namespace);
-            let matching = rules.filter_map(|rule| {
-                let pattern = self.full_name(&rule.host, namespace);
-                host::covers(&pattern, &full_name).then(|| (host::specificity(&pattern), rule))
-            });
-            first_best(matching)
+impl Scope<'_> {
+    /// The rule for calls to `callee`: one of the caller's namespace, else of the callee's, else of the root namespace; in
+    /// each one that selects the caller before others, then the most specific host, then the earlier document.
+    pub fn destination_rule(&self, callee: &Callee) -> Option<&Arc<DestinationRule>> {
+        let (world, client) = (self.world, self.namespace());
+        let applies = |rule: &DestinationRule| {
+            let selected = |labels| rule.meta.namespace() == client && self.viewer.meta.has_labels(labels);
+            rule.export_to.includes(client) && rule.selector.as_ref().is_none_or(selected)
+        };
+        [client, callee.namespace(), &world.mesh.root_namespace].into_iter().find_map(|namespace| {
+            let about = world.rules_by_host.about(&callee.host);
+            let about = about.filter(|(_, rule)| rule.meta.namespace() == namespace && applies(rule));
+            first_best(about.map(|(rank, rule)| ((rule.selector.is_some(), rank), rule)))
         })
     }
 
     /// The virtual service that routes `full_name` in sidecars: the most specific host, then the earlier document.
     pub fn mesh_virtual_service(&self, full_name: &str) -> Option<&Arc<VirtualService>> {
-        let claims = self.virtual_services.iter().filter(|vs| vs.applies_to_mesh()).flat_map(|vs| {
-            vs.hosts.iter().map(move |(pattern, _)| (self.full_name(pattern, vs.meta.namespace()), vs))
-        });
-        let matching = claims.filter_map(|(pattern, vs)| {
-            host::covers(&pattern, full_name).then(|| (host::specificity(&pattern), vs))
-        });
-        first_best(matching)
+        let namespace = self.namespace();
+        let about = self.world.mesh_routing.about(full_name);
+        first_best(about.filter(|(_, vs)| vs.export_to.includes(namespace)))
+    }
+}
+
+impl World {
+    /// Every subset of `callee` that callers in `namespace` may find defined, whichever of them a rule selects.
+    pub fn subsets_of(&self, callee: &Callee, namespace: &str) -> Vec<&Subset> {
+        let reachable = |rule: &DestinationRule| {
+            let own = rule.meta.namespace();
+            let of_interest = [namespace, callee.namespace(), &self.mesh.root_namespace];
+            of_interest.contains(&&**own) && rule.export_to.includes(namespace)
+        };
+        let about = self.rules_by_host.about(&callee.host);
+        about.filter(|(_, rule)| reachable(rule)).flat_map(|(_, rule)| &rule.subsets).collect()
     }
 
     /// Which connections a workload takes on an application port: what policies for the workload say, else those of
@@ -61,10 +69,10 @@ impl World {
 }
 
 /// The first of those with the greatest rank.
-fn first_best<'a, T>(candidates: impl Iterator<Item = (usize, &'a T)>) -> Option<&'a T> {
-    let mut best: Option<(usize, &T)> = None;
+fn first_best<'a, R: PartialOrd, T>(candidates: impl Iterator<Item = (R, &'a T)>) -> Option<&'a T> {
+    let mut best: Option<(R, &T)> = None;
     for (rank, candidate) in candidates {
-        if best.is_none_or(|(so_far, _)| rank > so_far) {
+        if best.as_ref().is_none_or(|(so_far, _)| rank > *so_far) {
             best = Some((rank, candidate));
         }
     }

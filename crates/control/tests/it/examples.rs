@@ -46,6 +46,36 @@ fn istio_documents_load_unchanged_one_by_one_and_together() {
     }
 }
 
+/// As somebody wrote it for another mesh, to the letter.
+#[test]
+fn a_mesh_config_loads_unchanged_and_its_services_are_reached_through_its_gateway() {
+    let file = repository().join("examples/mesh-config/mesh-config.yml");
+    let (world, warnings) =
+        load(std::slice::from_ref(&file)).unwrap_or_else(|p| panic!("{}", lines(&p).join("\n")));
+    let names: Vec<&str> = world.services().map(|service| &**service.meta.name()).collect();
+    assert_eq!(names, ["order-service", "product-service", "user-service"]);
+    assert_eq!(world.instances().count(), 7);
+    for warning in &warnings {
+        assert_eq!(warning.code, Some("not-in-force"), "{warning}");
+        assert!(warning.line > 0, "{warning}");
+    }
+    let (snapshot, _) = translate(&world, &ProxyRef::new("default", "gateway")).unwrap();
+    let endpoints: Vec<String> = snapshot.endpoints["outbound|80||user-service.default.svc.cluster.local"]
+        .endpoints()
+        .map(|endpoint| endpoint.address.to_string())
+        .collect();
+    assert_eq!(endpoints, ["127.0.0.1:8001", "127.0.0.1:8011"]);
+    // What is expanded reads as the same documents.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let source = ripstop_yaml::Source::new("mesh-config.yml", text);
+    let document = &ripstop_yaml::parse(&source).unwrap()[0];
+    let (expanded, _) = ripstop_control::mesh_config::expand(document, &source);
+    let again = crate::support::world(&ripstop_yaml::write(&expanded));
+    assert_eq!(again.instances().count(), world.instances().count());
+    let (other, _) = translate(&again, &ProxyRef::new("default", "gateway")).unwrap();
+    assert_eq!(other, snapshot);
+}
+
 #[test]
 fn files_are_read_in_order_and_hidden_ones_are_not() {
     let directory = std::env::temp_dir().join(format!("ripstop-files-{}", std::process::id()));

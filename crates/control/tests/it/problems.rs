@@ -71,13 +71,13 @@ fn kinds_and_versions_that_are_not_accepted_are_answered_with_those_that_are() {
     check(
         "apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\nmetadata: {name: a}\n",
         &[
-            "error: in.yaml:2:7: kind: `EnvoyFilter` is not a kind that is accepted (of networking.istio.io, accepted are VirtualService, DestinationRule, Gateway)",
+            "error: in.yaml:2:7: kind: `EnvoyFilter` is not a kind that is accepted (of networking.istio.io, accepted are VirtualService, DestinationRule, Gateway, ServiceEntry, WorkloadEntry, WorkloadGroup, Sidecar)",
         ],
     );
     check(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
         &[
-            "error: in.yaml:2:7: kind: `ConfigMap` is not a kind that is accepted (accepted are Mesh (ripstop.io/v1), Service (ripstop.io/v1), Workload (ripstop.io/v1), VirtualService (networking.istio.io/v1), DestinationRule (networking.istio.io/v1), PeerAuthentication (security.istio.io/v1), Gateway (networking.istio.io/v1))",
+            "error: in.yaml:2:7: kind: `ConfigMap` is not a kind that is accepted (accepted are Mesh (ripstop.io/v1), Service (ripstop.io/v1), Workload (ripstop.io/v1), Credential (ripstop.io/v1), VirtualService (networking.istio.io/v1), DestinationRule (networking.istio.io/v1), Gateway (networking.istio.io/v1), ServiceEntry (networking.istio.io/v1), WorkloadEntry (networking.istio.io/v1), WorkloadGroup (networking.istio.io/v1), Sidecar (networking.istio.io/v1), PeerAuthentication (security.istio.io/v1), RequestAuthentication (security.istio.io/v1), AuthorizationPolicy (security.istio.io/v1), Telemetry (telemetry.istio.io/v1))",
         ],
     );
     check(
@@ -133,7 +133,7 @@ spec:
             "error: in.yaml:6:28: spec.certificates.lifetime: a certificate is valid for 10s to 720h",
             "error: in.yaml:7:18: spec.control.xds: `localhost` is not an address with a port (write it as 127.0.0.1:15012 or [::1]:15012)",
             "error: in.yaml:7:29: spec.control.apii: unknown field (did you mean `api`?)",
-            "error: in.yaml:13:40: spec.ports[0].protocol: expected one of HTTP, HTTP2, GRPC, TCP, found `http` (did you mean `HTTP`?)",
+            "error: in.yaml:13:40: spec.ports[0].protocol: expected one of HTTP, HTTP2, GRPC, TCP, TLS, found `http` (did you mean `HTTP`?)",
             "error: in.yaml:13:63: spec.ports[1].port: 0 is not a port: the range is 1 to 65535",
             "error: in.yaml:13:67: spec.ports[2]: another port has the name `a`",
             "error: in.yaml:19:12: spec.service: a gateway is not an instance of a service",
@@ -256,7 +256,7 @@ fn what_runs_but_hardly_as_meant_is_a_warning() {
         )
         + &networking("VirtualService", "again", "{hosts: [web.default], http: [{route: [{destination: {host: web}}]}]}")
         + &networking("DestinationRule", "web", "{host: web, subsets: [{name: v2, labels: {version: v2}}]}")
-        + &networking("DestinationRule", "web-again", "{host: web.default.svc.cluster.local}")
+        + &networking("DestinationRule", "web-again", "{host: web.default.svc.cluster.local, subsets: [{name: v2, labels: {a: b}}]}")
         + &networking("DestinationRule", "none", "{host: nobody}")
         + &networking("Gateway", "edge", "{selector: {a: b}, servers: []}")
         + &document("security.istio.io/v1", "PeerAuthentication", "a", "{mtls: {mode: STRICT}}")
@@ -279,7 +279,7 @@ fn what_runs_but_hardly_as_meant_is_a_warning() {
             "warning: in.yaml:39:5: spec.http[4]: never reached: http[3] takes all of its requests (it is at in.yaml:38; put the narrower rule first)",
             "warning: in.yaml:40:34: spec.http[4].route[0].destination.host: no workload has the labels of the subset `v2` of default/web; its share of the requests gets 503",
             "warning: in.yaml:45:16: spec.hosts[0]: VirtualService default/web already routes `web.default.svc.cluster.local` (it is at in.yaml:22 and holds; merge the two)",
-            "warning: in.yaml:52:1: DestinationRule default/web is already there for `web.default.svc.cluster.local` (it is at in.yaml:47 and holds; merge the two)",
+            "warning: in.yaml:52:1: DestinationRule default/web has the subset `v2` of this host already, which holds (the other is at in.yaml:47; remove one of them)",
             "warning: in.yaml:57:1: `nobody` names no service, so the rule has no effect (known are: idle, web)",
             "warning: in.yaml:62:1: Gateway default/edge selects no gateway workload, so nothing listens",
             "warning: in.yaml:72:1: PeerAuthentication default/a is already there for all of default (it is at in.yaml:67 and holds; remove one)",

@@ -4,9 +4,15 @@
 use std::fmt::{Display, Write};
 
 use ripstop_model::cluster::{Discovery, UpstreamProtocol};
+use ripstop_model::endpoint::Locality;
 use ripstop_model::http_manager::RouteSource;
-use ripstop_model::route::{ClusterChoice, HostRewrite, PathRewrite, RouteAction};
-use ripstop_model::tls::PeerValidation;
+use ripstop_model::load_balancing::LocalityBalancing;
+use ripstop_model::mirror::MirrorTarget;
+use ripstop_model::network_filter::WeightedTcpCluster;
+use ripstop_model::route::{
+    ClusterChoice, HeaderMutations, HostRewrite, PathRewrite, RequireTls, RouteAction,
+};
+use ripstop_model::tls::{CertificateSource, PeerValidation, TlsParams};
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, FilterChain, HttpConnectionManager, Listener, NetworkFilter, Route,
     RouteConfiguration, Snapshot,
@@ -47,17 +53,30 @@ fn allowed(peer: &PeerValidation) -> String {
 }
 
 fn chain(out: &mut String, one: &FilterChain) {
-    writeln!(out, "  chain {} for {}", one.name, debug_or(one.matches.transport_protocol, "everything"))
-        .unwrap();
+    let names: Vec<String> = one.matches.server_names.iter().map(|name| format!("{name:?}")).collect();
+    let ranges = one.matches.prefix_ranges.iter().map(|range| range.to_string());
+    let what = debug_or(one.matches.transport_protocol, "everything");
+    let conditions: Vec<String> = std::iter::once(what).chain(names).chain(ranges).collect();
+    writeln!(out, "  chain {} for {}", one.name, conditions.join(" ")).unwrap();
     if let Some(tls) = &one.tls {
         let peer = tls.peer.as_ref().map_or_else(|| "nobody asked".to_owned(), allowed);
-        writeln!(out, "    tls: clients {peer}; alpn {}", list(tls.alpn.iter(), "none")).unwrap();
+        let must = if tls.require_client_certificate { "" } else { " if at all" };
+        let alpn = list(tls.alpn.iter(), "none");
+        writeln!(out, "    tls: clients {peer}{must}; alpn {alpn}; {:?}", tls.certificates).unwrap();
+        if tls.params != TlsParams::default() {
+            writeln!(out, "    tls: {:?}", tls.params).unwrap();
+        }
     }
     match &one.filter {
         NetworkFilter::Http(one) => manager(out, one),
         NetworkFilter::Tcp(tcp) => {
-            let clusters = list(tcp.clusters.iter().map(|share| &share.name), "nothing");
-            writeln!(out, "    tcp {} to {clusters}", tcp.stat_prefix).unwrap();
+            let share = |share: &WeightedTcpCluster| match tcp.clusters.len() {
+                1 => share.name.to_string(),
+                _ => format!("{} of {}", share.weight, share.name),
+            };
+            let idle = tcp.idle_timeout.map_or(String::new(), |idle| format!(", idle {idle:?}"));
+            let clusters = list(tcp.clusters.iter().map(share), "nothing");
+            writeln!(out, "    tcp {} to {clusters}{idle}", tcp.stat_prefix).unwrap();
         }
         NetworkFilter::Echo => writeln!(out, "    echo").unwrap(),
         NetworkFilter::DirectResponse(text) => writeln!(out, "    says {text}").unwrap(),
@@ -85,7 +104,9 @@ fn manager(out: &mut String, one: &HttpConnectionManager) {
 
 fn routes(out: &mut String, config: &RouteConfiguration, indent: &str) {
     for host in &config.virtual_hosts {
-        writeln!(out, "{indent}host {} for {}", host.name, list(host.domains.iter(), "nothing")).unwrap();
+        let tls = if host.require_tls == RequireTls::None { "" } else { ", wants TLS" };
+        writeln!(out, "{indent}host {} for {}{tls}", host.name, list(host.domains.iter(), "nothing"))
+            .unwrap();
         for one in &host.routes {
             route(out, one, indent);
         }
@@ -104,6 +125,7 @@ fn route(out: &mut String, one: &Route, indent: &str) {
     for query in &one.matches.query {
         writeln!(out, "{indent}    if ?{}: {:?}", query.name, query.value).unwrap();
     }
+    headers(out, one.headers.as_deref(), &format!("{indent}    "), "");
     match &one.action {
         other @ (RouteAction::Redirect(_) | RouteAction::NonForwarding) => {
             writeln!(out, "{indent}    {other:?}").unwrap();
@@ -122,11 +144,30 @@ fn route(out: &mut String, one: &Route, indent: &str) {
                 ),
             };
             writeln!(out, "{indent}    to {to}").unwrap();
-            if let Some(PathRewrite::Prefix(prefix)) = &forward.rewrite {
-                writeln!(out, "{indent}    path {prefix}").unwrap();
+            match &forward.rewrite {
+                Some(PathRewrite::Prefix(prefix)) => writeln!(out, "{indent}    path {prefix}").unwrap(),
+                Some(other) => writeln!(out, "{indent}    path {other:?}").unwrap(),
+                None => {}
             }
             if let Some(HostRewrite::Literal(host)) = &forward.host_rewrite {
                 writeln!(out, "{indent}    host {host}").unwrap();
+            }
+            if let ClusterChoice::Weighted(split) = &forward.cluster {
+                for share in &split.shares {
+                    if let Some(host) = &share.host_rewrite {
+                        writeln!(out, "{indent}    host {host} of {}", share.name).unwrap();
+                    }
+                    let of = format!(" of {}", share.name);
+                    headers(out, share.headers.as_deref(), &format!("{indent}    "), &of);
+                }
+            }
+            for hash in &forward.hash {
+                writeln!(out, "{indent}    hash {:?}", hash.source).unwrap();
+            }
+            for one in &forward.mirrors {
+                let MirrorTarget::Cluster(name) = &one.target else { panic!("{one:?}") };
+                let share = one.share.as_ref().map_or("100%".to_owned(), |share| share.default.to_string());
+                writeln!(out, "{indent}    copies of {share} to {name}").unwrap();
             }
             writeln!(out, "{indent}    timeout {:?}", forward.timeout.unwrap()).unwrap();
             if let Some(retry) = &forward.retry {
@@ -140,6 +181,25 @@ fn route(out: &mut String, one: &Route, indent: &str) {
                 )
                 .unwrap();
             }
+        }
+    }
+}
+
+fn headers(out: &mut String, changes: Option<&HeaderMutations>, indent: &str, of: &str) {
+    let Some(changes) = changes else { return };
+    for (message, mutations) in [("request", &changes.request), ("response", &changes.response)] {
+        for name in &mutations.remove {
+            writeln!(out, "{indent}{message} header {name} removed{of}").unwrap();
+        }
+        for one in &mutations.add {
+            writeln!(
+                out,
+                "{indent}{message} header {} {:?} {}{of}",
+                one.name,
+                one.action,
+                one.value.source()
+            )
+            .unwrap();
         }
     }
 }
@@ -171,6 +231,10 @@ fn cluster(out: &mut String, one: &Cluster) {
                 list(tls.alpn.iter(), "none")
             )
             .unwrap();
+            if tls.certificate != Some(CertificateSource::WorkloadIdentity) {
+                let by_name = tls.auto_sni_san_validation;
+                writeln!(out, "  tls: shows {:?}; judged by name {by_name}", tls.certificate).unwrap();
+            }
         }
     }
     let limit = |n: u32| if n == u32::MAX { "none".to_owned() } else { n.to_string() };
@@ -188,9 +252,13 @@ fn cluster(out: &mut String, one: &Cluster) {
     if let Some(outlier) = &one.outlier {
         writeln!(
             out,
-            "  outlier: 5xx {}, gateway {}, every {:?}, for {:?} to {:?}, at most {}",
+            "  outlier: 5xx {}, gateway {}, local {}, every {:?}, for {:?} to {:?}, at most {}",
             debug_or(outlier.consecutive_5xx.map(|streak| streak.count), "off"),
             debug_or(outlier.consecutive_gateway_failure.map(|streak| streak.count), "off"),
+            match outlier.split_local_origin {
+                true => debug_or(outlier.consecutive_local_origin_failure.map(|streak| streak.count), "off"),
+                false => "counted as 5xx".to_owned(),
+            },
             outlier.interval,
             outlier.base_ejection_time,
             outlier.max_ejection_time,
@@ -198,16 +266,39 @@ fn cluster(out: &mut String, one: &Cluster) {
         )
         .unwrap();
     }
+    if let Some(slow_start) = &one.lb.slow_start {
+        writeln!(out, "  {slow_start:?}").unwrap();
+    }
+    if one.lb.locality == LocalityBalancing::Weighted {
+        writeln!(out, "  localities by weight").unwrap();
+    }
+    if let Some(streams) = one.http.http2.max_concurrent_streams {
+        writeln!(out, "  streams {streams}").unwrap();
+    }
     match &one.discovery {
-        Discovery::Eds { .. } | Discovery::EdsFile { .. } | Discovery::Dns(_) => {}
+        Discovery::Eds { .. } | Discovery::EdsFile { .. } => {}
+        Discovery::Dns(dns) => {
+            writeln!(out, "  dns {:?}", dns.kind).unwrap();
+            endpoints(out, &dns.hosts);
+        }
         Discovery::Static(assignment) => endpoints(out, assignment),
     }
 }
 
-fn endpoints(out: &mut String, assignment: &ClusterLoadAssignment) {
-    for one in assignment.endpoints() {
-        let labels = list(one.labels.iter().map(|(key, value)| format!("{key}={value}")), "no labels");
-        writeln!(out, "  {} {} [{labels}]", one.address, one.hostname).unwrap();
+fn endpoints<A: Display>(out: &mut String, assignment: &ClusterLoadAssignment<A>) {
+    for group in &assignment.localities {
+        let Locality { region, zone, sub_zone } = &group.locality;
+        let share = group.weight.map_or(0, |weight| weight.get());
+        if !region.is_empty() || group.priority > 0 {
+            writeln!(out, "  in {region}/{zone}/{sub_zone}, priority {}, share {share}", group.priority)
+                .unwrap();
+        }
+        for one in &group.endpoints {
+            let labels = list(one.labels.iter().map(|(key, value)| format!("{key}={value}")), "no labels");
+            let weight =
+                if one.weight.get() == 1 { String::new() } else { format!(" weight {}", one.weight) };
+            writeln!(out, "  {} {} [{labels}]{weight}", one.address, one.hostname).unwrap();
+        }
     }
 }
 

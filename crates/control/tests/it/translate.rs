@@ -122,14 +122,15 @@ fn destination_rules_of_the_caller_come_before_those_of_the_service() {
         + &service("api", 8010)
         + &dr("istio-system", "'*'", 1)
         + &dr("other", "web.default.svc.cluster.local", 2)
-        + &dr("default", "web", 3);
+        + &dr("default", "web", 3)
+        + "\n---\napiVersion: ripstop.io/v1\nkind: Workload\nmetadata: {name: caller, namespace: other}\nspec: {address: 127.0.0.2, sidecar: {admin: 9000, outbound: 9001}}\n";
     let world = world(&text);
     let snapshot = snapshot(&world, "web-1");
     let limit = |name: &str| snapshot.clusters[name].limits.max_connections;
     assert_eq!(limit("outbound|80||web.default.svc.cluster.local"), 3);
     assert_eq!(limit("outbound|80||api.default.svc.cluster.local"), 1);
-    let other = world.destination_rule(&ripstop_control::resource::ObjectKey::new("default", "web"), "other");
-    assert_eq!(&**other.unwrap().meta.name(), "web-2");
+    let (other, _) = translate(&world, &ProxyRef::new("other", "caller")).unwrap();
+    assert_eq!(other.clusters["outbound|80||web.default.svc.cluster.local"].limits.max_connections, 2);
 }
 
 #[test]
@@ -256,4 +257,37 @@ spec: {mtls: {mode: STRICT}}
         );
         assert_eq!(lines(&warnings), [expected]);
     }
+}
+
+#[test]
+fn each_effective_value_says_where_it_comes_from() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/profiles/in.yaml"))
+        .unwrap();
+    let world = world(&text);
+    let key = |name: &str| ripstop_control::resource::ObjectKey::new("default", name);
+    let values = |name: &str| -> Vec<(String, String, String, u32)> {
+        let values = world.effective(&key(name)).unwrap();
+        values.into_iter().map(|one| (one.field, one.value, one.from.to_string(), one.origin.line)).collect()
+    };
+    let check = |name: &str, field: &str, value: &str, from: &str, line: u32| {
+        let all = values(name);
+        let found = all.iter().find(|one| one.0 == field).unwrap_or_else(|| panic!("{field}: {all:#?}"));
+        assert_eq!((&*found.1, &*found.2, found.3), (value, from, line), "{name} {field}");
+    };
+    check("plain", "timeout", "8s", "Mesh", 7);
+    check("plain", "retries.attempts", "2", "profile production", 0);
+    check("plain", "connectionPool.http.http2MaxRequests", "64", "Mesh", 7);
+    check("plain", "connectionPool.http.http1MaxPendingRequests", "1024", "profile production", 0);
+    check("plain", "connectionPool.tcp.idleTimeout", "1h", "built-in default", 0);
+    check("payments", "timeout", "3s", "Service default/payments", 20);
+    check("payments", "loadBalancer", "ROUND_ROBIN", "Service default/payments", 20);
+    check("payments", "outlierDetection.consecutive5xxErrors", "3", "Service default/payments", 20);
+    check("payments", "outlierDetection.interval", "10s", "profile production", 0);
+    check("payments", "connectionPool.tcp.maxConnections", "5", "DestinationRule default/payments", 41);
+    // The section of the rule is whole: what the profile says of it is gone.
+    check("payments", "connectionPool.tcp.connectTimeout", "10s", "DestinationRule default/payments", 41);
+    check("plain", "connectionPool.tcp.connectTimeout", "2s", "profile production", 0);
+    check("payments", "http[0].timeout", "30s", "VirtualService default/payments", 52);
+    check("payments", "http[1].timeout", "none", "VirtualService default/payments", 55);
+    assert_eq!(world.effective(&key("nobody")), None);
 }

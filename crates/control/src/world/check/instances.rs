@@ -59,22 +59,22 @@ fn check_service(world: &World, workload: &Workload, problems: &mut Vec<Problem>
 fn check_upstreams(world: &World, workload: &Workload, sidecar: &SidecarRole, problems: &mut Vec<Problem>) {
     let namespace = workload.meta.namespace();
     for upstream in &sidecar.upstreams {
-        let Some(service) = world.service_named(&upstream.host, namespace) else {
+        let Some(callee) = world.callee(&upstream.host, namespace) else {
             let message = format!("upstream `{}` names no service", upstream.host);
             let problem = upstream.origin.error(message).with_code("unknown-service");
             problems.push(with_services(world, problem, &upstream.host, namespace));
             continue;
         };
-        let numbers: Vec<String> = service.ports.iter().map(|port| port.port.to_string()).collect();
+        let numbers: Vec<String> = callee.ports.iter().map(|port| port.port.to_string()).collect();
         let entry = |number: &String| format!("`{}:{number}: {}`", upstream.host, upstream.local_port);
         let help = format!("write {}", numbers.iter().map(entry).collect::<Vec<_>>().join(" or "));
         match upstream.port {
             None if numbers.len() > 1 => {
-                let message = format!("service {} has the ports {}", service.meta.key, numbers.join(", "));
+                let message = format!("{callee} has the ports {}", numbers.join(", "));
                 problems.push(upstream.origin.error(message).with_help(help).with_code("unknown-port"));
             }
-            Some(port) if service.port(port).is_none() => {
-                let message = format!("service {} has no port {port}", service.meta.key);
+            Some(port) if callee.port(port).is_none() => {
+                let message = format!("{callee} has no port {port}");
                 problems.push(upstream.origin.error(message).with_help(help).with_code("unknown-port"));
             }
             _ => {}

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use ripstop_model::Name;
 use ripstop_yaml::Problem;
 
-use crate::resource::{
-    Destination, GatewayRef, HttpAction, HttpRoute, ObjectKey, Origin, RouteDestination, VirtualService,
-};
+use crate::resource::{Destination, GatewayRef, HttpAction, HttpRoute, Origin, VirtualService};
 use crate::world::check::{shadow, with_candidates, with_services};
-use crate::world::{World, host};
+use crate::world::{Callee, World, host};
 
 pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
     let mut mesh_hosts: BTreeMap<Name, &VirtualService> = BTreeMap::new();
@@ -18,6 +16,13 @@ pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
         check_gateways(world, vs, problems);
         for route in &vs.http {
             check_route(world, vs, route, problems);
+        }
+        let connections = vs.tls.iter().map(|rule| (&rule.origin, &rule.route));
+        for (origin, route) in connections.chain(vs.tcp.iter().map(|rule| (&rule.origin, &rule.route))) {
+            check_weights(origin, route.iter().map(|one| one.weight), problems);
+            for one in route {
+                check_destination(world, vs.meta.namespace(), &one.destination, problems);
+            }
         }
         shadow::check(vs, problems);
     }
@@ -54,7 +59,7 @@ fn check_hosts<'a>(
         mesh_hosts.insert(full_name.clone(), vs);
         // Any other host may well be one that only this rule knows.
         let looks_like_service = !pattern.starts_with('*') && host::service_key(pattern, namespace).is_some();
-        if looks_like_service && world.service_named(pattern, namespace).is_none() {
+        if looks_like_service && world.callee(pattern, namespace).is_none() {
             let problem = origin.warning(format!("`{pattern}` names no service")).with_code("unknown-host");
             problems.push(with_services(world, problem, pattern, namespace));
         }
@@ -75,11 +80,22 @@ fn check_gateways(world: &World, vs: &VirtualService, problems: &mut Vec<Problem
 }
 
 fn check_route(world: &World, vs: &VirtualService, route: &HttpRoute, problems: &mut Vec<Problem>) {
+    let namespace = vs.meta.namespace();
     if let HttpAction::Route(destinations) = &route.action {
-        check_weights(route, destinations, problems);
+        check_weights(&route.origin, destinations.iter().map(|one| one.weight), problems);
         for one in destinations {
-            check_destination(world, vs.meta.namespace(), &one.destination, problems);
+            check_destination(world, namespace, &one.destination, problems);
         }
+    }
+    for mirror in &route.mirrors {
+        check_destination(world, namespace, &mirror.destination, problems);
+    }
+    if let HttpAction::Delegate(key) = &route.action
+        && world.delegate(key, namespace).is_none()
+    {
+        let message =
+            format!("there is no VirtualService {key} without hosts to delegate to; the rule does nothing");
+        problems.push(route.origin.warning(message).with_code("unknown-delegate"));
     }
     let Some(timeout) = route.timeout.filter(|timeout| !timeout.is_zero()) else { return };
     let Some(retries) = &route.retries else { return };
@@ -94,60 +110,61 @@ fn check_route(world: &World, vs: &VirtualService, route: &HttpRoute, problems: 
     }
 }
 
-fn check_weights(route: &HttpRoute, destinations: &[RouteDestination], problems: &mut Vec<Problem>) {
-    let sum: u64 = destinations.iter().map(|one| u64::from(one.weight)).sum();
-    if destinations.len() > 1 && sum != 100 {
+fn check_weights(origin: &Origin, weights: impl ExactSizeIterator<Item = u32>, problems: &mut Vec<Problem>) {
+    let several = weights.len() > 1;
+    let sum: u64 = weights.map(u64::from).sum();
+    if several && sum != 100 {
         let message = format!("the weights add up to {sum}, not to 100; each is taken as a share of {sum}");
-        problems.push(route.origin.warning(message).with_code("weights"));
+        problems.push(origin.warning(message).with_code("weights"));
     }
 }
 
 fn check_destination(world: &World, namespace: &str, to: &Destination, problems: &mut Vec<Problem>) {
-    let Some(service) = world.service_named(&to.host, namespace) else {
+    let Some(callee) = world.callee(&to.host, namespace) else {
         let message = format!("`{}` names no service; its share of the requests gets 503", to.host);
         let problem = to.origin.warning(message).with_code("unknown-host");
         problems.push(with_services(world, problem, &to.host, namespace));
         return;
     };
-    let key = &service.meta.key;
     match to.port {
-        Some(port) if service.port(port).is_none() => {
-            let message = format!("service {key} has no port {port}; its share of the requests gets 503");
+        Some(port) if callee.port(port).is_none() => {
+            let message = format!("{callee} has no port {port}; its share of the requests gets 503");
             problems.push(to.origin.warning(message).with_code("unknown-port"));
         }
-        None if service.ports.len() > 1 => {
-            let message = format!("service {key} has several ports; write `port: {{number: …}}`");
+        None if callee.ports.len() > 1 => {
+            let message = format!("{callee} has several ports; write `port: {{number: …}}`");
             problems.push(to.origin.warning(message).with_code("ambiguous-port"));
         }
         _ => {}
     }
     if let Some(subset) = &to.subset {
-        check_subset(world, namespace, key, subset, &to.origin, problems);
+        check_subset(world, namespace, callee, subset, &to.origin, problems);
     }
 }
 
 fn check_subset(
     world: &World,
     namespace: &str,
-    service: &ObjectKey,
+    callee: &Callee,
     subset: &str,
     origin: &Origin,
     problems: &mut Vec<Problem>,
 ) {
-    let rule = world.destination_rule(service, namespace);
-    let subsets = rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default();
+    let subsets = world.subsets_of(callee, namespace);
     let Some(defined) = subsets.iter().find(|one| &*one.name == subset) else {
+        let key = callee.key();
         let message = format!(
-            "no DestinationRule defines the subset `{subset}` of {service}; its share of the requests gets 503"
+            "no DestinationRule defines the subset `{subset}` of {key}; its share of the requests gets 503"
         );
         let problem = origin.warning(message).with_code("unknown-subset");
         problems.push(with_candidates(problem, subset, subsets.iter().map(|one| &*one.name)));
         return;
     };
-    let instances = world.instances_of(service);
-    if !instances.iter().any(|instance| instance.workload.meta.has_labels(&defined.labels)) {
+    let key = callee.key();
+    let members = callee.ports.iter().flat_map(|port| world.members(callee, port));
+    if callee.entry().is_none() && !members.into_iter().any(|member| member.has_labels(&defined.labels)) {
         let message = format!(
-            "no workload has the labels of the subset `{subset}` of {service}; its share of the requests gets 503"
+            "no workload has the labels of the subset `{subset}` of {key}; its share of the requests gets 503"
         );
         problems.push(origin.warning(message).with_code("no-endpoints"));
     }
