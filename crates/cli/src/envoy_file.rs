@@ -30,14 +30,13 @@ pub fn is_one(path: &Path) -> bool {
 /// Reads a file, and shows problems on standard error.
 ///
 /// # Errors
-/// When it cannot be read or has an error, after showing all of them.
-pub fn load(path: &Path) -> Result<EnvoyFile, Failure> {
-    let source = read(path)?;
-    let (bootstrap, problems) = bootstrap::load(&source);
+/// When it has an error, after showing all of them.
+pub fn load(source: &Source) -> Result<EnvoyFile, Failure> {
+    let (bootstrap, problems) = bootstrap::load(source);
     // Needed once in the life of the process.
     ripstop_xds::release_descriptors();
     for problem in &problems {
-        print_error(&format!("{}\n", problem.render(&source, stderr_color())));
+        print_error(&format!("{}\n", problem.render(source, stderr_color())));
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     match bootstrap {
@@ -46,7 +45,7 @@ pub fn load(path: &Path) -> Result<EnvoyFile, Failure> {
             Ok(EnvoyFile { bootstrap, warnings: problems.len() - errors + more })
         }
         None => {
-            Err(Failure::new(format_args!("{} has {}, shown above", path.display(), count(errors, "error"))))
+            Err(Failure::new(format_args!("{} has {}, shown above", source.name(), count(errors, "error"))))
         }
     }
 }
@@ -93,7 +92,11 @@ pub fn is_resources(path: &Path) -> bool {
     path.is_file() && read(path).is_ok_and(|source| discovery_file::is_discovery_file(&source))
 }
 
-fn read(path: &Path) -> Result<Source, Failure> {
+/// The text of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> Result<Source, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::new(format_args!("cannot read {}: {error}", path.display())))?;
     Ok(Source::new(path.display().to_string(), text))

@@ -1,10 +1,11 @@
 //! A place where connections are taken, and which chain of filters each of them gets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::BindAddress;
 use crate::chain_match::FilterChainMatch;
-use crate::listener_filter::ListenerFilter;
+use crate::listener_filter::{ConnectionPredicate, ListenerFilter};
 use crate::network_filter::{ConnectionFilter, NetworkFilter};
 use crate::{AccessLog, Name, TlsServer};
 
@@ -29,6 +30,8 @@ pub struct Listener {
     pub direction: TrafficDirection,
     /// What looks at a connection before its chain is chosen, in this order.
     pub listener_filters: Vec<ListenerFilter>,
+    /// For which connections one of these is left out, by its place in the list.
+    pub disabled_filters: BTreeMap<usize, ConnectionPredicate>,
     /// How long a client may take to send what these need; `None`: Envoy's 15 s; zero: for ever.
     pub listener_filters_timeout: Option<Duration>,
     /// Goes on with what is known after that time, instead of closing the connection.
@@ -67,6 +70,7 @@ impl Listener {
             backlog: None,
             direction: TrafficDirection::Unspecified,
             listener_filters: Vec::new(),
+            disabled_filters: BTreeMap::new(),
             listener_filters_timeout: None,
             continue_on_listener_filters_timeout: false,
             filter_chains,
@@ -90,6 +94,7 @@ impl Listener {
             address: self.address.clone(),
             additional_addresses: self.additional_addresses.clone(),
             listener_filters: self.listener_filters.clone(),
+            disabled_filters: self.disabled_filters.clone(),
             filter_chains: Vec::new(),
             default_filter_chain: None,
             access_logs: Vec::new(),

@@ -1,5 +1,7 @@
 //! What looks at a connection before its filter chain is chosen. How the bytes are read is the proxy's.
 
+use std::ops::Range;
+
 use crate::Name;
 
 /// One filter of a listener; they run in the order of the list.
@@ -40,4 +42,19 @@ pub struct ProxyProtocol {
     pub refuses_v2: bool,
     /// Part of its metric names; may be empty.
     pub stat_prefix: Name,
+}
+
+/// A condition on a connection that is known before anything of it is read; Envoy's `ListenerFilterChainMatchPredicate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionPredicate {
+    /// Every connection.
+    Any,
+    /// Connections to a port of the range. The end does not belong to it.
+    DestinationPort(Range<u16>),
+    /// Connections for which another condition does not hold.
+    Not(Box<ConnectionPredicate>),
+    /// Connections for which all of these hold; at least two.
+    All(Vec<ConnectionPredicate>),
+    /// Connections for which one of these holds; at least two.
+    OneOf(Vec<ConnectionPredicate>),
 }

@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::rbac::Rbac;
+use crate::route::HeaderAddition;
 use crate::runtime::RuntimeFeature;
-use crate::{AccessLog, HttpConnectionManager, Name};
+use crate::{AccessLog, Format, HttpConnectionManager, Name, Percent};
 
 /// A filter before the terminal one; they run in the order of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub enum NetworkFilter {
     Echo,
     /// Sends this text and closes.
     DirectResponse(Name),
+    /// There is none: the connection is closed.
+    Nothing,
 }
 
 /// Envoy's `TcpProxy`.
@@ -81,12 +84,27 @@ pub struct TcpProxy {
     pub idle_timeout: Option<Duration>,
     /// Closed after this long, whatever happens.
     pub max_duration: Option<Duration>,
+    /// Up to this share longer, by dice, so that connections which began together do not end together.
+    pub max_duration_jitter: Percent,
     /// Endpoints tried before the connection is given up.
     pub max_connect_attempts: NonZeroU32,
     /// Shortest and longest wait between these tries; `None`: none.
     pub backoff: Option<ConnectBackoff>,
     /// A line for each connection.
     pub access_logs: Vec<AccessLog>,
+    /// The bytes go through an HTTP tunnel; `None`: as they are.
+    pub tunneling: Option<Box<Tunneling>>,
+}
+
+/// Envoy's `TunnelingConfig`: a request opens a tunnel through whatever proxy the endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tunneling {
+    /// Host and port that the tunnel leads to.
+    pub hostname: Format,
+    /// `None`: CONNECT; else POST to this path.
+    pub post_path: Option<Name>,
+    /// Headers of the request.
+    pub headers: Vec<HeaderAddition>,
 }
 
 /// A share of the connections of a TCP proxy.
@@ -115,9 +133,11 @@ impl TcpProxy {
             clusters: vec![WeightedTcpCluster { name: cluster.into(), weight: 1 }],
             idle_timeout: None,
             max_duration: None,
+            max_duration_jitter: Percent::ZERO,
             max_connect_attempts: NonZeroU32::MIN,
             backoff: None,
             access_logs: Vec::new(),
+            tunneling: None,
         }
     }
 }

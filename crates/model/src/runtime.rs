@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::{Name, Percent};
+use crate::{ConfigFile, Name, Percent};
 
 /// A share of requests that may be set by name; Envoy's `RuntimeFractionalPercent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct RuntimeUint {
 }
 
 /// One value that is set. It can be read in several ways: `50` is a number and a share, `true` is a switch.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct RuntimeValue {
     /// As it is shown to people.
     pub text: String,
@@ -61,6 +61,18 @@ pub struct RuntimeValue {
     /// As a share, where it is written as one (`numerator`, `denominator`).
     pub share: Option<Percent>,
 }
+
+impl PartialEq for RuntimeValue {
+    /// Numbers are compared bit by bit, so that "not a number" does not count as a change for ever.
+    fn eq(&self, other: &RuntimeValue) -> bool {
+        self.text == other.text
+            && self.number.map(f64::to_bits) == other.number.map(f64::to_bits)
+            && self.switch == other.switch
+            && self.share == other.share
+    }
+}
+
+impl Eq for RuntimeValue {}
 
 impl RuntimeValue {
     /// A number.
@@ -101,6 +113,15 @@ impl RuntimeValue {
 /// Values by name. Names with dots are as common as in properties files, and mean nothing here.
 pub type RuntimeValues = BTreeMap<String, RuntimeValue>;
 
+/// Envoy's `Runtime` resource: the values of a layer that are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentLayer {
+    /// Unique among these resources.
+    pub name: Name,
+    /// The values.
+    pub values: RuntimeValues,
+}
+
 /// One layer; later ones win over earlier ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuntimeLayer {
@@ -119,6 +140,13 @@ pub enum RuntimeSource {
     Disk(RuntimeDirectory),
     /// They are set on the admin page `/runtime_modify`.
     Admin,
+    /// They are sent (RTDS).
+    Discovery {
+        /// Name of the resource that holds them.
+        name: Name,
+        /// The file that it is in; `None`: ADS brings it.
+        file: Option<ConfigFile>,
+    },
 }
 
 /// The directory of a layer of files.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::http_manager::RouteSource;
 use crate::route::RouteAction;
+use crate::runtime::SentLayer;
 use crate::tls::{SecretRef, SecretSource};
 use crate::{
     ApiListener, Cluster, ClusterLoadAssignment, ConfigFile, Discovery, Listener, Name, NetworkFilter,
@@ -25,8 +26,11 @@ pub struct Snapshot {
     pub clusters: BTreeMap<Name, Arc<Cluster>>,
     /// By EDS name; those written inside a cluster are not here.
     pub endpoints: BTreeMap<Name, Arc<ClusterLoadAssignment>>,
-    /// By name: those of the file that the proxy was started with, and those that came over ADS.
-    pub secrets: BTreeMap<Name, Arc<Secret>>,
+    /// By name and source: those of the file that the proxy was started with, and those that were sent. Secrets of files are
+    /// not here.
+    pub secrets: BTreeMap<SecretRef, Arc<Secret>>,
+    /// Layers of values that are set by name, by the name of the resource (RTDS).
+    pub runtime: BTreeMap<Name, Arc<SentLayer>>,
 }
 
 impl Snapshot {
@@ -74,9 +78,8 @@ impl Snapshot {
 
     /// The secrets that have to stand beside the listeners and clusters, and do not.
     pub fn missing_secrets(&self) -> impl Iterator<Item = &Name> {
-        let known = |secret: &SecretRef| {
-            secret.source != SecretSource::Static || self.secrets.contains_key(&secret.name)
-        };
+        let known =
+            |secret: &SecretRef| secret.source != SecretSource::Static || self.secrets.contains_key(secret);
         let missing: BTreeSet<&Name> =
             self.referenced_secrets().filter(|secret| !known(secret)).map(|secret| &secret.name).collect();
         missing.into_iter()
@@ -115,9 +118,24 @@ impl Snapshot {
             .flatten();
         let tcp = self.chains().filter_map(|chain| match &chain.filter {
             NetworkFilter::Tcp(tcp) => Some(tcp.clusters.iter().map(|share| &share.name)),
-            NetworkFilter::Http(_) | NetworkFilter::Echo | NetworkFilter::DirectResponse(_) => None,
+            NetworkFilter::Http(_)
+            | NetworkFilter::Echo
+            | NetworkFilter::DirectResponse(_)
+            | NetworkFilter::Nothing => None,
         });
         routed.chain(tcp.flatten())
+    }
+
+    /// The secrets that listeners and clusters ask ADS for.
+    pub fn wanted_secrets(&self) -> impl Iterator<Item = &Name> {
+        self.referenced_secrets()
+            .filter(|secret| secret.source == SecretSource::Ads)
+            .map(|secret| &secret.name)
+    }
+
+    /// The secrets that they ask servers of secrets for.
+    pub fn secrets_of_servers(&self) -> impl Iterator<Item = &SecretRef> {
+        self.referenced_secrets().filter(|secret| matches!(secret.source, SecretSource::Server { .. }))
     }
 
     /// Every secret that a listener or a cluster names.
@@ -135,7 +153,10 @@ impl Snapshot {
         let of_libraries = self.api_listeners.values().map(|listener| &listener.manager);
         let of_chains = self.chains().filter_map(|chain| match &chain.filter {
             NetworkFilter::Http(manager) => Some(&**manager),
-            NetworkFilter::Tcp(_) | NetworkFilter::Echo | NetworkFilter::DirectResponse(_) => None,
+            NetworkFilter::Tcp(_)
+            | NetworkFilter::Echo
+            | NetworkFilter::DirectResponse(_)
+            | NetworkFilter::Nothing => None,
         });
         of_chains.chain(of_libraries)
     }

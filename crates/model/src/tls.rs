@@ -183,12 +183,23 @@ pub struct TransportSocketMatch {
 pub struct TransportSocket {
     /// `None`: plaintext.
     pub tls: Option<Box<TlsClient>>,
+    /// The version of the PROXY protocol by which endpoints are told who the client is; `None`: they are not told.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// Text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 impl TransportSocket {
     /// TLS over TCP.
     pub fn tls(tls: TlsClient) -> TransportSocket {
-        TransportSocket { tls: Some(Box::new(tls)) }
+        TransportSocket { tls: Some(Box::new(tls)), proxy_protocol: None }
     }
 }
 

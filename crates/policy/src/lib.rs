@@ -45,6 +45,7 @@ pub mod http1;
 pub mod inspect;
 pub mod limits;
 pub mod outlier;
+pub mod proxy_header;
 pub mod rbac;
 pub mod redirect;
 pub mod request_times;

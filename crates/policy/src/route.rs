@@ -13,6 +13,7 @@ use ripstop_model::{Name, Percent, RouteConfiguration, VirtualHost};
 use crate::runtime::Runtime;
 
 pub mod cookie;
+mod glance;
 pub mod header;
 pub mod hosts;
 pub mod path;
@@ -22,6 +23,7 @@ pub mod template;
 pub mod text;
 
 use cookie::CookieMatcher;
+use glance::Glance;
 use header::HeaderMatcher;
 use hosts::HostIndex;
 use path::PathMatcher;
@@ -114,6 +116,8 @@ pub struct RouteTable {
     /// `;` and what follows it in a path do not count.
     ignore_path_parameters: bool,
     virtual_hosts: Vec<CompiledHost>,
+    /// One for each of the routes.
+    glances: Vec<Glance>,
     routes: Vec<CompiledRoute>,
 }
 
@@ -150,7 +154,8 @@ impl RouteTable {
             // Envoy's rules for names of headers were held to when it was decoded.
             vhost_header: config.vhost_header.as_deref().and_then(|name| HeaderName::try_from(name).ok()),
             ignore_path_parameters: config.ignore_path_parameters,
-            virtual_hosts: Vec::new(),
+            virtual_hosts: Vec::with_capacity(config.virtual_hosts.len()),
+            glances: Vec::new(),
             routes: Vec::new(),
         };
         for host in &config.virtual_hosts {
@@ -158,12 +163,15 @@ impl RouteTable {
             for (position, route) in host.routes.iter().enumerate() {
                 let compiled = CompiledRoute::compile(&route.name, &route.matches, runtime)
                     .map_err(|bad| CompileError::regex(host, position, bad.field, bad.error))?;
+                table.glances.push(Glance::of(&route.matches));
                 table.routes.push(compiled);
             }
             let end = table.routes.len();
             let (name, require_tls) = (host.name.clone(), host.require_tls);
             table.virtual_hosts.push(CompiledHost { name, first, end, require_tls });
         }
+        table.glances.shrink_to_fit();
+        table.routes.shrink_to_fit();
         Ok(table)
     }
 
@@ -187,7 +195,13 @@ impl RouteTable {
             Some(end) if self.ignore_path_parameters => &request.path[..end],
             _ => request.path,
         };
-        let found = self.routes[first..end].iter().position(|route| route.matches(request, path));
+        // CONNECT has no path.
+        let connect = request.method == "CONNECT";
+        let mut glances = self.glances[first..end].iter().enumerate();
+        let found = glances.find_map(|(place, glance)| {
+            let admitted = connect || glance.admits(path.as_bytes());
+            (admitted && self.routes[first + place].matches(request, path)).then_some(place)
+        });
         let route = found.ok_or(NoRoute::Route(virtual_host))?;
         Ok(RouteRef { virtual_host, route, index: first + route })
     }

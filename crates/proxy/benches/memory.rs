@@ -12,6 +12,7 @@ use ripstop_model::{Address, Cluster, ClusterLoadAssignment, Discovery, Endpoint
 use ripstop_proxy::generation::compile::Compiler;
 use ripstop_proxy::health::failing::FailingHosts;
 use ripstop_proxy::stats::registry::Registry;
+use ripstop_proxy::tls::TlsContexts;
 use ripstop_xds::decode::{decode_cluster, decode_route_configuration};
 use ripstop_xds::encode::{encode_cluster, encode_route_configuration};
 
@@ -93,7 +94,8 @@ fn main() {
     snapshot.routes.insert(routes.name.clone(), Arc::new(routes));
     let (decoded, decoding) = (resident_mb(), started.elapsed());
     let started = Instant::now();
-    let mut compiler = Compiler::new(Arc::new(Registry::new(WORKERS)), None, FailingHosts::channel().0);
+    let mut compiler =
+        Compiler::new(Arc::new(Registry::new(WORKERS)), TlsContexts::new(None), FailingHosts::channel().0);
     let (generation, rejected) = compiler.compile(Arc::new(snapshot));
     let (compiled, compiling) = (resident_mb(), started.elapsed());
     assert!(rejected.is_empty(), "{rejected:?}");

@@ -12,6 +12,7 @@ pub mod runtime;
 mod state;
 pub mod stats;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub struct Inspector {
     pub mesh: Option<Mesh>,
     /// How following a control plane goes; `None`: there is none.
     pub xds: Option<Arc<ClientStatus>>,
+    /// What has come from a control plane or from files.
+    pub updates: Arc<ClientStatus>,
     /// What is set by name.
     pub runtime: Arc<RuntimeLayers>,
     /// Access log lines that were lost.
@@ -97,6 +100,8 @@ pub struct Options {
     pub log_level: String,
     /// How long requests under way may take when the process ends.
     pub drain_time: Duration,
+    /// The file that the address of the admin pages is written to.
+    pub admin_address_path: Option<PathBuf>,
 }
 
 const FILTER: Param = ("filter", "Regular expression for the names that are shown");

@@ -7,7 +7,6 @@
 //! ```
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,15 +18,20 @@ use ripstop_identity::clock::Clock;
 use ripstop_identity::control_identity;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls::{Present, control_client_config};
-use ripstop_model::{Node, Snapshot};
-use ripstop_policy::runtime::Runtime;
+use ripstop_model::address::BindAddress;
+use ripstop_model::matcher::StringMatch;
+use ripstop_model::{Address, Node, Snapshot};
+use ripstop_policy::route::text::TextMatcher;
 use ripstop_runtime::admin;
-use ripstop_runtime::listen;
+use ripstop_runtime::listen::{self, Listener};
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
 use ripstop_runtime::watch::FileWatch;
-use ripstop_xds::client::{self, ClientStatus, Ends, Following, Introduction, Link, Protocol, WantedFiles};
+use ripstop_xds::client::{
+    self, ClientStatus, Ends, Following, Introduction, Link, Protocol, WantedFiles, WantedSecrets,
+};
+use ripstop_xds::decode::WorkloadSecrets;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::admin::commands::{Command, MAX_COMMANDS};
@@ -35,12 +39,15 @@ use crate::admin::{DRAINING, Inspector, Mesh, Options, pages};
 use crate::apply::Applier;
 use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use crate::dns;
-use crate::identity::Identity;
+use crate::listener::socket_key::listen_at;
 use crate::runtime_layers::RuntimeLayers;
+use crate::sources::SourceError;
 use crate::sources::ads;
 use crate::sources::files::follow_files;
+use crate::sources::secrets::follow_secrets;
 use crate::stats::registry::Registry;
 use crate::sweep::sweep_for_ever;
+use crate::tls::TlsContexts;
 use crate::worker::thread::WorkerThread;
 
 /// What readiness waits for.
@@ -76,12 +83,23 @@ pub enum StartError {
     /// The admin pages cannot be served.
     #[error("admin pages: {0}")]
     Admin(#[from] listen::BindError),
+    /// Where the admin pages are cannot be told.
+    #[error("--admin-address-path: cannot write {path}: {source}")]
+    AdminAddress {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A path that is allowed is no expression.
+    #[error("admin.allow_paths: {0}")]
+    AdminPaths(String),
     /// A thread could not be started.
     #[error("cannot start a worker thread: {0}")]
     Thread(std::io::Error),
     /// The control plane that a file names cannot be followed.
     #[error("dynamic_resources.ads_config: {0}")]
-    Ads(#[from] ads::AdsError),
+    Ads(#[from] SourceError),
     /// Signals cannot be followed.
     #[error("cannot follow signals: {0}")]
     Signals(std::io::Error),
@@ -99,31 +117,27 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
     let mesh = Mesh { identity: identity.clone(), agent: agent_status.clone() };
     let parts = Parts {
         node: config.node.clone(),
-        admin: Some(config.admin),
+        admin: Some(Address::Socket(config.admin).into()),
+        admin_paths: Vec::new(),
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CERTIFICATE, CONFIGURATION]),
         mesh: Some(mesh),
         xds: Some(xds_status.clone()),
+        updates: xds_status.clone(),
         options: Options { drain_time: config.drain_time, ..Options::default() },
         runtime: Arc::new(RuntimeLayers::new(Vec::new(), "")),
+        tls: TlsContexts::new(Some(identity.clone())),
     };
     let ready = parts.ready.clone();
-    let values = parts.runtime.watch();
+    let runtime = parts.runtime.clone();
     let (applier, asked) = start(parts, started, &shutdown)?;
     tokio::spawn(agent.run(stopped(shutdown.watch())));
     tokio::spawn(warn_of_expiry(agent_status));
 
     let (snapshots, incoming) = watch::channel(None);
-    tokio::spawn(follow_control(
-        identity,
-        channel,
-        config.node,
-        snapshots,
-        xds_status,
-        ready.clone(),
-        shutdown.watch(),
-    ));
-    serve(applier, resolved(incoming), values, asked, ready, config.drain_time, shutdown.watch()).await;
+    let ends = Ends { trial: Box::new(applier.workshop()), ..Ends::of_ads(snapshots, xds_status) };
+    tokio::spawn(follow_control(identity, channel, config.node, ends, ready.clone(), shutdown.watch()));
+    serve(applier, resolved(incoming), runtime, asked, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
@@ -131,36 +145,47 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
 pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Result<(), StartError> {
     let runtime = Arc::new(RuntimeLayers::new(config.runtime, &config.node.cluster));
     let introduction = config.introduction.named(&config.node);
+    let tls = TlsContexts::new(None);
+    tls.lock().replace_secrets(&config.snapshot.secrets);
     let ads = config.dynamic.ads.as_ref();
-    let link = ads.map(|source| ads::link(source, introduction, &config.snapshot)).transpose()?;
+    let link =
+        ads.map(|source| ads::link(source, introduction.clone(), &config.snapshot, &tls)).transpose()?;
     let status = Arc::new(ClientStatus::default());
     let parts = Parts {
         node: config.node,
         admin: config.admin,
+        admin_paths: config.admin_paths,
         concurrency: config.concurrency,
         ready: Readiness::waiting_for(&[CONFIGURATION]),
         mesh: None,
         xds: link.as_ref().map(|_| status.clone()),
+        updates: status.clone(),
         options: config.options,
         runtime: runtime.clone(),
+        tls: tls.clone(),
     };
     let ready = parts.ready.clone();
-    let values = parts.runtime.watch();
     let (applier, asked) = start(parts, Instant::now(), &shutdown)?;
-    tokio::spawn(follow_values(runtime));
+    tokio::spawn(follow_values(runtime.clone()));
 
+    let fixed = Arc::new(config.snapshot);
     let following = Following {
-        fixed: Arc::new(config.snapshot),
+        fixed: fixed.clone(),
         listeners: config.dynamic.listeners,
         clusters: config.dynamic.clusters,
+        runtime: runtime.sent_layers().collect(),
+        workload: WorkloadSecrets::Sent,
     };
     let (snapshots, incoming) = watch::channel(None);
-    let (files, wanted) = watch::channel(WantedFiles::new());
+    let (files, wanted_files) = watch::channel(WantedFiles::new());
+    let (secrets, wanted_secrets) = watch::channel(WantedSecrets::new());
     let (said, updates) = mpsc::channel(FILE_UPDATES);
-    let ends = Ends { snapshots, files, updates, status };
-    tokio::spawn(follow_files(wanted, said));
+    let trial = Box::new(applier.workshop());
+    let ends = Ends { snapshots, files, secrets, updates, status, trial };
+    tokio::spawn(follow_files(wanted_files, said.clone()));
+    tokio::spawn(follow_secrets(wanted_secrets, fixed, introduction, tls, said));
     tokio::spawn(client::run(following, link, ends, stopped(shutdown.watch())));
-    serve(applier, resolved(incoming), values, asked, ready, config.drain_time, shutdown.watch()).await;
+    serve(applier, resolved(incoming), runtime, asked, ready, config.drain_time, shutdown.watch()).await;
     Ok(())
 }
 
@@ -177,13 +202,16 @@ async fn follow_values(runtime: Arc<RuntimeLayers>) {
 /// What every proxy is made of, however it is configured.
 struct Parts {
     node: Node,
-    admin: Option<SocketAddr>,
+    admin: Option<BindAddress>,
+    admin_paths: Vec<StringMatch>,
     concurrency: usize,
     ready: Readiness,
     mesh: Option<Mesh>,
     xds: Option<Arc<ClientStatus>>,
+    updates: Arc<ClientStatus>,
     options: Options,
     runtime: Arc<RuntimeLayers>,
+    tls: TlsContexts,
 }
 
 /// Starts the workers and what watches over them. Nothing is in force yet.
@@ -194,15 +222,19 @@ fn start(
 ) -> Result<(Applier, mpsc::Receiver<Command>), StartError> {
     let (commands, asked) = mpsc::channel(MAX_COMMANDS);
     exit_on_panic();
-    let admin_socket = parts.admin.map(listen::listen).transpose()?;
-    let workers = start_workers(parts.concurrency.max(1))?;
+    let admin_socket = parts.admin.map(|bind| listen::listen_alone(&listen_at(&bind))).transpose()?;
+    if let (Some(path), Some(socket)) = (&parts.options.admin_address_path, &admin_socket) {
+        tell_address(path, socket)?;
+    }
+    let allowed = allowed_paths(&parts.admin_paths)?;
+    let workers = start_workers(parts.concurrency.max(1), parts.options.drain_time)?;
     let registry = Arc::new(Registry::new(workers.len()));
-    let identity = parts.mesh.as_ref().map(|mesh| Identity { handle: mesh.identity.clone() });
-    let (applier, applied) = Applier::new(registry.clone(), identity, workers);
-    let compiler = applier.compiler();
-    let lost_log_lines = compiler.dropped_log_lines();
-    let reopen = compiler.reopen_access_logs();
-    let tls = compiler.tls();
+    let (applier, applied) = Applier::new(registry.clone(), parts.tls, workers);
+    let (lost_log_lines, reopen, tls) = {
+        let workshop = applier.workshop();
+        let compiler = workshop.compiler();
+        (compiler.dropped_log_lines(), compiler.reopen_access_logs(), compiler.tls())
+    };
     tokio::spawn(tls.clone().refresh_for_ever());
     if let Some(socket) = admin_socket {
         let inspector = Inspector {
@@ -213,6 +245,7 @@ fn start(
             ready: parts.ready,
             mesh: parts.mesh,
             xds: parts.xds,
+            updates: parts.updates,
             runtime: parts.runtime,
             options: parts.options,
             commands,
@@ -220,12 +253,27 @@ fn start(
             tls,
             shutdown: shutdown.clone(),
         };
-        tokio::spawn(admin::serve(socket, Arc::new(pages(inspector)), shutdown.watch()));
+        let pages = pages(inspector).restricted(allowed);
+        tokio::spawn(admin::serve(socket, Arc::new(pages), shutdown.watch()));
     }
     tokio::spawn(reopen.follow_signal());
     tokio::spawn(follow_signals(shutdown.clone()));
     tokio::spawn(sweep_for_ever(applied));
     Ok((applier, asked))
+}
+
+/// Writes where the admin pages are to a file, for whoever has left the port to the kernel.
+fn tell_address(path: &Path, socket: &Listener) -> Result<(), StartError> {
+    let Some(address) = socket.local_address() else { return Ok(()) };
+    let failed = |source| StartError::AdminAddress { path: path.display().to_string(), source };
+    fs::write(path, address.to_string()).map_err(failed)
+}
+
+/// Says which paths are answered.
+fn allowed_paths(only: &[StringMatch]) -> Result<impl Fn(&str) -> bool + Send + Sync + 'static, StartError> {
+    let only = only.iter().map(TextMatcher::compile).collect::<Result<Vec<_>, _>>();
+    let only = only.map_err(|error| StartError::AdminPaths(error.to_string()))?;
+    Ok(move |path: &str| only.is_empty() || only.iter().any(|matcher| matcher.matches(path.as_bytes())))
 }
 
 /// The same snapshots with the addresses of the names in them.
@@ -266,10 +314,10 @@ fn control_channel(
     channel::connect(&control.address, tls).map_err(|e| error(e.to_string()))
 }
 
-fn start_workers(count: usize) -> Result<Vec<WorkerThread>, StartError> {
+fn start_workers(count: usize, drain_time: Duration) -> Result<Vec<WorkerThread>, StartError> {
     let mut dice = fastrand::Rng::new();
     let starvation = Arc::new(Notify::new());
-    let start = |id| WorkerThread::start(id, dice.u64(..), starvation.clone());
+    let start = |id| WorkerThread::start(id, dice.u64(..), starvation.clone(), drain_time);
     (0..count).map(start).collect::<Result<_, _>>().map_err(StartError::Thread)
 }
 
@@ -278,15 +326,13 @@ async fn follow_control(
     identity: IdentityHandle,
     channel: tonic::transport::Channel,
     node: Node,
-    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    status: Arc<ClientStatus>,
+    ends: Ends,
     ready: Readiness,
     shutdown: ShutdownWatch,
 ) {
     identity.ready().await;
     ready.done(CERTIFICATE);
     let link = Link::new(channel, Protocol::Delta, Introduction::from(&node));
-    let ends = Ends::without_files(snapshots, status);
     client::run(Following::ads_alone(), Some(link), ends, stopped(shutdown)).await;
 }
 
@@ -294,12 +340,13 @@ async fn follow_control(
 async fn serve(
     mut applier: Applier,
     mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    mut values: watch::Receiver<Arc<Runtime>>,
+    runtime: Arc<RuntimeLayers>,
     mut asked: mpsc::Receiver<Command>,
     ready: Readiness,
     drain_time: Duration,
     mut shutdown: ShutdownWatch,
 ) {
+    let mut values = runtime.watch();
     let mut retry = tokio::time::interval(Applier::RETRY_INTERVAL);
     applier.set_runtime(values.borrow_and_update().clone()).await;
     retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -312,6 +359,12 @@ async fn serve(
                 }
                 let snapshot = snapshots.borrow_and_update().clone();
                 if let Some(snapshot) = snapshot {
+                    // What is compiled is compiled with the values that came with it.
+                    runtime.take_sent(&snapshot.runtime);
+                    if values.has_changed().is_ok_and(|changed| changed) {
+                        let values = values.borrow_and_update().clone();
+                        applier.set_runtime(values).await;
+                    }
                     applier.apply(snapshot).await;
                 }
             }

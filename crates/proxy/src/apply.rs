@@ -1,6 +1,10 @@
 //! Puts snapshots in force: compiles, binds what has to be bound, tells the workers. A snapshot is in force as a whole
 //! or, for a resource that is bad, with the good one from before.
 
+mod binder;
+mod totals;
+mod trial;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,18 +12,20 @@ use std::time::{Duration, Instant};
 use ripstop_model::listener::TrafficDirection;
 use ripstop_model::{Listener, Snapshot};
 use ripstop_policy::runtime::Runtime;
-use ripstop_runtime::listen::{Listen, Place, listen_shared};
+use ripstop_runtime::listen::Place;
 use tokio::sync::watch;
 
 use crate::generation::Generation;
-use crate::generation::compile::Compiler;
+use crate::generation::compile::{Compiler, Rejected};
 use crate::health::HealthChecks;
 use crate::health::failing::FailingHosts;
-use crate::identity::Identity;
-use crate::listener::socket_key::{SocketKey, sockets_of};
+use crate::listener::socket_key::SocketKey;
 use crate::stats::registry::Registry;
-use crate::worker::listeners::Sockets;
+use crate::tls::TlsContexts;
 use crate::worker::thread::WorkerThread;
+
+pub use totals::{Changes, Totals};
+pub use trial::Workshop;
 
 /// A generation with clusters whose endpoints were never asked is held back this long. The first one is held back until all
 /// were asked, as Envoy does with its listeners.
@@ -32,18 +38,19 @@ pub struct Applied {
     pub generation: Arc<Generation>,
     /// What could not be put in force, in words. Empty: all of it is.
     pub problems: Vec<String>,
+    /// How much has changed since the start.
+    pub totals: Totals,
     /// Where listeners really listen: it differs from what is configured where the port is 0.
     pub bound: BTreeMap<SocketKey, Place>,
 }
 
 /// Puts one snapshot after the other in force.
 pub struct Applier {
-    compiler: Compiler,
+    workshop: Workshop,
     workers: Vec<WorkerThread>,
-    bound: BTreeMap<SocketKey, Place>,
-    unbound: BTreeMap<SocketKey, String>,
     rejected: Vec<String>,
     applied: watch::Sender<Applied>,
+    totals: Totals,
     closed: Closed,
     in_force: Arc<Generation>,
     /// The next generation, while the endpoints of its new clusters are asked for the first time.
@@ -86,28 +93,36 @@ impl Applier {
     /// Nothing is in force yet.
     pub fn new(
         registry: Arc<Registry>,
-        identity: Option<Identity>,
+        tls: TlsContexts,
         workers: Vec<WorkerThread>,
     ) -> (Applier, watch::Receiver<Applied>) {
         let (failing, failed) = FailingHosts::channel();
-        let compiler = Compiler::new(registry, identity, failing);
+        let compiler = Compiler::new(registry, tls, failing);
         let health = HealthChecks::start(compiler.latest().clone(), failed);
-        let nothing =
-            Applied { generation: compiler.latest().clone(), problems: Vec::new(), bound: BTreeMap::new() };
+        let nothing = Applied {
+            generation: compiler.latest().clone(),
+            problems: Vec::new(),
+            totals: Totals::default(),
+            bound: BTreeMap::new(),
+        };
         let (applied, watch) = watch::channel(nothing);
         let applier = Applier {
-            compiler,
+            workshop: Workshop::new(compiler, workers.len()),
             workers,
-            bound: BTreeMap::new(),
-            unbound: BTreeMap::new(),
             rejected: Vec::new(),
             applied,
+            totals: Totals::default(),
             closed: Closed::None,
             in_force: Arc::new(Generation::empty()),
             warming: None,
             health,
         };
         (applier, watch)
+    }
+
+    /// What snapshots are put in force with, and single resources are tried with before they are taken.
+    pub fn workshop(&self) -> Workshop {
+        self.workshop.clone()
     }
 
     /// Whether there was a snapshot.
@@ -117,13 +132,19 @@ impl Applier {
 
     /// Whether some address could not be bound.
     pub fn has_unbound(&self) -> bool {
-        !self.unbound.is_empty()
+        !self.workshop.binder().unbound().is_empty()
     }
 
     /// Puts a snapshot in force; returns when every worker serves it.
     pub async fn apply(&mut self, snapshot: Arc<Snapshot>) {
         let snapshot = self.closed.without(snapshot);
-        let (generation, rejected) = self.compiler.compile(snapshot);
+        let (before, (generation, rejected)) = {
+            let mut compiler = self.workshop.compiler();
+            (compiler.latest().clone(), compiler.compile(snapshot))
+        };
+        self.totals.count(&before, &generation);
+        let failed = rejected.iter().filter(|error| matches!(error, Rejected::Listener(_)));
+        self.totals.listener_failures += failed.count() as u64;
         for error in &rejected {
             tracing::error!(%error, "rejected, the one before stays in force");
         }
@@ -141,7 +162,7 @@ impl Applier {
 
     /// Compiles what is in force again, because an endpoint that was taken out can go now.
     pub async fn refresh(&mut self) {
-        let snapshot = self.compiler.latest().snapshot.clone();
+        let snapshot = self.workshop.compiler().latest().snapshot.clone();
         self.apply(snapshot).await;
     }
 
@@ -192,9 +213,13 @@ impl Applier {
 
     /// Sets values by name; what is in force is compiled with them.
     pub async fn set_runtime(&mut self, runtime: Arc<Runtime>) {
-        self.compiler.set_runtime(runtime);
-        if self.compiler.is_stale() && self.has_configuration() {
-            let snapshot = self.compiler.latest().snapshot.clone();
+        let is_stale = {
+            let mut compiler = self.workshop.compiler();
+            compiler.set_runtime(runtime);
+            compiler.is_stale()
+        };
+        if is_stale && self.has_configuration() {
+            let snapshot = self.workshop.compiler().latest().snapshot.clone();
             self.apply(snapshot).await;
         }
     }
@@ -206,14 +231,14 @@ impl Applier {
             _ => Closed::All,
         };
         if self.has_configuration() {
-            let snapshot = self.compiler.latest().snapshot.clone();
+            let snapshot = self.workshop.compiler().latest().snapshot.clone();
             self.apply(snapshot).await;
         }
     }
 
     /// Sets all counters to nothing.
     pub async fn reset_counters(&self) {
-        let registry = self.compiler.registry();
+        let registry = self.workshop.compiler().registry().clone();
         registry.reset_health_counters();
         let told = self.workers.iter().map(|worker| worker.reset_counters(registry.clone()));
         futures_util::future::join_all(told).await;
@@ -225,52 +250,22 @@ impl Applier {
     }
 
     async fn distribute(&mut self, generation: Arc<Generation>) {
-        let mut sockets: Vec<Sockets> = self.workers.iter().map(|_| Vec::new()).collect();
-        self.bind(&generation, &mut sockets);
+        let sockets = self.workshop.binder().bind(&generation);
         let told = self.workers.iter().zip(sockets);
         let told = told.map(|(worker, sockets)| worker.apply(generation.clone(), sockets));
         futures_util::future::join_all(told).await;
         tracing::debug!(generation = generation.id, "in force");
-        let problems = self.rejected.iter().chain(self.unbound.values()).cloned().collect();
-        self.applied.send_replace(Applied { generation, problems, bound: self.bound.clone() });
-    }
-
-    /// Binds the addresses that are new, one socket for each worker.
-    fn bind(&mut self, generation: &Generation, sockets: &mut [Sockets]) {
-        let listeners = generation.listeners.values();
-        let wanted: BTreeMap<SocketKey, Listen> = listeners.flat_map(|l| sockets_of(&l.config)).collect();
-        self.bound.retain(|key, _| wanted.contains_key(key));
-        let before = std::mem::take(&mut self.unbound);
-        for (key, listen) in wanted {
-            if self.bound.contains_key(&key) {
-                continue;
-            }
-            match listen_shared(&listen, sockets.len()) {
-                Ok(made) => {
-                    let actual =
-                        made.first().map_or(listen.place.clone(), |socket| socket.place(&listen.place));
-                    self.bound.insert(key.clone(), actual);
-                    sockets.iter_mut().zip(made).for_each(|(of, socket)| of.push((key.clone(), socket)));
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    if !before.contains_key(&key) {
-                        tracing::error!(error, "trying again every second");
-                    }
-                    self.unbound.insert(key, error);
-                }
-            }
-        }
+        let (problems, bound) = {
+            let binder = self.workshop.binder();
+            let problems = self.rejected.iter().chain(binder.unbound().values()).cloned().collect();
+            (problems, binder.bound().clone())
+        };
+        self.applied.send_replace(Applied { generation, problems, totals: self.totals, bound });
     }
 
     /// Takes no more connections.
     pub async fn drain(&self) {
         futures_util::future::join_all(self.workers.iter().map(WorkerThread::drain)).await;
-    }
-
-    /// What compiles.
-    pub fn compiler(&self) -> &Compiler {
-        &self.compiler
     }
 
     /// How many client connections are open.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ripstop_model::address::BindAddress;
+use ripstop_model::matcher::StringMatch;
 use ripstop_model::runtime::RuntimeLayer;
 use ripstop_model::{Node, Snapshot, SpiffeId};
 use ripstop_xds::bootstrap::Dynamic;
@@ -40,7 +42,9 @@ pub struct StandaloneConfig {
     /// What is set by name; later layers win.
     pub runtime: Vec<RuntimeLayer>,
     /// Where its admin pages are; `None`: nowhere.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<BindAddress>,
+    /// The only paths of admin pages that are answered; empty: all.
+    pub admin_paths: Vec<StringMatch>,
     /// Worker threads; at least 1.
     pub concurrency: usize,
     /// How long requests under way may take when the process ends.

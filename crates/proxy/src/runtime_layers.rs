@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ripstop_model::runtime::{RuntimeDirectory, RuntimeLayer, RuntimeSource, RuntimeValues};
+use ripstop_model::runtime::{RuntimeDirectory, RuntimeLayer, RuntimeSource, RuntimeValues, SentLayer};
+use ripstop_model::{ConfigFile, Name};
 use ripstop_policy::runtime::Runtime;
 use ripstop_xds::bootstrap::runtime_value;
 use tokio::sync::watch;
@@ -38,6 +40,8 @@ pub struct RuntimeLayers {
     layers: Vec<RuntimeLayer>,
     service_cluster: String,
     set: Mutex<BTreeMap<String, String>>,
+    sent: Mutex<BTreeMap<Name, Arc<SentLayer>>>,
+    loads: AtomicU64,
     values: watch::Sender<Arc<Runtime>>,
 }
 
@@ -48,6 +52,8 @@ impl RuntimeLayers {
             layers,
             service_cluster: service_cluster.to_owned(),
             set: Mutex::default(),
+            sent: Mutex::default(),
+            loads: AtomicU64::new(0),
             values: watch::Sender::new(Arc::default()),
         };
         layers.reload();
@@ -68,7 +74,7 @@ impl RuntimeLayers {
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.layers.iter().filter_map(|layer| match &layer.source {
             RuntimeSource::Disk(directory) => Some(directory.root.as_path()),
-            RuntimeSource::Static(_) | RuntimeSource::Admin => None,
+            RuntimeSource::Static(_) | RuntimeSource::Admin | RuntimeSource::Discovery { .. } => None,
         })
     }
 
@@ -97,8 +103,35 @@ impl RuntimeLayers {
         Ok(())
     }
 
+    /// The layers that are sent, by the name of the resource, and the file that each is in; `None`: ADS.
+    pub fn sent_layers(&self) -> impl Iterator<Item = (Name, Option<ConfigFile>)> {
+        self.layers.iter().filter_map(|layer| match &layer.source {
+            RuntimeSource::Discovery { name, file } => Some((name.clone(), file.clone())),
+            RuntimeSource::Static(_) | RuntimeSource::Admin | RuntimeSource::Disk(_) => None,
+        })
+    }
+
+    /// Takes what was sent.
+    pub fn take_sent(&self, sent: &BTreeMap<Name, Arc<SentLayer>>) {
+        let before = std::mem::replace(&mut *self.sent(), sent.clone());
+        if before != *sent {
+            self.reload();
+        }
+    }
+
+    /// How often the layers were put together.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
+    /// Whether values are set on the admin page.
+    pub fn has_overrides(&self) -> bool {
+        !self.set().is_empty()
+    }
+
     /// Reads files again.
     pub fn reload(&self) {
+        self.loads.fetch_add(1, Ordering::Relaxed);
         let set: RuntimeValues =
             self.set().iter().map(|(key, text)| (key.clone(), runtime_value(text))).collect();
         let layers = self.layers.iter().map(|layer| {
@@ -106,6 +139,9 @@ impl RuntimeLayers {
                 RuntimeSource::Static(values) => values.clone(),
                 RuntimeSource::Admin => set.clone(),
                 RuntimeSource::Disk(directory) => read_directory(directory, &self.service_cluster),
+                RuntimeSource::Discovery { name, .. } => {
+                    self.sent().get(name).map(|layer| layer.values.clone()).unwrap_or_default()
+                }
             };
             (layer.name.clone(), values)
         });
@@ -118,6 +154,11 @@ impl RuntimeLayers {
             }
             changed
         });
+    }
+
+    fn sent(&self) -> MutexGuard<'_, BTreeMap<Name, Arc<SentLayer>>> {
+        // The same.
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -188,6 +229,25 @@ mod tests {
         layers.modify([("k", "")]).unwrap();
         assert_eq!(fraction(&layers, "k"), Percent::whole(5));
         assert_eq!(RuntimeLayers::new(Vec::new(), "").modify([]), Err(ModifyError::NoAdminLayer));
+    }
+
+    #[test]
+    fn what_is_sent_takes_its_place_among_the_layers() {
+        let set = |number| RuntimeValues::from([("k".to_owned(), RuntimeValue::number(number))]);
+        let sent = RuntimeSource::Discovery { name: "rtds".into(), file: None };
+        let layers = RuntimeLayers::new(
+            vec![
+                RuntimeLayer { name: "a".into(), source: RuntimeSource::Static(set(5.0)) },
+                RuntimeLayer { name: "b".into(), source: sent },
+            ],
+            "",
+        );
+        assert_eq!(fraction(&layers, "k"), Percent::whole(5));
+        let layer = Arc::new(SentLayer { name: "rtds".into(), values: set(7.0) });
+        layers.take_sent(&BTreeMap::from([("rtds".into(), layer)]));
+        assert_eq!(fraction(&layers, "k"), Percent::whole(7));
+        layers.take_sent(&BTreeMap::new());
+        assert_eq!(fraction(&layers, "k"), Percent::whole(5));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Passes bytes between a client and an endpoint without looking at them.
 
 mod relay;
+pub mod tunneling;
 
 pub use relay::BUFFER_BYTES;
 
@@ -8,17 +9,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use relay::{Ended, relay};
 use ripstop_model::network_filter::ConnectBackoff;
 use ripstop_model::{Address, Name};
 use ripstop_policy::balance::{Pick, PickContext};
 use ripstop_policy::flags::ResponseFlag;
-use ripstop_policy::host::ActiveConnection;
-use ripstop_policy::limits::Permit;
+use ripstop_policy::host::HostEntry;
 use ripstop_policy::outlier::Outcome;
 use ripstop_runtime::stream::Stream;
+use tunneling::{Tunnel, TunnelError};
 
-use crate::generation::cluster::ActiveCluster;
+use crate::format::context::Context;
 use crate::generation::listener::ActiveTcpProxy;
 use crate::http::attempt::record as note_outcome;
 use crate::http::request_id::generate;
@@ -27,8 +29,9 @@ use crate::listener::io::Rewound;
 use crate::listener::record::Record;
 use crate::stats::connection::TcpStats;
 use crate::stream_info::UpstreamInfo;
-use crate::upstream::connect::{Transport, transport};
+use crate::upstream::connect::{OpenConnection, Transport, transport};
 use crate::upstream::error::ConnectError;
+use crate::upstream::purpose::Purpose;
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
@@ -52,19 +55,25 @@ pub async fn serve_tcp(
         return;
     };
     record.stream.cluster = Some(cluster.active.name().clone());
-    let Some(upstream) = connect(worker, proxy, &cluster, record).await else { return };
-    record.stream.upstream = reached(&upstream.transport, upstream.address.clone());
-    let counters = cluster.active.lasting.stats.of(worker.id);
-    counters.cx_total.inc();
-    counters.cx_active.inc();
-    let open = Open { cluster: cluster.active.clone(), worker: worker.id };
+    let Some(upstream) = connect(worker, proxy, &cluster, info, record).await else { return };
+    record.stream.upstream = upstream.info();
     let lasting = async {
-        match upstream.transport {
-            Transport::Plain(stream) => relay(io, stream, proxy, stats).await,
-            Transport::Tls(stream) => relay(io, stream, proxy, stats).await,
+        match upstream {
+            Upstream::Direct { transport: Transport::Plain(stream), open, .. } => {
+                relay(io, open.metered(stream), proxy, stats).await
+            }
+            Upstream::Direct { transport: Transport::Tls(stream), open, .. } => {
+                relay(io, open.metered(stream), proxy, stats).await
+            }
+            Upstream::Tunnel(tunnel) => relay(io, *tunnel, proxy, stats).await,
         }
     };
-    let ended = match proxy.config.max_duration {
+    let jitter = proxy.config.max_duration_jitter.as_per_million();
+    let longer = match jitter {
+        0 => 0.0,
+        jitter => f64::from(jitter) / 1e6 * worker.dice(|rng| rng.f64()),
+    };
+    let ended = match proxy.config.max_duration.map(|limit| limit.mul_f64(1.0 + longer)) {
         Some(limit) => tokio::time::timeout(limit, lasting).await.unwrap_or(Ended::Duration),
         None => lasting.await,
     };
@@ -76,27 +85,24 @@ pub async fn serve_tcp(
             record.stream.flags.insert(ResponseFlag::DurationTimeout);
         }
     }
-    drop(open);
 }
 
-/// Counts an open connection to the upstream until it is dropped.
-struct Open {
-    cluster: Arc<ActiveCluster>,
-    worker: usize,
+/// A way to an endpoint.
+enum Upstream {
+    /// A connection of its own.
+    Direct { transport: Transport, address: Address, open: OpenConnection },
+    /// A tunnel through a proxy.
+    Tunnel(Box<Tunnel>),
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.cluster.lasting.stats.of(self.worker).cx_active.dec();
+impl Upstream {
+    /// What logs tell of it.
+    fn info(&self) -> UpstreamInfo {
+        match self {
+            Upstream::Direct { transport, address, .. } => reached(transport, address.clone()),
+            Upstream::Tunnel(tunnel) => (*tunnel.info).clone(),
+        }
     }
-}
-
-/// A connection to an endpoint.
-struct Upstream {
-    transport: Transport,
-    address: Address,
-    _permit: Permit,
-    _host: ActiveConnection,
 }
 
 fn cluster_of(worker: &Worker, proxy: &ActiveTcpProxy, info: &ConnectionInfo) -> Option<Rc<WorkerCluster>> {
@@ -117,16 +123,14 @@ async fn connect(
     worker: &Worker,
     proxy: &ActiveTcpProxy,
     cluster: &WorkerCluster,
+    info: &ConnectionInfo,
     record: &mut Record,
 ) -> Option<Upstream> {
     let logged = record.is_wanted();
+    let client = info.ends().filter(|_| cluster.active.tells_clients());
+    let purpose = Purpose::default().for_client(client);
     let facts = &mut record.stream;
     let stats = cluster.active.lasting.stats.of(worker.id);
-    let Ok(permit) = cluster.active.lasting.limits.try_connection() else {
-        stats.cx_overflow.inc();
-        facts.flags.insert(ResponseFlag::UpstreamOverflow);
-        return None;
-    };
     for attempt in 0..proxy.config.max_connect_attempts.get() {
         if let Some(backoff) = proxy.config.backoff.filter(|_| attempt > 0) {
             tokio::time::sleep(wait(worker, backoff, attempt)).await;
@@ -142,28 +146,66 @@ async fn connect(
         if logged {
             facts.host = Some(entry.host.address().to_string().into());
         }
-        let host = entry.host.begin_connection();
-        let connecting = transport(&cluster.active, &entry.host);
-        match tokio::time::timeout(cluster.active.config.connect_timeout, connecting).await {
-            Ok(Ok(transport)) => {
-                let address = entry.host.address().clone();
-                return Some(Upstream { transport, address, _permit: permit, _host: host });
-            }
-            failed => {
-                stats.cx_connect_fail.inc();
-                entry.host.count_connect_failure();
-                note_outcome(cluster, &entry, Outcome::ConnectFailure);
-                facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
-                match failed {
-                    Err(_) => stats.cx_connect_timeout.inc(),
-                    Ok(failed) => facts.upstream.failure = failed.err().and_then(|error| reason(&error)),
+        let error = match &proxy.tunnel {
+            Some(request) => {
+                let none = HeaderMap::new();
+                let context = Context::of(info, facts, &none);
+                match request.open(worker, cluster, &entry.host, &context, purpose.clone()).await {
+                    Ok(tunnel) => return Some(Upstream::Tunnel(Box::new(tunnel))),
+                    Err(TunnelError::Connect(error)) => error,
+                    Err(error) => {
+                        // The connection was good; the proxy behind it has counted nothing.
+                        tracing::debug!(cluster = %cluster.active.name(), %error, "no tunnel");
+                        facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
+                        continue;
+                    }
                 }
             }
+            None => {
+                let Ok(permit) = cluster.active.lasting.limits.try_connection() else {
+                    stats.cx_overflow.inc();
+                    facts.flags.insert(ResponseFlag::UpstreamOverflow);
+                    return None;
+                };
+                let host = entry.host.begin_connection();
+                let open = OpenConnection::begin(&cluster.active, worker.id, permit, host);
+                match direct(cluster, &entry, &purpose).await {
+                    Ok(transport) => {
+                        open.connected();
+                        let address = entry.host.address().clone();
+                        return Some(Upstream::Direct { transport, address, open });
+                    }
+                    Err(error) => {
+                        stats.cx_connect_fail.inc();
+                        entry.host.count_connect_failure();
+                        if matches!(error, ConnectError::Timeout) {
+                            stats.cx_connect_timeout.inc();
+                        }
+                        error
+                    }
+                }
+            }
+        };
+        note_outcome(cluster, &entry, Outcome::ConnectFailure);
+        facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
+        if !matches!(error, ConnectError::Timeout) {
+            facts.upstream.failure = reason(&error);
         }
     }
     stats.cx_connect_attempts_exceeded.inc();
     facts.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
     None
+}
+
+/// A connection of its own, within the connect timeout of the cluster.
+async fn direct(
+    cluster: &WorkerCluster,
+    entry: &HostEntry,
+    purpose: &Purpose,
+) -> Result<Transport, ConnectError> {
+    let connecting = transport(&cluster.active, &entry.host, purpose);
+    let limit = cluster.active.config.connect_timeout;
+    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout))
 }
 
 /// Both ends of a connection to an endpoint.

@@ -3,6 +3,7 @@
 pub mod connect;
 pub mod error;
 pub mod lease;
+pub mod metered;
 pub mod pool;
 pub mod purpose;
 pub mod shared_connect;

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use generation::WorkerGeneration;
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ use crate::listener::live::LiveListener;
 pub struct Worker {
     /// 0 for the first.
     pub id: usize,
+    /// How long connections of a listener that has changed may take a last request.
+    pub drain_time: Duration,
     /// The answers that are on their way to clients.
     pub under_way: Rc<UnderWay>,
     /// How many copies of requests are under way.
@@ -35,10 +38,11 @@ pub struct Worker {
 
 impl Worker {
     /// A worker without configuration. `starvation` is the same for all workers of a proxy.
-    pub fn new(id: usize, seed: u64, starvation: Arc<Notify>) -> Rc<Worker> {
+    pub fn new(id: usize, seed: u64, starvation: Arc<Notify>, drain_time: Duration) -> Rc<Worker> {
         let empty = WorkerGeneration::new(Arc::new(Generation::empty()), None);
         Rc::new(Worker {
             id,
+            drain_time,
             under_way: Rc::default(),
             mirrors: Rc::default(),
             current: RefCell::new(Rc::new(empty)),

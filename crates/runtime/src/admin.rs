@@ -12,12 +12,13 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 pub use pages::{Answer, PageInfo, Pages, Param, Query, html, json, text};
 
+use crate::listen::Listener;
 use crate::shutdown::ShutdownWatch;
+use crate::stream::Stream;
 
 /// Most admin connections at once; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 64;
@@ -29,7 +30,7 @@ pub const MAX_FORM_BYTES: usize = 64 << 10;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves the pages until everything has to stop, so that they can be read while draining.
-pub async fn serve(listener: TcpListener, pages: Arc<Pages>, mut shutdown: ShutdownWatch) {
+pub async fn serve(listener: Listener, pages: Arc<Pages>, mut shutdown: ShutdownWatch) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
@@ -50,12 +51,13 @@ pub async fn serve(listener: TcpListener, pages: Arc<Pages>, mut shutdown: Shutd
     }
 }
 
-async fn serve_connection(stream: TcpStream, pages: Arc<Pages>) {
-    let Ok(own) = stream.local_addr() else { return };
+async fn serve_connection(stream: Stream, pages: Arc<Pages>) {
+    // No browser speaks over a Unix socket, so nobody can be led astray there.
+    let own = stream.local_address();
     let service = service_fn(move |request: Request<Incoming>| {
         let pages = pages.clone();
         async move {
-            Ok::<_, Infallible>(if guard::is_led_astray(&request, own.ip()) {
+            Ok::<_, Infallible>(if own.is_some_and(|own| guard::is_led_astray(&request, own.ip())) {
                 let advice = "ask for these pages by a loopback name or by the address they are served at\n";
                 text(StatusCode::FORBIDDEN, advice)
             } else {

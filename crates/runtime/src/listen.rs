@@ -129,6 +129,14 @@ impl Listener {
         })
     }
 
+    /// Where it really listens over TCP: the port may have been 0.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(socket) => socket.local_addr().ok(),
+            Listener::Unix(_) => None,
+        }
+    }
+
     /// The next connection and, over TCP, where it comes from. May be cancelled.
     pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
@@ -173,6 +181,24 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
     let socket = tcp_socket(&Listen::from(place.clone()), address, false).map_err(error)?;
     socket.listen(BACKLOG as i32).map_err(error)?;
     TcpListener::from_std(socket.into()).map_err(error)
+}
+
+/// Makes one listening socket of either kind that nobody else can share.
+///
+/// # Errors
+/// If the address is held, or is not one of this machine.
+pub fn listen_alone(listen: &Listen) -> Result<Listener, BindError> {
+    let error = |source| BindError::new(&listen.place, source);
+    let made = match &listen.place {
+        Place::Tcp(address) => {
+            let socket = tcp_socket(listen, *address, false).map_err(error)?;
+            socket.listen(backlog(listen)).map_err(error)?;
+            Some(Bound::Tcp(socket.into()))
+        }
+        Place::Unix(path) => unix(listen, path, 1).map_err(error)?.pop(),
+    };
+    let made = made.ok_or_else(|| error(io::ErrorKind::Other.into()))?;
+    Listener::new(made).map_err(error)
 }
 
 fn backlog(listen: &Listen) -> i32 {

@@ -17,6 +17,18 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
+/// Connects to `host:port`, asking the system for the addresses of the host; the first that takes the connection.
+pub async fn connect_named(target: &str) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, format!("{target} has no address"));
+    for address in tokio::net::lookup_host(target).await? {
+        match connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 /// Connects to a Unix socket: a path, or a name in the abstract namespace behind an `@`. A listener whose queue is full
 /// refuses at once.
 pub async fn connect_unix(path: &str) -> io::Result<UnixStream> {

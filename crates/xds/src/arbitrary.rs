@@ -19,12 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use ripstop_model::tls::SecretRef;
 use ripstop_model::{Address, ConfigFile, Name, Percent, Snapshot};
 
 pub(crate) use self::cluster::cluster;
 pub(crate) use self::endpoint::load_assignment;
 pub(crate) use self::listener::listener;
 pub(crate) use self::route::route_configuration;
+pub(crate) use self::tls::secret;
 
 /// A name that is nowhere empty.
 pub(crate) fn name(rng: &mut Rng) -> Name {
@@ -85,6 +87,8 @@ pub(crate) fn snapshot(rng: &mut Rng) -> Snapshot {
         snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
         let endpoints = load_assignment(rng);
         snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
+        let secret = secret(rng);
+        snapshot.secrets.insert(SecretRef::ads(secret.name.clone()), Arc::new(secret));
     }
     snapshot
 }

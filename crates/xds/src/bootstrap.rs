@@ -6,17 +6,21 @@ pub(crate) mod fields;
 mod runtime;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use prost::Message as _;
-use ripstop_model::runtime::RuntimeLayer;
+use ripstop_model::address::BindAddress;
+use ripstop_model::matcher::StringMatch;
+use ripstop_model::runtime::{RuntimeLayer, RuntimeSource};
+use ripstop_model::tls::{SecretRef, SecretSource};
 use ripstop_model::{Name, Node, Snapshot};
 use ripstop_yaml::{Problem, Problems, Source, parse};
 
 use crate::binder::bind;
 use crate::client::{Introduction, WantedFile, WantedFiles};
-use crate::decode::{Decoded, Rejection, decode_cluster, decode_listener, decode_secret};
+use crate::decode::{
+    Decoded, Rejection, WorkloadSecrets, decode_cluster_for, decode_listener_for, decode_secret, read_admin,
+};
 use crate::{ResourceType, pb, place};
 
 pub use dynamic::{AdsSource, AdsTarget, Dynamic};
@@ -31,7 +35,9 @@ pub struct Bootstrap {
     /// Who the proxy is. Metadata that is not text is left out.
     pub node: Node,
     /// Where its admin pages are; `None`: nowhere.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<BindAddress>,
+    /// The only paths of admin pages that are answered; empty: all.
+    pub admin_paths: Vec<StringMatch>,
     /// Listeners and clusters that are written in it.
     pub snapshot: Snapshot,
     /// What is followed besides.
@@ -51,7 +57,11 @@ impl Bootstrap {
         ];
         let origins =
             origins.into_iter().filter_map(|(kind, origin)| Some((kind, origin.as_ref()?.file.clone()?)));
-        origins.chain(named_files(&self.snapshot)).collect()
+        let layers = self.runtime.iter().filter_map(|layer| match &layer.source {
+            RuntimeSource::Discovery { file: Some(file), .. } => Some((ResourceType::Runtime, file.clone())),
+            _ => None,
+        });
+        origins.chain(layers).chain(named_files(&self.snapshot)).collect()
     }
 }
 
@@ -103,19 +113,24 @@ fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
         let path = format!("static_resources.secrets[{index}]");
         if let Some(secret) = told(place, &path, decode_secret(&secret.encode_to_vec())) {
             let name = secret.name.clone();
-            unique(place, &path, "secret", &name, snapshot.secrets.insert(name.clone(), Arc::new(secret)));
+            let before = snapshot.secrets.insert(SecretRef::fixed(name.clone()), Arc::new(secret));
+            unique(place, &path, "secret", &name, before);
         }
     }
     for (index, cluster) in resources.clusters.iter().enumerate() {
         let path = format!("static_resources.clusters[{index}]");
-        if let Some(cluster) = told(place, &path, decode_cluster(&cluster.encode_to_vec())) {
+        if let Some(cluster) =
+            told(place, &path, decode_cluster_for(WorkloadSecrets::Sent, &cluster.encode_to_vec()))
+        {
             let name = cluster.name.clone();
             unique(place, &path, "cluster", &name, snapshot.clusters.insert(name.clone(), Arc::new(cluster)));
         }
     }
     for (index, listener) in resources.listeners.iter().enumerate() {
         let path = format!("static_resources.listeners[{index}]");
-        if let Some(listener) = told(place, &path, decode_listener(&listener.encode_to_vec())) {
+        if let Some(listener) =
+            told(place, &path, decode_listener_for(WorkloadSecrets::Sent, &listener.encode_to_vec()))
+        {
             let name = listener.name.clone();
             let before = snapshot.listeners.insert(name.clone(), Arc::new(listener));
             unique(place, &path, "listener", &name, before);
@@ -123,24 +138,38 @@ fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
     }
     let dynamic = wire.dynamic_resources.as_ref();
     let dynamic = dynamic.map(|wire| dynamic::read(place, wire, &snapshot)).unwrap_or_default();
+    let runtime: Vec<RuntimeLayer> =
+        wire.layered_runtime.as_ref().map(|wire| runtime::layers(place, wire)).unwrap_or_default();
     // What could not be read is not there either: no need to say it twice.
     if !place.problems.has_errors() {
-        dynamic::check(place, &dynamic, &snapshot);
+        dynamic::check(place, &dynamic, &snapshot, &runtime);
         for name in snapshot.missing_clusters() {
             place.error("static_resources", format!("cluster {name} is named and not in this file"));
         }
         for name in snapshot.missing_secrets() {
             place.error("static_resources", format!("secret {name} is named and not in this file"));
         }
+        for reference in snapshot.secrets_of_servers() {
+            let SecretSource::Server { cluster } = &reference.source else { continue };
+            if !snapshot.clusters.contains_key(cluster) {
+                let name = &reference.name;
+                place.error(
+                    "static_resources",
+                    format!("secret {name} is asked of cluster {cluster}, which is not in this file"),
+                );
+            }
+        }
     }
+    let (admin, admin_paths) = admin(place, wire.admin.as_ref());
     let node_wire = wire.node.clone().unwrap_or_default();
     Bootstrap {
         node: node(wire.node.as_ref()),
-        admin: wire.admin.as_ref().and_then(|admin| admin_address(place, admin)),
+        admin,
+        admin_paths,
         snapshot,
         dynamic,
         introduction: Introduction { node: node_wire },
-        runtime: wire.layered_runtime.as_ref().map(|wire| runtime::layers(place, wire)).unwrap_or_default(),
+        runtime,
     }
 }
 
@@ -180,24 +209,10 @@ fn node(wire: Option<&pb::Node>) -> Node {
     Node { id: wire.id.clone(), cluster: wire.cluster.clone(), metadata, ..Node::default() }
 }
 
-fn admin_address(place: &place::Place<'_>, admin: &pb::Admin) -> Option<SocketAddr> {
-    use pb::address::Address;
-    use pb::socket_address::PortSpecifier;
-    let read = match admin.address.as_ref()?.address.as_ref() {
-        Some(Address::SocketAddress(socket)) => {
-            match (socket.address.parse::<IpAddr>(), &socket.port_specifier) {
-                (Ok(ip), Some(PortSpecifier::PortValue(port))) => {
-                    u16::try_from(*port).ok().map(|port| SocketAddr::new(ip, port))
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    if read.is_none() {
-        place.error("admin.address", "admin pages are served at an IP address with a port only".to_owned());
-    }
-    read
+fn admin(place: &place::Place<'_>, wire: Option<&pb::Admin>) -> (Option<BindAddress>, Vec<StringMatch>) {
+    // A section without an address is one without pages.
+    let Some(wire) = wire.filter(|wire| wire.address.is_some()) else { return (None, Vec::new()) };
+    read_admin(wire, &mut |path, message| place.error(&place::below("admin", path), message))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod retry;
 mod route;
 mod route_times;
 mod runtime;
+pub(crate) mod runtime_layer;
 mod subsets;
 mod support;
 mod tls;
@@ -39,10 +40,24 @@ mod tests;
 use std::fmt;
 
 use prost::{Message, Name as WireName};
+use ripstop_model::address::BindAddress;
+use ripstop_model::matcher::StringMatch;
+use ripstop_model::runtime::SentLayer;
 use ripstop_model::{Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
+use crate::wire::split_off;
 use crate::{pb, schema, validate};
 use common::Context;
+
+/// Who has the secrets that workloads of a mesh are known by, `default` and `ROOTCA`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkloadSecrets {
+    /// The proxy itself, which has an identity in the mesh and renews it.
+    #[default]
+    Own,
+    /// Whoever sends secrets: the proxy has no identity of its own.
+    Sent,
+}
 
 /// A resource that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +129,15 @@ fn write_at(f: &mut fmt::Formatter<'_>, path: &str, message: &str) -> fmt::Resul
 /// # Errors
 /// Every reason why it cannot be taken.
 pub fn decode_listener(bytes: &[u8]) -> Result<Decoded<Listener>, Rejection> {
-    decode(bytes, |wire: &pb::Listener| &wire.name, listener::listener)
+    decode_listener_for(WorkloadSecrets::Own, bytes)
+}
+
+/// The same for a proxy that says who has the secrets of its workload.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_listener_for(workload: WorkloadSecrets, bytes: &[u8]) -> Result<Decoded<Listener>, Rejection> {
+    decode_with(Context::new(workload), bytes, |wire: &pb::Listener| &wire.name, listener::listener)
 }
 
 /// Reads a route configuration from the value of its `Any`.
@@ -122,17 +145,17 @@ pub fn decode_listener(bytes: &[u8]) -> Result<Decoded<Listener>, Rejection> {
 /// # Errors
 /// Every reason why it cannot be taken.
 pub fn decode_route_configuration(bytes: &[u8]) -> Result<Decoded<RouteConfiguration>, Rejection> {
-    decode(
-        bytes,
-        |wire: &pb::RouteConfiguration| &wire.name,
-        |cx, wire| {
-            let routes = route::route_configuration(cx, wire);
-            if routes.name.is_empty() {
-                cx.at("name", |cx| cx.reject("a route configuration needs a name"));
-            }
-            Some(routes)
-        },
-    )
+    // The generated types take twenty times what they are made of: virtual hosts are read one after the other.
+    let malformed = |error: &dyn fmt::Display| malformed::<pb::RouteConfiguration>(error);
+    let (others, hosts) = split_off(bytes, route::VIRTUAL_HOSTS).map_err(|error| malformed(&error))?;
+    let wire = pb::RouteConfiguration::decode(others.as_slice()).map_err(|error| malformed(&error))?;
+    let mut cx = Context::default();
+    check::<pb::RouteConfiguration>(&mut cx, bytes);
+    let routes = route::with_encoded_hosts(&mut cx, &wire, &hosts);
+    if routes.name.is_empty() {
+        cx.at("name", |cx| cx.reject("a route configuration needs a name"));
+    }
+    finish(cx, wire.name, Some(routes))
 }
 
 /// Reads a cluster from the value of its `Any`.
@@ -140,7 +163,23 @@ pub fn decode_route_configuration(bytes: &[u8]) -> Result<Decoded<RouteConfigura
 /// # Errors
 /// Every reason why it cannot be taken.
 pub fn decode_cluster(bytes: &[u8]) -> Result<Decoded<Cluster>, Rejection> {
-    decode(bytes, |wire: &pb::Cluster| &wire.name, cluster::cluster)
+    decode_cluster_for(WorkloadSecrets::Own, bytes)
+}
+
+/// The same for a proxy that says who has the secrets of its workload.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_cluster_for(workload: WorkloadSecrets, bytes: &[u8]) -> Result<Decoded<Cluster>, Rejection> {
+    decode_with(Context::new(workload), bytes, |wire: &pb::Cluster| &wire.name, cluster::cluster)
+}
+
+/// Reads a layer of values that are set by name from the value of its `Any`.
+///
+/// # Errors
+/// Every reason why it cannot be taken.
+pub fn decode_runtime(bytes: &[u8]) -> Result<Decoded<SentLayer>, Rejection> {
+    decode(bytes, |wire: &pb::Runtime| &wire.name, runtime_layer::sent_layer)
 }
 
 /// Reads a secret from the value of its `Any`.
@@ -167,22 +206,41 @@ fn decode<W, T>(
 where
     W: Message + WireName + Default,
 {
-    let wire = W::decode(bytes).map_err(|error| Rejection {
-        name: String::new(),
-        problems: vec![Problem {
-            path: String::new(),
-            message: format!("not a valid {}: {error}", W::full_name()),
-        }],
-    })?;
-    let mut cx = Context::default();
+    decode_with(Context::default(), bytes, name, read)
+}
+
+fn decode_with<W, T>(
+    mut cx: Context,
+    bytes: &[u8],
+    name: fn(&W) -> &String,
+    read: impl FnOnce(&mut Context, &W) -> Option<T>,
+) -> Result<Decoded<T>, Rejection>
+where
+    W: Message + WireName + Default,
+{
+    let wire = W::decode(bytes).map_err(|error| malformed::<W>(&error))?;
+    check::<W>(&mut cx, bytes);
+    let value = read(&mut cx, &wire);
+    let name = name(&wire).clone();
+    finish(cx, name, value)
+}
+
+fn malformed<W: WireName>(error: &dyn fmt::Display) -> Rejection {
+    let message = format!("not a valid {}: {error}", W::full_name());
+    Rejection { name: String::new(), problems: vec![Problem { path: String::new(), message }] }
+}
+
+/// Envoy's rules, and the fields that are not supported.
+fn check<W: WireName>(cx: &mut Context, bytes: &[u8]) {
     for violation in validate::check(&W::full_name(), bytes) {
         cx.problem(violation.path, violation.message);
     }
     if let Some(schema) = schema::message(&W::full_name()) {
-        support::check(&mut cx, schema, bytes);
+        support::check(cx, schema, bytes);
     }
-    let value = read(&mut cx, &wire);
-    let name = name(&wire).clone();
+}
+
+fn finish<T>(cx: Context, name: String, value: Option<T>) -> Result<Decoded<T>, Rejection> {
     let (problems, warnings) = cx.finish();
     match value {
         Some(value) if problems.is_empty() => Ok(Decoded { value, warnings }),
@@ -193,4 +251,17 @@ where
         }
         _ => Err(Rejection { name, problems }),
     }
+}
+
+/// Where admin pages are, and the only paths that are answered; empty: all. Problems are told to `tell`.
+pub(crate) fn read_admin(
+    wire: &pb::Admin,
+    tell: &mut dyn FnMut(&str, String),
+) -> (Option<BindAddress>, Vec<StringMatch>) {
+    let mut cx = Context::default();
+    let address = cx.at("address", |cx| common::bind_address(cx, wire.address.as_ref()));
+    let paths = cx.items("allow_paths", &wire.allow_paths, matcher::string);
+    let (problems, _) = cx.finish();
+    problems.into_iter().for_each(|problem| tell(&problem.path, problem.message));
+    (address, paths)
 }

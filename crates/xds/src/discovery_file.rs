@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use prost::Message as _;
+use ripstop_model::tls::SecretRef;
 use ripstop_model::{Name, Snapshot};
 use ripstop_yaml::{Problem, Problems, Severity, Source, parse};
 
 use crate::ResourceType;
 use crate::binder::bind;
 use crate::client::{Accepted, read};
+use crate::decode::WorkloadSecrets;
 use crate::pb;
 use crate::place::{Place, below};
 
@@ -127,7 +129,8 @@ fn decode(
             tell(Found::Error(&path, &format!("resources of the type {} are not supported", any.type_url)));
             continue;
         };
-        match read(kind, "", Some(any)) {
+        // Whoever reads files has no identity in a mesh.
+        match read(kind, WorkloadSecrets::Sent, "", Some(any)) {
             Ok((name, value, warnings)) => {
                 for warning in warnings {
                     tell(Found::Warning(&below(&path, &warning.path), &warning.message));
@@ -154,6 +157,8 @@ fn put(resources: &mut Snapshot, name: &Name, value: Accepted) -> bool {
         Accepted::Endpoints(one) => resources.endpoints.insert(name, Arc::from(one)).is_some(),
         Accepted::Listener(one) => resources.listeners.insert(name, Arc::from(one)).is_some(),
         Accepted::Routes(one) => resources.routes.insert(name, Arc::from(one)).is_some(),
+        Accepted::Secret(one) => resources.secrets.insert(SecretRef::fixed(name), Arc::from(one)).is_some(),
+        Accepted::Runtime(one) => resources.runtime.insert(name, Arc::from(one)).is_some(),
     }
 }
 

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use ripstop_model::Snapshot;
+use ripstop_model::tls::{DataSource, Secret, SecretKind};
 
 use crate::ResourceType;
 use crate::binder::to_json;
-use crate::encode::{encode_cluster, encode_listener, encode_load_assignment, encode_route_configuration};
+use crate::encode::{
+    encode_cluster, encode_listener, encode_load_assignment, encode_route_configuration, encode_secret,
+};
 
-/// The whole configuration. `versions` are those of the last response of each type.
+/// What stands in the place of a key, as with Envoy.
+const REDACTED: &str = "[redacted]";
+
+/// The whole configuration. Keys of secrets are left out; those that a listener or cluster holds in place are not. `versions` are those of the last response of each type.
 pub fn config_dump(snapshot: &Snapshot, versions: &BTreeMap<ResourceType, String>) -> String {
     let version = |kind: ResourceType| versions.get(&kind).map_or("", String::as_str);
     let clusters = snapshot.clusters.values().map(|cluster| encode_cluster(cluster));
@@ -19,6 +25,12 @@ pub fn config_dump(snapshot: &Snapshot, versions: &BTreeMap<ResourceType, String
     });
     let routes = snapshot.routes.values().map(|routes| encode_route_configuration(routes));
     let endpoints = snapshot.endpoints.values().map(|endpoints| encode_load_assignment(endpoints));
+    let secrets = snapshot.secrets.iter().map(|(reference, secret)| {
+        let resource =
+            resource(ResourceType::Secret, &encode_secret(&without_key(secret)), "secret", version);
+        let name = quoted(&reference.name);
+        format!("{{\"name\":{name},{}", resource.strip_prefix('{').unwrap_or(&resource))
+    });
     let dumps = [
         dump(
             "ClustersConfigDump",
@@ -36,10 +48,20 @@ pub fn config_dump(snapshot: &Snapshot, versions: &BTreeMap<ResourceType, String
             "dynamic_route_configs",
             routes.map(|bytes| resource(ResourceType::Route, &bytes, "route_config", version)),
         ),
+        dump("SecretsConfigDump", "dynamic_active_secrets", secrets),
     ];
     let dump = format!("{{\"configs\":[{}]}}\n", dumps.join(",\n"));
     crate::release_descriptors();
     dump
+}
+
+/// The key is not told.
+fn without_key(secret: &Secret) -> Secret {
+    let mut secret = secret.clone();
+    if let SecretKind::Certificate(certificate) = &mut secret.kind {
+        certificate.key = DataSource::inline(REDACTED);
+    }
+    secret
 }
 
 fn dump(name: &str, field: &str, items: impl Iterator<Item = String>) -> String {

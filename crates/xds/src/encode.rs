@@ -30,7 +30,7 @@ mod tls;
 mod upgrade;
 
 use prost::Message;
-use ripstop_model::{ApiListener, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration};
+use ripstop_model::{ApiListener, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
 
 /// The value of the `Any` that holds this listener.
 pub fn encode_listener(listener: &Listener) -> Vec<u8> {
@@ -50,6 +50,11 @@ pub fn encode_route_configuration(routes: &RouteConfiguration) -> Vec<u8> {
 /// The value of the `Any` that holds this cluster.
 pub fn encode_cluster(cluster: &Cluster) -> Vec<u8> {
     cluster::encode(cluster)
+}
+
+/// The value of the `Any` that holds this secret, key and all.
+pub fn encode_secret(secret: &Secret) -> Vec<u8> {
+    tls::secret_resource(secret).encode_to_vec()
 }
 
 /// The value of the `Any` that holds these endpoints.

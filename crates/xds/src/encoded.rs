@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ripstop_model::tls::{Secret, SecretSource};
 use ripstop_model::{Name, Snapshot};
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
@@ -45,7 +46,7 @@ pub struct EncodedType {
 /// A whole snapshot, encoded, with the snapshot it was made of.
 #[derive(Debug, Default)]
 pub struct EncodedSnapshot {
-    types: [Arc<EncodedType>; 4],
+    types: [Arc<EncodedType>; ResourceType::COUNT],
     source: Snapshot,
 }
 
@@ -109,8 +110,23 @@ pub fn encode_snapshot(snapshot: &Snapshot, previous: Option<&EncodedSnapshot>) 
         old(ResourceType::Route),
         encode::encode_route_configuration,
     );
+    let secrets = encode_type(
+        &secrets_of_ads(snapshot),
+        source.map(secrets_of_ads).as_ref(),
+        old(ResourceType::Secret),
+        encode::encode_secret,
+    );
+    // Layers of values are followed, not served.
+    let runtime = old(ResourceType::Runtime).cloned().unwrap_or_default();
     // In the order of `ResourceType::ALL`.
-    EncodedSnapshot { types: [clusters, endpoints, listeners, routes], source: snapshot.clone() }
+    let types = [clusters, endpoints, listeners, routes, secrets, runtime];
+    EncodedSnapshot { types, source: snapshot.clone() }
+}
+
+/// The secrets that are sent.
+fn secrets_of_ads(snapshot: &Snapshot) -> BTreeMap<Name, Arc<Secret>> {
+    let sent = snapshot.secrets.iter().filter(|(reference, _)| reference.source == SecretSource::Ads);
+    sent.map(|(reference, secret)| (reference.name.clone(), Arc::clone(secret))).collect()
 }
 
 fn encode_type<T>(

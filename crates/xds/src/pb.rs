@@ -77,6 +77,12 @@ pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::
 pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
+pub(crate) use envoy_types::pb::envoy::config::listener::v3::{
+    ListenerFilterChainMatchPredicate as ConnectionPredicate,
+    listener_filter_chain_match_predicate as connection_predicate,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 pub(crate) use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret,
@@ -99,6 +105,13 @@ pub(crate) use envoy_types::pb::google::protobuf::{
     Any, BoolValue, Duration, Struct, UInt32Value, UInt64Value, Value, value,
 };
 pub(crate) use envoy_types::pb::google::rpc::Status;
+
+pub(crate) use envoy_types::pb::envoy::service::runtime::v3::Runtime;
+
+/// The client's half of the service for secrets.
+pub(crate) mod sds {
+    pub(crate) use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_client::SecretDiscoveryServiceClient as Client;
+}
 
 /// The server and client halves of the ADS service.
 pub(crate) mod ads {

@@ -6,7 +6,7 @@ use ripstop_yaml::{Problems, Severity, Source, parse};
 
 use crate::binder::bind;
 use crate::decode::decode_secret;
-use crate::{pb, resource_type};
+use crate::{ResourceType, pb};
 
 /// The message that such a file holds.
 const MESSAGE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
@@ -34,7 +34,7 @@ pub fn secrets(path: &str, text: &str) -> Result<Vec<Secret>, String> {
     let wire = pb::DiscoveryResponse::decode(bytes.as_slice()).map_err(|error| format!("{path}: {error}"))?;
     let mut secrets = Vec::new();
     for (index, any) in wire.resources.iter().enumerate() {
-        if any.type_url != resource_type::SECRET_URL {
+        if any.type_url != ResourceType::Secret.type_url() {
             return Err(format!("{path}: resources[{index}] is a {}, not a secret", any.type_url));
         }
         let decoded =

@@ -86,6 +86,23 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
+/// The values of a repeated message, and the bytes of everything else, which are a message without it.
+pub(crate) fn split_off(message: &[u8], number: u32) -> Result<(Vec<u8>, Vec<&[u8]>), WireError> {
+    let (mut others, mut values) = (Vec::new(), Vec::new());
+    let mut records = Records::new(message);
+    loop {
+        let before = records.rest;
+        match records.next() {
+            None => return Ok((others, values)),
+            Some(Ok(Record { number: of, payload: Payload::Bytes(value) })) if of == number => {
+                values.push(value);
+            }
+            Some(Ok(_)) => others.extend_from_slice(&before[..before.len() - records.rest.len()]),
+            Some(Err(error)) => return Err(error),
+        }
+    }
+}
+
 /// Numbers that are written one after the other, without tags. Ends after the first error.
 pub(crate) fn packed<'a>(
     wire_type: WireType,

@@ -5,7 +5,7 @@ mod envoy_flags;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use ripstop_model::{Node, SpiffeId};
 use ripstop_proxy::admin::Options;
 use ripstop_proxy::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use ripstop_runtime::shutdown::Shutdown;
+use ripstop_yaml::Source;
 
-use crate::command::validate::validate_envoy;
+use crate::command::validate::validate_source;
 use crate::envoy_file;
 use crate::failure::Failure;
 use crate::terminal::print_error;
@@ -49,30 +50,31 @@ pub struct ProxyArgs {
         short = 'c',
         long,
         value_name = "FILE",
+        group = "file",
         conflicts_with_all = ["identity", "control", "trust_root", "token_file", "admin"]
     )]
     config_path: Option<PathBuf>,
     /// Which proxy it is: role~ip~workload.namespace~dns-domain; the role is `sidecar` or `router`.
     /// With -c any text, in place of the node's id in the file
-    #[arg(long, value_name = "ID", required_unless_present = "config_path")]
+    #[arg(long, value_name = "ID", required_unless_present = "file")]
     service_node: Option<String>,
     /// Name of the service it stands for, in place of the node's cluster in the file
-    #[arg(long, value_name = "NAME", requires = "config_path")]
+    #[arg(long, value_name = "NAME", requires = "file")]
     service_cluster: Option<String>,
     /// Identity to ask the authority for, for instance spiffe://cluster.local/ns/default/sa/users
-    #[arg(long, value_name = "SPIFFE_ID", value_parser = SpiffeId::new, required_unless_present = "config_path")]
+    #[arg(long, value_name = "SPIFFE_ID", value_parser = SpiffeId::new, required_unless_present = "file")]
     identity: Option<SpiffeId>,
     /// Where the control plane serves xDS and certificates, for instance 127.0.0.1:15012
-    #[arg(long, value_name = "HOST:PORT", required_unless_present = "config_path")]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "file")]
     control: Option<String>,
     /// PEM file with the certificates by which the control plane is known
-    #[arg(long, value_name = "FILE", required_unless_present = "config_path")]
+    #[arg(long, value_name = "FILE", required_unless_present = "file")]
     trust_root: Option<PathBuf>,
     /// File with the join token that proves the identity
-    #[arg(long, value_name = "FILE", required_unless_present = "config_path")]
+    #[arg(long, value_name = "FILE", required_unless_present = "file")]
     token_file: Option<PathBuf>,
     /// Where the administrator's pages are: /ready, /stats/prometheus, /clusters, /config_dump, /certs
-    #[arg(long, value_name = "IP:PORT", required_unless_present = "config_path")]
+    #[arg(long, value_name = "IP:PORT", required_unless_present = "file")]
     admin: Option<SocketAddr>,
     /// Worker threads; by default one for each processor, for a sidecar at most two
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -84,8 +86,19 @@ pub struct ProxyArgs {
     /// File that the log is appended to, in place of standard error
     #[arg(long, value_name = "FILE")]
     log_path: Option<PathBuf>,
+    /// File that the address of the admin pages is written to, where the port is 0
+    #[arg(long, value_name = "FILE", requires = "file")]
+    admin_address_path: Option<PathBuf>,
+    /// Text in the form of Envoy's bootstrap, in place of the file
+    #[arg(
+        long,
+        value_name = "YAML",
+        group = "file",
+        conflicts_with_all = ["identity", "control", "trust_root", "token_file", "admin"]
+    )]
+    config_yaml: Option<String>,
     /// `validate` reads the file and starts nothing
-    #[arg(long, value_enum, default_value_t = Mode::Serve, requires = "config_path")]
+    #[arg(long, value_enum, default_value_t = Mode::Serve, requires = "file")]
     mode: Mode,
     #[command(flatten)]
     envoy: EnvoyFlags,
@@ -101,17 +114,18 @@ pub fn run(args: ProxyArgs) -> Result<(), Failure> {
     for warning in args.envoy.warnings() {
         print_error(&warning);
     }
-    if let (Mode::Validate, Some(path)) = (args.mode, &args.config_path) {
-        return validate_envoy(path);
+    let file = args.file()?;
+    if let (Mode::Validate, Some(source)) = (args.mode, &file) {
+        return validate_source(source);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format_args!("cannot start: {error}")))?;
     let shutdown = Shutdown::default();
-    let ended = match &args.config_path {
-        Some(path) => {
-            let config = alone(path, &args)?;
+    let ended = match &file {
+        Some(source) => {
+            let config = alone(source, &args)?;
             runtime.block_on(ripstop_proxy::app::run_standalone(config, shutdown))
         }
         None => runtime.block_on(ripstop_proxy::app::run(in_mesh(args)?, shutdown)),
@@ -119,8 +133,19 @@ pub fn run(args: ProxyArgs) -> Result<(), Failure> {
     ended.map_err(Failure::new)
 }
 
-fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
-    let bootstrap = envoy_file::load(path)?.bootstrap;
+impl ProxyArgs {
+    /// The file, or the text in its place.
+    fn file(&self) -> Result<Option<Source>, Failure> {
+        match (&self.config_path, &self.config_yaml) {
+            (Some(path), _) => envoy_file::read(path).map(Some),
+            (None, Some(text)) => Ok(Some(Source::new("--config-yaml", text.as_str()))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn alone(source: &Source, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
+    let bootstrap = envoy_file::load(source)?.bootstrap;
     let node = bootstrap.node;
     Ok(StandaloneConfig {
         node: Node {
@@ -134,12 +159,14 @@ fn alone(path: &Path, args: &ProxyArgs) -> Result<StandaloneConfig, Failure> {
         introduction: bootstrap.introduction,
         runtime: bootstrap.runtime,
         admin: bootstrap.admin,
+        admin_paths: bootstrap.admin_paths,
         concurrency: args.concurrency.map_or_else(processors, usize::from),
         drain_time: Duration::from_secs(args.drain_time_s),
         options: Options {
-            config_path: path.display().to_string(),
+            config_path: args.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             log_level: args.log_level.clone(),
             drain_time: Duration::from_secs(args.drain_time_s),
+            admin_address_path: args.admin_address_path.clone(),
         },
     })
 }

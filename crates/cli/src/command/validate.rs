@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ripstop_yaml::Source;
 
 use crate::documents::{self, count};
 use crate::envoy_file;
@@ -42,11 +43,19 @@ pub fn run(args: &ValidateArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When it cannot be read or has an error, after showing all of them.
-pub fn validate_envoy(path: &Path) -> Result<(), Failure> {
-    let file = envoy_file::load(path)?;
+fn validate_envoy(path: &Path) -> Result<(), Failure> {
+    validate_source(&envoy_file::read(path)?)
+}
+
+/// The same of a text.
+///
+/// # Errors
+/// When it has an error, after showing all of them.
+pub fn validate_source(source: &Source) -> Result<(), Failure> {
+    let file = envoy_file::load(source)?;
     let snapshot = &file.bootstrap.snapshot;
     let found = [count(snapshot.listeners.len(), "listener"), count(snapshot.clusters.len(), "cluster")];
-    say_valid(Some(path), file.warnings, &found.join(", "));
+    say_valid(Some(Path::new(&**source.name())), file.warnings, &found.join(", "));
     Ok(())
 }
 

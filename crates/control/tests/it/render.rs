@@ -79,6 +79,7 @@ fn chain(out: &mut String, one: &FilterChain) {
             writeln!(out, "    tcp {} to {clusters}{idle}", tcp.stat_prefix).unwrap();
         }
         NetworkFilter::Echo => writeln!(out, "    echo").unwrap(),
+        NetworkFilter::Nothing => writeln!(out, "    closes").unwrap(),
         NetworkFilter::DirectResponse(text) => writeln!(out, "    says {text}").unwrap(),
     }
 }

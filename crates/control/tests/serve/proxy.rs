@@ -70,7 +70,7 @@ impl Workload {
         let (sender, snapshots) = watch::channel(None);
         let status = Arc::new(ClientStatus::default());
         let link = Link::new(channel, Protocol::Delta, Introduction::from(&node));
-        let ends = Ends::without_files(sender, Arc::clone(&status));
+        let ends = Ends::of_ads(sender, Arc::clone(&status));
         let run = client::run(Following::ads_alone(), Some(link), ends, std::future::pending());
         Follower { snapshots, status, task: tokio::spawn(run) }
     }

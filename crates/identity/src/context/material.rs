@@ -49,8 +49,8 @@ fn stamp_of(path: &str) -> Stamp {
 
 /// Reads what a context is made of.
 pub struct Reader<'a> {
-    /// Secrets by name.
-    pub secrets: &'a BTreeMap<Name, Arc<Secret>>,
+    /// Secrets that are known.
+    pub secrets: &'a BTreeMap<SecretRef, Arc<Secret>>,
     /// How a file of secrets is read.
     pub read_secrets: ReadSecrets,
     /// The files looked at so far.
@@ -113,8 +113,8 @@ impl Reader<'_> {
         let missing =
             |why: &str| ContextError::NoSecret { name: reference.name.to_string(), why: why.to_owned() };
         match &reference.source {
-            SecretSource::Static | SecretSource::Ads => {
-                let secret = self.secrets.get(&reference.name);
+            SecretSource::Static | SecretSource::Ads | SecretSource::Server { .. } => {
+                let secret = self.secrets.get(reference);
                 secret.map(|secret| (**secret).clone()).ok_or_else(|| missing("nobody has sent it"))
             }
             SecretSource::File { path, .. } => {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
-use ripstop_model::tls::{Secret, TlsClient, TlsServer};
-use ripstop_model::{Name, tls::SecretSource};
+use ripstop_model::tls::{Secret, SecretRef, SecretSource, TlsClient, TlsServer};
 
 use super::ContextError;
 use super::client::{ClientContext, ClientUse};
@@ -54,7 +53,7 @@ pub struct ReloadCounts {
 pub struct Contexts {
     identity: Option<IdentityHandle>,
     read_secrets: ReadSecrets,
-    secrets: BTreeMap<Name, Arc<Secret>>,
+    secrets: BTreeMap<SecretRef, Arc<Secret>>,
     servers: Vec<Held<TlsServer, ServerContext>>,
     clients: Vec<Held<(TlsClient, ClientUse), ClientContext>>,
     counts: Arc<ReloadCounts>,
@@ -114,17 +113,15 @@ impl Contexts {
     }
 
     /// Takes the secrets that are known by name from now on, and makes anew what names one that is another now.
-    pub fn replace_secrets(&mut self, secrets: &BTreeMap<Name, Arc<Secret>>) {
+    pub fn replace_secrets(&mut self, secrets: &BTreeMap<SecretRef, Arc<Secret>>) {
         if self.secrets == *secrets {
             return;
         }
         let before = std::mem::replace(&mut self.secrets, secrets.clone());
         let after = &self.secrets;
-        let changed = |name: &Name| before.get(name) != after.get(name);
-        let servers =
-            self.servers.iter().filter(|held| held.config.secrets().any(|secret| changed(&secret.name)));
-        let clients =
-            self.clients.iter().filter(|held| held.config.0.secrets().any(|secret| changed(&secret.name)));
+        let changed = |secret: &SecretRef| before.get(secret) != after.get(secret);
+        let servers = self.servers.iter().filter(|held| held.config.secrets().any(changed));
+        let clients = self.clients.iter().filter(|held| held.config.0.secrets().any(changed));
         servers.for_each(|held| self.remake_server(held));
         clients.for_each(|held| self.remake_client(held));
     }
@@ -186,7 +183,7 @@ impl Contexts {
     }
 }
 
-fn reader(secrets: &BTreeMap<Name, Arc<Secret>>, read_secrets: ReadSecrets) -> Reader<'_> {
+fn reader(secrets: &BTreeMap<SecretRef, Arc<Secret>>, read_secrets: ReadSecrets) -> Reader<'_> {
     Reader { secrets, read_secrets, inputs: Inputs::default() }
 }
 

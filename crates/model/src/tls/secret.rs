@@ -32,6 +32,18 @@ pub struct SecretRef {
     pub source: SecretSource,
 }
 
+impl SecretRef {
+    /// One of the file that the proxy was started with.
+    pub fn fixed(name: impl Into<Name>) -> SecretRef {
+        SecretRef { name: name.into(), source: SecretSource::Static }
+    }
+
+    /// One that ADS brings.
+    pub fn ads(name: impl Into<Name>) -> SecretRef {
+        SecretRef { name: name.into(), source: SecretSource::Ads }
+    }
+}
+
 /// Where a secret is found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SecretSource {
@@ -39,6 +51,11 @@ pub enum SecretSource {
     Static,
     /// The stream that brought what refers to it.
     Ads,
+    /// A stream of its own to a server of secrets.
+    Server {
+        /// The cluster that the server is.
+        cluster: Name,
+    },
     /// A file that holds a `DiscoveryResponse`, looked at again when it changes.
     File {
         /// Its path.

@@ -1,4 +1,4 @@
-//! `/config_dump`: the configuration in force in Envoy's form. It holds references to secrets, never secrets.
+//! `/config_dump`: the configuration in force in Envoy's form. Keys are left out of it, wherever they are held.
 
 use http::StatusCode;
 use regex::Regex;
@@ -20,11 +20,35 @@ pub fn show(inspector: &Inspector, query: &Query) -> Answer {
         Ok(wanted) => wanted,
         Err(error) => return text(StatusCode::BAD_REQUEST, error),
     };
-    let Ok(mut dump) = serde_json::from_str::<Value>(&whole) else { return json(StatusCode::OK, whole) };
+    let Ok(mut dump) = serde_json::from_str::<Value>(&whole) else {
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "the configuration cannot be shown\n");
+    };
+    redact(&mut dump, false);
     let configs = dump.get_mut("configs").and_then(Value::as_array_mut).map(std::mem::take);
     match wanted.choose(configs.unwrap_or_default()) {
         Ok(configs) => json(StatusCode::OK, format!("{:#}\n", json!({ "configs": configs }))),
         Err(error) => text(StatusCode::NOT_FOUND, error),
+    }
+}
+
+/// Fields that hold secrets, at whatever depth: those that Envoy's API marks as sensitive.
+const SECRETS: [&str; 4] = ["private_key", "password", "session_ticket_keys", "generic_secret"];
+
+/// Leaves out what is held in place of a secret; `within`: everything is one.
+fn redact(value: &mut Value, within: bool) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, within)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    // The same in base64.
+                    "inline_bytes" if within => *value = "W3JlZGFjdGVkXQ==".into(),
+                    "inline_string" if within => *value = "[redacted]".into(),
+                    name => redact(value, within || SECRETS.contains(&name)),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -123,6 +147,24 @@ mod tests {
             json!({ "@type": "x/EndpointsConfigDump", "dynamic_endpoint_configs": [] }),
         ];
         Wanted::read(&Query::parse(query)).unwrap().choose(configs).map(Value::from)
+    }
+
+    #[test]
+    fn keys_are_left_out_wherever_they_are() {
+        let mut dump = json!({ "tls_certificates": [{
+            "certificate_chain": { "inline_string": "chain" },
+            "private_key": { "inline_bytes": "a2V5", "filename": "/k.pem" },
+            "password": { "inline_string": "pass" },
+        }]});
+        redact(&mut dump, false);
+        assert_eq!(
+            dump,
+            json!({ "tls_certificates": [{
+                "certificate_chain": { "inline_string": "chain" },
+                "private_key": { "inline_bytes": "W3JlZGFjdGVkXQ==", "filename": "/k.pem" },
+                "password": { "inline_string": "[redacted]" },
+            }]})
+        );
     }
 
     #[test]

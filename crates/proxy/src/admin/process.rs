@@ -4,6 +4,8 @@
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use ripstop_xds::ResourceType;
+
 use super::Inspector;
 use super::state::state;
 use crate::generation::cluster::ActiveCluster;
@@ -39,6 +41,21 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
         ("listener_manager.workers_started", Value::Gauge(u64::from(generation.id > 0))),
         ("runtime.num_keys", Value::Gauge(runtime.values().count() as u64)),
         ("runtime.num_layers", Value::Gauge(runtime.layers().len() as u64)),
+        ("runtime.admin_overrides_active", Value::Gauge(u64::from(inspector.runtime.has_overrides()))),
+        ("runtime.load_success", Value::Counter(inspector.runtime.loads())),
+        ("server.hot_restart_epoch", Value::Gauge(0)),
+        ("cluster_manager.cluster_added", Value::Counter(applied.totals.clusters.added)),
+        ("cluster_manager.cluster_modified", Value::Counter(applied.totals.clusters.modified)),
+        ("cluster_manager.cluster_removed", Value::Counter(applied.totals.clusters.removed)),
+        ("listener_manager.listener_added", Value::Counter(applied.totals.listeners.added)),
+        ("listener_manager.listener_modified", Value::Counter(applied.totals.listeners.modified)),
+        ("listener_manager.listener_removed", Value::Counter(applied.totals.listeners.removed)),
+        ("listener_manager.listener_in_place_updated", Value::Counter(applied.totals.listeners_in_place)),
+        ("listener_manager.listener_create_failure", Value::Counter(applied.totals.listener_failures)),
+        (
+            "listener_manager.listener_create_success",
+            Value::Counter(applied.totals.listeners.added + applied.totals.listeners.modified),
+        ),
         ("ripstop.generation", Value::Gauge(generation.id)),
         ("ripstop.access_log_lines_lost", Value::Gauge(inspector.lost_log_lines.load(Ordering::Relaxed))),
     ];
@@ -46,6 +63,13 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
         let xds = status.report();
         values.push(("control_plane.connected_state", Value::Gauge(u64::from(xds.connected))));
         values.push(("ripstop.xds_rejected_total", Value::Gauge(xds.rejected)));
+    }
+    let by_type = inspector.updates.report().by_type;
+    for (kind, success, rejected) in UPDATES {
+        if let Some((accepted, refused)) = by_type.get(&kind) {
+            values.push((success, Value::Counter(*accepted)));
+            values.push((rejected, Value::Counter(*refused)));
+        }
     }
     if let Some(mesh) = &inspector.mesh {
         let agent = mesh.agent.borrow().clone();
@@ -58,11 +82,17 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
     values
 }
 
+/// Updates of listeners and clusters, taken and refused, whether ADS or a file brought them.
+const UPDATES: [(ResourceType, &str, &str); 2] = [
+    (ResourceType::Cluster, "cluster_manager.cds.update_success", "cluster_manager.cds.update_rejected"),
+    (ResourceType::Listener, "listener_manager.lds.update_success", "listener_manager.lds.update_rejected"),
+];
+
 /// Reads a value of a cluster.
 type OfCluster = fn(&ActiveCluster) -> u64;
 
 /// Values of clusters that follow from their present state, by the last part of the name.
-const OF_CLUSTERS: [(&str, OfCluster); 6] = [
+const OF_CLUSTERS: &[(&str, OfCluster)] = &[
     ("membership_total", |cluster| cluster.hosts.len() as u64),
     ("membership_healthy", |cluster| cluster.hosts.available() as u64),
     ("membership_degraded", |cluster| {
@@ -75,6 +105,25 @@ const OF_CLUSTERS: [(&str, OfCluster); 6] = [
         cluster.hosts.entries().iter().filter(|entry| entry.host.is_ejected()).count() as u64
     }),
     ("upstream_rq_pending_active", |cluster| cluster.lasting.limits.under_way().pending.into()),
+    ("max_host_weight", |cluster| {
+        cluster.hosts.entries().iter().map(|entry| u64::from(entry.endpoint.weight.get())).max().unwrap_or(0)
+    }),
+    ("circuit_breakers.default.cx_open", |cluster| {
+        let limits = &cluster.config.limits;
+        u64::from(cluster.lasting.limits.under_way().connections >= limits.max_connections)
+    }),
+    ("circuit_breakers.default.rq_pending_open", |cluster| {
+        let limits = &cluster.config.limits;
+        u64::from(cluster.lasting.limits.under_way().pending >= limits.max_pending_requests)
+    }),
+    ("circuit_breakers.default.rq_open", |cluster| {
+        let limits = &cluster.config.limits;
+        u64::from(cluster.lasting.limits.under_way().requests >= limits.max_requests)
+    }),
+    ("circuit_breakers.default.rq_retry_open", |cluster| {
+        let limits = &cluster.lasting.limits;
+        u64::from(limits.under_way().retries >= limits.retry_limit())
+    }),
 ];
 
 /// All of it by dotted name.
@@ -99,8 +148,10 @@ pub(super) fn exposition(inspector: &Inspector) -> String {
     for (name, value) in plain(inspector) {
         let flat = name.replace('.', "_");
         let name = if name.starts_with("ripstop.") { flat } else { format!("envoy_{flat}") };
-        if let Value::Counter(value) | Value::Gauge(value) = value {
-            out.gauge(&name, value);
+        match value {
+            Value::Counter(value) => out.counter(&name, &[], value),
+            Value::Gauge(value) => out.gauge(&name, value),
+            Value::Histogram(_) => {}
         }
     }
     let generation = inspector.applied.borrow().generation.clone();

@@ -148,6 +148,11 @@ impl ActiveCluster {
         self.transports.to(&self.ways, address)
     }
 
+    /// Whether connections are made for one client each, because endpoints are told who it is.
+    pub fn tells_clients(&self) -> bool {
+        self.config.transports().any(|transport| transport.proxy_protocol.is_some())
+    }
+
     /// The host name that is asked for at an endpoint, where its own is.
     pub fn host_name(&self, address: &Address) -> Option<&Name> {
         self.ways.host_name(self.transport(address), address)

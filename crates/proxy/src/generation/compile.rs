@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use ripstop_model::access_log::{AccessLog, AccessLogSink};
-use ripstop_model::{Name, Snapshot};
+use ripstop_model::{Cluster, Listener, Name, RouteConfiguration, Snapshot};
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
@@ -18,11 +18,11 @@ use super::listener::{ActiveListener, ListenerError, Parts};
 use super::network_filter::SharedBuckets;
 use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
+use super::transport::Transports;
 use crate::access_log::AccessLogs;
 use crate::access_log::reopen::Reopen;
 use crate::access_log::writer::{OpenError, Sink};
 use crate::health::failing::FailingHosts;
-use crate::identity::Identity;
 use crate::stats::registry::Registry;
 use crate::tls::TlsContexts;
 
@@ -65,8 +65,7 @@ pub struct Compiler {
 
 impl Compiler {
     /// A compiler that has seen nothing yet.
-    pub fn new(registry: Arc<Registry>, identity: Option<Identity>, failing: FailingHosts) -> Compiler {
-        let tls = TlsContexts::new(identity.as_ref().map(|identity| identity.handle.clone()));
+    pub fn new(registry: Arc<Registry>, tls: TlsContexts, failing: FailingHosts) -> Compiler {
         Compiler {
             registry,
             tls,
@@ -133,9 +132,48 @@ impl Compiler {
         self.previous = Arc::new(generation);
         self.stale = false;
         drop(previous);
+        self.forget_unused();
+        (self.previous.clone(), rejected)
+    }
+
+    /// Whether a listener could be compiled. Nothing of it stays.
+    pub fn try_listener(&mut self, config: &Listener) -> Result<(), ListenerError> {
+        let tried = ActiveListener::compile(&Arc::new(config.clone()), None, &mut self.parts()).map(drop);
+        self.forget_unused();
+        tried
+    }
+
+    /// The same for a cluster.
+    pub fn try_cluster(&mut self, config: &Cluster) -> Result<(), ClusterError> {
+        Transports::compile(config, &self.tls)
+            .map(drop)
+            .map_err(|source| ClusterError::Tls { cluster: config.name.clone(), source })
+    }
+
+    /// The same for a route configuration.
+    pub fn try_routes(&mut self, config: &RouteConfiguration) -> Result<(), CompileError> {
+        let config = Arc::new(config.clone());
+        let tried = CompiledRoutes::compile(config, &mut self.slots, &self.runtime).map(drop);
+        self.forget_unused();
+        tried
+    }
+
+    fn forget_unused(&mut self) {
         self.slots.forget_unused();
         self.registry.forget_unused();
-        (self.previous.clone(), rejected)
+    }
+
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            slots: &mut self.slots,
+            registry: &self.registry,
+            sinks: &mut self.sinks,
+            tls: &self.tls,
+            runtime: &self.runtime,
+            buckets: &mut self.buckets,
+            stale: self.stale,
+            connections: &self.connections,
+        }
     }
 
     fn routes(
@@ -179,17 +217,7 @@ impl Compiler {
                 listeners.insert(name.clone(), same.clone());
                 continue;
             }
-            let mut parts = Parts {
-                slots: &mut self.slots,
-                registry: &self.registry,
-                sinks: &mut self.sinks,
-                tls: &self.tls,
-                runtime: &self.runtime,
-                buckets: &mut self.buckets,
-                stale: self.stale,
-                connections: &self.connections,
-            };
-            match ActiveListener::compile(config, old.map(|old| &**old), &mut parts) {
+            match ActiveListener::compile(config, old.map(|old| &**old), &mut self.parts()) {
                 Ok(compiled) => {
                     listeners.insert(name.clone(), Arc::new(compiled));
                 }

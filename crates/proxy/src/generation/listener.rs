@@ -35,6 +35,7 @@ use crate::stats::listener::ListenerStats;
 use crate::stats::per_worker::PerWorker;
 use crate::stats::registry::Registry;
 use crate::tcp_proxy::BUFFER_BYTES;
+use crate::tcp_proxy::tunneling::TunnelRequest;
 use crate::tls::TlsContexts;
 
 /// A compiled [`Listener`].
@@ -80,6 +81,8 @@ pub enum ActiveFilter {
     Echo,
     /// Sends a text and closes.
     DirectResponse(Name),
+    /// Closes.
+    Nothing,
 }
 
 /// A compiled [`HttpConnectionManager`].
@@ -120,6 +123,8 @@ pub struct ActiveTcpProxy {
     pub buffer_bytes: usize,
     /// Access logs of its connections.
     pub access_logs: AccessLogs,
+    /// The request that opens a tunnel for the bytes, where they go through one.
+    pub tunnel: Option<TunnelRequest>,
     /// What it does.
     pub stats: Arc<PerWorker<TcpStats>>,
 }
@@ -312,6 +317,7 @@ fn compile_chain(
         }
         NetworkFilter::Echo => ActiveFilter::Echo,
         NetworkFilter::DirectResponse(text) => ActiveFilter::DirectResponse(text.clone()),
+        NetworkFilter::Nothing => ActiveFilter::Nothing,
         NetworkFilter::Http(config) => {
             ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
         }
@@ -338,6 +344,7 @@ fn compile_tcp(
         choice: WeightedChoice::compile(&shares.collect::<Vec<_>>()),
         by_server_name: chain.filters.contains(&ConnectionFilter::SniCluster),
         buffer_bytes,
+        tunnel: config.tunneling.as_deref().map(TunnelRequest::compile),
         stats: parts.registry.tcp(&config.stat_prefix),
     })
 }

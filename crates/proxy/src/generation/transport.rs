@@ -8,7 +8,7 @@ use ripstop_identity::context::client::{ClientContext, ClientUse};
 use ripstop_identity::context::store::Slot;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::health_check::{HealthCheck, Probe};
-use ripstop_model::tls::{TlsClient, TransportSocket};
+use ripstop_model::tls::{ProxyVersion, TlsClient, TransportSocket};
 use ripstop_model::{Address, Cluster, ClusterLoadAssignment, Name};
 
 use crate::tls::TlsContexts;
@@ -17,6 +17,8 @@ use crate::tls::TlsContexts;
 pub struct ActiveTransport {
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<Arc<Slot<ClientContext>>>,
+    /// How endpoints are told who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Whether the host name of the endpoint is asked for.
     auto_host_sni: bool,
 }
@@ -77,6 +79,7 @@ impl Transports {
             };
             Ok(ActiveTransport {
                 tls,
+                proxy_protocol: socket.proxy_protocol,
                 auto_host_sni: socket.tls.as_ref().is_some_and(|tls| tls.auto_host_sni),
             })
         };

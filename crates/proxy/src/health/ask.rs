@@ -98,7 +98,8 @@ fn destination(
     entry: &HostEntry,
 ) -> Option<Destination> {
     let address = cluster::address(entry);
-    let tls = match &compiled.transport(&active.config, check, entry).tls {
+    let way = compiled.transport(&active.config, check, entry);
+    let tls = match &way.tls {
         None => None,
         Some(slot) => {
             let context = slot.get()?;
@@ -113,5 +114,5 @@ fn destination(
             Some((config.clone(), name))
         }
     };
-    Some(Destination { address, tls })
+    Some(Destination { address, proxy_protocol: way.proxy_protocol, tls })
 }

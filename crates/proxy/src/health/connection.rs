@@ -9,11 +9,13 @@ use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ripstop_model::Address;
+use ripstop_model::tls::ProxyVersion;
+use ripstop_policy::proxy_header;
 use ripstop_runtime::socket;
 use ripstop_runtime::stream::Stream;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 use super::ask::AskError;
@@ -23,6 +25,8 @@ use crate::upstream::connect::{ANSWER_HEAD_BYTES, HTTP1_BUFFER_BYTES, Transport}
 pub struct Destination {
     /// The address.
     pub address: Address,
+    /// The version of the PROXY header, where endpoints want one; it says that we speak for ourselves.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// How TLS is spoken; `None`: plaintext.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
@@ -54,7 +58,11 @@ pub async fn open(to: &Destination) -> Result<Transport, AskError> {
         Address::Socket(address) => socket::connect(*address).await.map(Stream::Tcp),
         Address::Pipe(path) => socket::connect_unix(path).await.map(Stream::Unix),
     };
-    let stream = stream.map_err(|error| AskError::of_socket(&error))?;
+    let mut stream = stream.map_err(|error| AskError::of_socket(&error))?;
+    if let Some(version) = to.proxy_protocol {
+        let header = proxy_header::header(version, None);
+        stream.write_all(&header).await.map_err(|error| AskError::of_socket(&error))?;
+    }
     let Some((config, name)) = &to.tls else { return Ok(Transport::Plain(stream)) };
     let connecting = TlsConnector::from(config.clone()).connect(name.clone(), stream);
     connecting.await.map(|stream| Transport::Tls(Box::new(stream))).map_err(|_| AskError::Network)

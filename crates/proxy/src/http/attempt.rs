@@ -27,7 +27,7 @@ use crate::stream_info::UpstreamInfo;
 use crate::sweep::log_ejection;
 use crate::upstream::connect::OpenConnection;
 use crate::upstream::lease::Lease;
-use crate::upstream::purpose::Purpose;
+use crate::upstream::purpose::{Client, Purpose};
 use crate::worker::Worker;
 use crate::worker::cluster::WorkerCluster;
 
@@ -41,6 +41,8 @@ pub struct Outgoing {
     pub body: RequestBody,
     /// The tunnel that it asks for.
     pub asked: Option<Asked>,
+    /// Whom it is sent for, for endpoints that are told.
+    pub client: Option<Client>,
 }
 
 /// A try that got no answer.
@@ -103,6 +105,7 @@ pub async fn attempt(
     let host_request = entry.host.begin_request();
     let options = &active.config.http.server_name;
     let purpose = Purpose::of(options, target.authority.as_str(), &outgoing.headers);
+    let purpose = purpose.for_client(outgoing.client.filter(|_| active.tells_clients()));
     let mut lease = match cluster.pools.lease(on, active, &entry.host, purpose).await {
         Ok(lease) => lease,
         Err(error) => {
@@ -220,7 +223,7 @@ fn request(
     outgoing: Outgoing,
     leash: Rc<Leash>,
 ) -> Option<Request<RequestBody>> {
-    let Outgoing { method, mut headers, mut body, asked } = outgoing;
+    let Outgoing { method, mut headers, mut body, asked, client: _ } = outgoing;
     let connect = matches!(asked, Some(Asked::Connect));
     let (uri, version): (Uri, Version) = if lease.is_http2() {
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };

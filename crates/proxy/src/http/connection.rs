@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Version, header};
 use hyper::body::Incoming;
@@ -29,6 +29,7 @@ use crate::listener::activity::{Activity, Waiting};
 use crate::listener::connection::ConnectionInfo;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
+use crate::stats::cell::Cell;
 use crate::stats::http::HttpStats;
 use crate::upstream::connect::HTTP1_BUFFER_BYTES;
 use crate::worker::Worker;
@@ -57,13 +58,11 @@ pub async fn serve_http(
     let http2 = tokio::select! {
         biased;
         http2 = speaks_http2(manager.config.codec, &mut io) => http2,
-        () = drain.begun() => return,
+        _ = drain.begun() => return,
     };
     let Some(http2) = http2 else { return };
-    stats.cx_total.inc();
-    stats.cx_active.inc();
-    if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
-    let _open = Open(stats);
+    io.traffic().count_for(&manager.stats, worker.id);
+    let _open = Open::begin(stats, http2, info.tls);
     let heard = io.heard();
     let served = if http2 {
         serve_http2(worker, manager, io, info.clone(), drain).await
@@ -83,11 +82,37 @@ pub async fn serve_http(
 }
 
 /// Counts an open connection until it is dropped.
-struct Open<'a>(&'a HttpStats);
+struct Open<'a> {
+    stats: &'a HttpStats,
+    http2: bool,
+    tls: bool,
+    begun: Instant,
+}
+
+impl Open<'_> {
+    fn begin(stats: &HttpStats, http2: bool, tls: bool) -> Open<'_> {
+        stats.cx_total.inc();
+        if http2 { &stats.cx_http2_total } else { &stats.cx_http1_total }.inc();
+        let open = Open { stats, http2, tls, begun: Instant::now() };
+        open.gauges().for_each(Cell::inc);
+        if tls {
+            stats.cx_ssl_total.inc();
+        }
+        open
+    }
+
+    fn gauges(&self) -> impl Iterator<Item = &Cell> {
+        let stats = self.stats;
+        let of_version = if self.http2 { &stats.cx_http2_active } else { &stats.cx_http1_active };
+        [&stats.cx_active, of_version].into_iter().chain(self.tls.then_some(&stats.cx_ssl_active))
+    }
+}
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.cx_active.dec();
+        self.gauges().for_each(Cell::dec);
+        self.stats.cx_destroy.inc();
+        self.stats.cx_length_ms.record(self.begun.elapsed());
     }
 }
 
@@ -106,7 +131,7 @@ async fn serve_http1(
     info: Rc<ConnectionInfo>,
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
-    let config = &manager.config;
+    let (config, stats) = (&manager.config, manager.stats.of(worker.id));
     let head_bytes = head_bytes(config) as usize;
     let service = service(worker, manager, info.clone());
     let connection = http1::Builder::new()
@@ -124,11 +149,18 @@ async fn serve_http1(
     tokio::select! {
         biased;
         served = connection.as_mut() => return served,
-        () = aged(&config.times, &info.activity) => connection.as_mut().graceful_shutdown(),
-        () = drain.begun() => connection.as_mut().graceful_shutdown(),
+        () = aged(&config.times, &info.activity) => {
+            stats.cx_max_duration_reached.inc();
+            connection.as_mut().graceful_shutdown();
+        }
+        () = drained(&mut drain, &info.activity) => {
+            stats.cx_drain_close.inc();
+            connection.as_mut().graceful_shutdown();
+        }
         () = info.activity.over(head_timeout(config), idle_timeout(config)) => {
             // A head that does not end is answered; a connection on which nothing comes is not.
             if !matches!(info.activity.waiting(), Waiting::Head(_)) {
+                stats.cx_idle_timeout.inc();
                 return Ok(());
             }
             info.activity.heard().expire();
@@ -167,7 +199,7 @@ async fn serve_http2(
     info: Rc<ConnectionInfo>,
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
-    let config = &manager.config;
+    let (config, stats) = (&manager.config, manager.stats.of(worker.id));
     let service = service(worker, manager, info.clone());
     let builder = http2_builder(config);
     let connection = builder.serve_connection(TokioIo::new(FrameGuard::new(io, &config.http2)), service);
@@ -175,10 +207,10 @@ async fn serve_http2(
     tokio::select! {
         biased;
         served = connection.as_mut() => return served,
-        () = drain.begun() => {}
+        _ = drain.begun() => stats.cx_drain_close.inc(),
         () = info.activity.spent() => {}
-        () = too_old(&config.times) => {}
-        () = info.activity.over(None, idle_timeout(config)) => {}
+        () = too_old(&config.times) => stats.cx_max_duration_reached.inc(),
+        () = info.activity.over(None, idle_timeout(config)) => stats.cx_idle_timeout.inc(),
     }
     connection.as_mut().graceful_shutdown();
     connection.await
@@ -281,6 +313,16 @@ async fn aged(times: &Times, activity: &Activity) {
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(times.drain_timeout.unwrap_or(Times::DEFAULT_DRAIN_TIMEOUT)).await;
+}
+
+/// Returns when a connection of HTTP/1 has to be closed because its listener is drained. Before that, answers say that they
+/// are the last.
+async fn drained(drain: &mut DrainWatch, activity: &Activity) {
+    let grace = drain.begun().await;
+    if !grace.is_zero() {
+        activity.make_last();
+        tokio::time::sleep(grace).await;
+    }
 }
 
 /// How long a connection may be without a request.

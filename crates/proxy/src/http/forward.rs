@@ -230,7 +230,8 @@ impl Forwarding<'_> {
         }
         endpoint_host(&mut target, &mut headers, self.route, &entry.endpoint.hostname, expected);
         let asked = self.tunnel.as_ref().map(|tunnel| tunnel.asked.clone());
-        let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked };
+        let client = self.stream.client_ends();
+        let outgoing = Outgoing { method: self.method.clone(), headers, body: source.take(), asked, client };
         let worker = self.worker.id;
         let sending = attempt(&self.cluster, self.worker, entry, &target, outgoing, permit, sent_over);
         let stats = self.cluster.active.lasting.stats.of(worker);
@@ -350,7 +351,8 @@ impl Forwarding<'_> {
         if self.stream.is_logged() {
             self.describe(&entry);
         }
-        match RawConnection::to(&self.cluster, self.worker.id, &entry).await {
+        let client = self.stream.client_ends();
+        match RawConnection::to(&self.cluster, self.worker.id, &entry, client).await {
             Ok(connection) => {
                 if self.stream.is_logged() {
                     self.stream.facts.upstream = connection.describe(&entry.host);

@@ -120,6 +120,7 @@ pub fn send(worker: &Rc<Worker>, wanted: Vec<Wanted>, original: &Original<'_>) -
                 headers: original.headers.clone(),
                 body,
                 asked: None,
+                client: None,
             },
             timeout: original.timeout.unwrap_or(MIRROR_TIMEOUT),
         };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::io::{AsyncRead, DuplexStream, ReadBuf, ReadHalf};
 
 use super::deadline::Progress;
 use super::expect::Gate;
@@ -34,6 +35,8 @@ enum Source {
     Replay(Reading),
     /// What others read.
     Copied(TeeEnd),
+    /// The bytes of a tunnel.
+    Tunnel(ReadHalf<DuplexStream>),
 }
 
 impl RequestBody {
@@ -52,6 +55,11 @@ impl RequestBody {
         RequestBody { source: Source::Copied(end), leash: None, gate: None }
     }
 
+    /// The bytes of a tunnel that is opened by this request.
+    pub fn tunnel(bytes: ReadHalf<DuplexStream>) -> RequestBody {
+        RequestBody { source: Source::Tunnel(bytes), leash: None, gate: None }
+    }
+
     /// Nothing is read before `gate` opens.
     pub fn hold_back(&mut self, gate: Gate) {
         self.gate = Some(gate);
@@ -61,6 +69,24 @@ impl RequestBody {
     pub fn attach(&mut self, leash: Rc<Leash>) {
         self.leash = Some(leash);
     }
+}
+
+/// Bytes of a tunnel that go in one frame.
+const TUNNEL_FRAME_BYTES: usize = 16 * 1024;
+
+fn read_tunnel(
+    bytes: &mut ReadHalf<DuplexStream>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    let mut space = [0; TUNNEL_FRAME_BYTES];
+    let mut buffer = ReadBuf::new(&mut space);
+    // The other end is in this process: it can end, and cannot fail.
+    Poll::Ready(match ready!(Pin::new(bytes).poll_read(cx, &mut buffer)) {
+        Ok(()) if !buffer.filled().is_empty() => {
+            Some(Ok(Frame::data(Bytes::copy_from_slice(buffer.filled()))))
+        }
+        Ok(()) | Err(_) => None,
+    })
 }
 
 /// Why a body ended early.
@@ -236,6 +262,7 @@ impl Body for RequestBody {
             Source::Copied(end) => end.poll_frame(cx).map_err(|CutOff| RequestBodyError::CutOff),
             Source::Once(body) => body.poll_frame(cx),
             Source::Replay(reading) => reading.poll_frame(cx),
+            Source::Tunnel(bytes) => read_tunnel(bytes, cx),
         };
         if let (Poll::Pending, Some(leash)) = (&frame, &this.leash) {
             leash.wait(cx);
@@ -246,7 +273,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Copied(_) => false,
+            Source::Copied(_) | Source::Tunnel(_) => false,
             Source::Once(body) => body.body.is_end_stream(),
             Source::Replay(reading) => {
                 let kept = reading.shared.borrow();
@@ -260,6 +287,7 @@ impl Body for RequestBody {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Copied(end) => end.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Source::Tunnel(_) => SizeHint::default(),
             Source::Once(body) => body.body.size_hint(),
             Source::Replay(reading) => {
                 let kept = reading.shared.borrow();

@@ -1,6 +1,7 @@
 //! The life of one request, from its head to the last byte of its answer: what is known of it for the log and
 //! the counters. It ends when it is dropped, however that comes about.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,6 +49,11 @@ impl Drop for TunnelGuard {
 }
 
 impl ActiveStream {
+    /// The client and where it connected to; `None` over a Unix socket.
+    pub fn client_ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.connection.ends()
+    }
+
     /// A request whose head has just been read.
     pub fn begin(
         manager: &Arc<ActiveManager>,

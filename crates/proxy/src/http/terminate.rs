@@ -11,6 +11,7 @@ use super::attempt::record;
 use crate::error::ProxyError;
 use crate::stream_info::UpstreamInfo;
 use crate::upstream::connect::{Transport, transport};
+use crate::upstream::purpose::{Client, Purpose};
 use crate::worker::cluster::WorkerCluster;
 
 /// A connection to an endpoint without any HTTP on it, counted until it is dropped.
@@ -28,15 +29,17 @@ impl RawConnection {
         cluster: &Rc<WorkerCluster>,
         worker: usize,
         entry: &Arc<HostEntry>,
+        client: Option<Client>,
     ) -> Result<RawConnection, ProxyError> {
         let active = &cluster.active;
+        let purpose = Purpose::default().for_client(client.filter(|_| active.tells_clients()));
         let stats = active.lasting.stats.of(worker);
         let Ok(permit) = active.lasting.limits.try_connection() else {
             stats.cx_overflow.inc();
             return Err(ProxyError::Overflow);
         };
         stats.cx_total.inc();
-        let connecting = transport(active, &entry.host);
+        let connecting = transport(active, &entry.host, &purpose);
         let error = match tokio::time::timeout(active.config.connect_timeout, connecting).await {
             Ok(Ok(transport)) => {
                 stats.cx_active.inc();

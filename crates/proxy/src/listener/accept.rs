@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use ripstop_identity::context::facts::TlsFacts;
@@ -95,6 +95,7 @@ fn place(worker: &Worker, listener: &ActiveListener) -> Option<Place> {
 struct Serving {
     listener: Arc<ActiveListener>,
     worker: usize,
+    begun: Instant,
 }
 
 impl Serving {
@@ -102,7 +103,7 @@ impl Serving {
         let stats = listener.stats.of(worker.id);
         stats.cx_total.inc();
         stats.cx_active.inc();
-        Serving { listener: listener.clone(), worker: worker.id }
+        Serving { listener: listener.clone(), worker: worker.id, begun: Instant::now() }
     }
 }
 
@@ -111,6 +112,7 @@ impl Drop for Serving {
         let stats = self.listener.stats.of(self.worker);
         stats.cx_active.dec();
         stats.cx_destroy.inc();
+        stats.cx_length_ms.record(self.begun.elapsed());
     }
 }
 
@@ -166,6 +168,7 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
     match &chain.filter {
         ActiveFilter::Http(manager) => serve_http(worker, manager, io, info, drain).await,
         ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, &info, &mut record).await,
+        ActiveFilter::Nothing => {}
         // How they end concerns nobody.
         ActiveFilter::Echo => drop(echo(io).await),
         ActiveFilter::DirectResponse(text) => {

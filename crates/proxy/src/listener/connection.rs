@@ -1,6 +1,6 @@
 //! What is known of a client connection before its first request.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ripstop_identity::context::facts::TlsFacts;
@@ -41,6 +41,11 @@ impl ConnectionInfo {
     /// The address that clients are told apart by; that of nobody for a Unix socket.
     pub fn client_ip(&self) -> IpAddr {
         self.remote.ip().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// The client and where it connected to; `None` over a Unix socket.
+    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        Some((self.remote.as_socket()?, self.local.as_socket()?))
     }
 
     /// A connection without TLS.

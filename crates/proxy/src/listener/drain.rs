@@ -1,23 +1,26 @@
 //! How the connections of a listener are told that their time is over.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 /// Ends the connections that were accepted under one version of a listener.
 #[derive(Debug)]
 pub struct Drain {
-    begun: watch::Sender<bool>,
+    begun: watch::Sender<Option<Duration>>,
 }
 
 impl Default for Drain {
     fn default() -> Drain {
-        Drain { begun: watch::Sender::new(false) }
+        Drain { begun: watch::Sender::new(None) }
     }
 }
 
 impl Drain {
-    /// Requests under way may finish; no connection takes new ones after that.
-    pub fn begin(&self) {
-        self.begun.send_replace(true);
+    /// Requests under way may finish. For `grace` connections of HTTP/1 may take one more, whose answer says that it is the
+    /// last: a client that sends it at this moment would otherwise meet a closed connection. After that none takes any.
+    pub fn begin(&self, grace: Duration) {
+        self.begun.send_replace(Some(grace));
     }
 
     /// Something for a connection to wait on.
@@ -29,15 +32,16 @@ impl Drain {
 /// What a connection waits on.
 #[derive(Clone, Debug)]
 pub struct DrainWatch {
-    begun: watch::Receiver<bool>,
+    begun: watch::Receiver<Option<Duration>>,
 }
 
 impl DrainWatch {
-    /// Returns when draining has begun. When nobody can begin it any more (the listener was forgotten by an orderly
-    /// end of the worker) it never returns.
-    pub async fn begun(&mut self) {
-        if self.begun.wait_for(|begun| *begun).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Returns when draining has begun, with the time that is left for last requests. When nobody can begin it any more (the
+    /// listener was forgotten by an orderly end of the worker) it never returns.
+    pub async fn begun(&mut self) -> Duration {
+        match self.begun.wait_for(Option::is_some).await {
+            Ok(grace) => grace.unwrap_or_default(),
+            Err(_) => std::future::pending().await,
         }
     }
 }

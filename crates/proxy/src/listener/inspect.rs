@@ -1,11 +1,12 @@
 //! Runs the listener filters of a connection: what each needs is read ahead, within the time of the listener.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ripstop_model::chain_match::TransportProtocol;
 use ripstop_model::listener::Listener;
-use ripstop_model::listener_filter::TlsInspector;
+use ripstop_model::listener_filter::{ConnectionPredicate, TlsInspector};
 use ripstop_policy::inspect::client_hello::{self, ClientHelloError};
 use ripstop_policy::inspect::proxy_protocol::{self, Version};
 use ripstop_policy::inspect::{Progress, http};
@@ -71,7 +72,11 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
 }
 
 async fn run(connection: &mut Incoming, listener: &ActiveListener, worker: usize) -> Result<(), Closed> {
-    for filter in &listener.filters {
+    for (place, filter) in listener.filters.iter().enumerate() {
+        let disabled = listener.config.disabled_filters.get(&place);
+        if disabled.is_some_and(|predicate| holds(predicate, connection.local.as_socket())) {
+            continue;
+        }
         match filter {
             ActiveListenerFilter::Tls(config, stats) => tls(connection, config, stats.of(worker)).await?,
             ActiveListenerFilter::Http(stats) => http(connection, stats.of(worker)).await?,
@@ -80,6 +85,19 @@ async fn run(connection: &mut Incoming, listener: &ActiveListener, worker: usize
         }
     }
     Ok(())
+}
+
+/// Whether a condition holds for a connection to `destination`; over a Unix socket there is no port.
+fn holds(predicate: &ConnectionPredicate, destination: Option<SocketAddr>) -> bool {
+    match predicate {
+        ConnectionPredicate::Any => true,
+        ConnectionPredicate::DestinationPort(range) => {
+            destination.is_some_and(|address| range.contains(&address.port()))
+        }
+        ConnectionPredicate::Not(inner) => !holds(inner, destination),
+        ConnectionPredicate::All(list) => list.iter().all(|one| holds(one, destination)),
+        ConnectionPredicate::OneOf(list) => list.iter().any(|one| holds(one, destination)),
+    }
 }
 
 /// At most `most` bytes are ever held.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::drain::{Drain, DrainWatch};
 use crate::generation::listener::ActiveListener;
@@ -23,8 +24,8 @@ impl LiveListener {
     }
 
     /// What becomes of this one when `active` takes its place: the connections of the chains that are the same stay, those of
-    /// all others are told that their time is over. Without a successor that goes for all of them.
-    pub fn succeed(&self, active: Option<&Arc<ActiveListener>>) -> Option<LiveListener> {
+    /// all others are told that their time is over after `grace`. Without a successor that goes for all of them.
+    pub fn succeed(&self, active: Option<&Arc<ActiveListener>>, grace: Duration) -> Option<LiveListener> {
         let next = active.and_then(|next| {
             let origins = next.chains_of(&self.active)?;
             let drain = |origin: Option<usize>| origin.and_then(|place| self.drains.get(place)).cloned();
@@ -33,7 +34,10 @@ impl LiveListener {
         });
         let kept = next.as_ref().map_or(&[][..], |next| &next.drains);
         let kept: HashSet<*const Drain> = kept.iter().map(Rc::as_ptr).collect();
-        self.drains.iter().filter(|drain| !kept.contains(&Rc::as_ptr(drain))).for_each(|drain| drain.begin());
+        self.drains
+            .iter()
+            .filter(|drain| !kept.contains(&Rc::as_ptr(drain)))
+            .for_each(|drain| drain.begin(grace));
         next
     }
 

@@ -35,13 +35,13 @@ pub fn sockets_of(listener: &Listener) -> impl Iterator<Item = (SocketKey, Liste
 }
 
 fn listen(listener: &Listener, bind: &BindAddress) -> Listen {
-    Listen {
-        place: place(&bind.address),
-        ipv4_compat: bind.ipv4_compat,
-        mode: bind.pipe_mode,
-        freebind: listener.freebind,
-        backlog: listener.backlog,
-    }
+    Listen { freebind: listener.freebind, backlog: listener.backlog, ..listen_at(bind) }
+}
+
+/// How an address is listened at that says nothing more.
+pub fn listen_at(bind: &BindAddress) -> Listen {
+    let of_place = Listen::from(place(&bind.address));
+    Listen { ipv4_compat: bind.ipv4_compat, mode: bind.pipe_mode, ..of_place }
 }
 
 fn place(address: &Address) -> Place {

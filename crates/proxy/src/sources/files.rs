@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use ripstop_runtime::watch::FileWatch;
-use ripstop_xds::client::{FileUpdate, WantedFile, WantedFiles};
+use ripstop_xds::client::{FileUpdate, Update, WantedFile, WantedFiles};
 use ripstop_xds::discovery_file::{DiscoveryFile, read_file};
 use tokio::sync::{mpsc, watch};
 
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Ends when nobody wants files any more.
-pub async fn follow_files(mut wanted: watch::Receiver<WantedFiles>, updates: mpsc::Sender<FileUpdate>) {
+pub async fn follow_files(mut wanted: watch::Receiver<WantedFiles>, updates: mpsc::Sender<Update>) {
     let mut watch = FileWatch::default();
     let mut seen: BTreeMap<WantedFile, u64> = BTreeMap::new();
     loop {
@@ -35,7 +35,8 @@ pub async fn follow_files(mut wanted: watch::Receiver<WantedFiles>, updates: mps
                 Err(_) => return,
             };
             let Some(DiscoveryFile { version, resources }) = read else { continue };
-            if updates.send(FileUpdate { file: content, resources, version }).await.is_err() {
+            let update = Update::File(FileUpdate { file: content, resources, version });
+            if updates.send(update).await.is_err() {
                 return;
             }
         }

@@ -10,6 +10,16 @@ pub struct ClusterStats {
     pub cx_total: Cell,
     /// Connections open.
     pub cx_active: Cell,
+    /// Connections that are over.
+    pub cx_destroy: Cell,
+    /// Bytes read from endpoints.
+    pub cx_rx_bytes: Cell,
+    /// Bytes written to endpoints.
+    pub cx_tx_bytes: Cell,
+    /// Connections closed because they lay idle for too long.
+    pub cx_idle_timeout: Cell,
+    /// Requests that waited for a connection.
+    pub rq_pending_total: Cell,
     /// Connections that could not be made.
     pub cx_connect_fail: Cell,
     /// Clients given up after the last try to connect for them.
@@ -58,4 +68,8 @@ pub struct ClusterStats {
     pub rq_status: StatusCounts,
     /// From the head of the request sent to the last byte of the answer.
     pub rq_time: Histogram,
+    /// How long making a connection took, TLS included.
+    pub cx_connect_ms: Histogram,
+    /// How long connections were open.
+    pub cx_length_ms: Histogram,
 }

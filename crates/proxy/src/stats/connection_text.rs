@@ -41,7 +41,7 @@ impl ConnectionTables {
     }
 }
 
-const INSPECTORS: [Field<InspectorStats>; 12] = [
+pub(super) const INSPECTORS: [Field<InspectorStats>; 12] = [
     ("tls_inspector_client_hello_too_large", Kind::Counter, |s| &s.client_hello_too_large),
     ("tls_inspector_tls_found", Kind::Counter, |s| &s.tls_found),
     ("tls_inspector_tls_not_found", Kind::Counter, |s| &s.tls_not_found),
@@ -72,7 +72,7 @@ pub(super) const CONNECTION_LIMIT: [Field<ConnectionLimitStats>; 2] = [
 
 pub(super) const RATE_LIMIT: [Field<RateLimitStats>; 1] = [("rate_limited", Kind::Counter, |s| &s.limited)];
 
-const RBAC: [Field<RbacStats>; 4] = [
+pub(super) const RBAC: [Field<RbacStats>; 4] = [
     ("allowed", Kind::Counter, |s| &s.allowed),
     ("denied", Kind::Counter, |s| &s.denied),
     ("shadow_allowed", Kind::Counter, |s| &s.shadow_allowed),
@@ -80,9 +80,9 @@ const RBAC: [Field<RbacStats>; 4] = [
 ];
 
 /// A cell of a version of the PROXY protocol.
-type VersionField = (&'static str, &'static str, fn(&ProxyProtocolStats) -> &Cell);
+pub(super) type VersionField = (&'static str, &'static str, fn(&ProxyProtocolStats) -> &Cell);
 
-const PROXY_PROTOCOL: [VersionField; 8] = [
+pub(super) const PROXY_PROTOCOL: [VersionField; 8] = [
     ("not_found_allowed", "", |s| &s.not_found_allowed),
     ("not_found_disallowed", "", |s| &s.not_found_disallowed),
     ("found", "1", |s| &s.v1.found),

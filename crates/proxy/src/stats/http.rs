@@ -14,6 +14,26 @@ pub struct HttpStats {
     pub cx_http1_total: Cell,
     /// HTTP/2 connections taken.
     pub cx_http2_total: Cell,
+    /// HTTP/1.1 connections open.
+    pub cx_http1_active: Cell,
+    /// HTTP/2 connections open.
+    pub cx_http2_active: Cell,
+    /// Connections that are over.
+    pub cx_destroy: Cell,
+    /// Connections with TLS taken.
+    pub cx_ssl_total: Cell,
+    /// Connections with TLS open.
+    pub cx_ssl_active: Cell,
+    /// Bytes read from clients, TLS left out.
+    pub cx_rx_bytes: Cell,
+    /// Bytes written to clients, TLS left out.
+    pub cx_tx_bytes: Cell,
+    /// Connections closed because no request came for too long.
+    pub cx_idle_timeout: Cell,
+    /// Connections closed because they lasted as long as they may.
+    pub cx_max_duration_reached: Cell,
+    /// Connections that a drained listener has ended.
+    pub cx_drain_close: Cell,
     /// Connections ended because of what the client sent.
     pub cx_protocol_error: Cell,
     /// Requests taken.
@@ -52,4 +72,6 @@ pub struct HttpStats {
     pub rq_status: StatusCounts,
     /// From the head of the request to the last byte of the answer.
     pub rq_time: Histogram,
+    /// How long connections were open.
+    pub cx_length_ms: Histogram,
 }

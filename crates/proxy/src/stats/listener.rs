@@ -1,6 +1,7 @@
 //! What is counted for one listener (Envoy's `listener.<address>.*`).
 
 use super::cell::Cell;
+use super::histogram::Histogram;
 use super::ssl::SslKinds;
 
 /// Cells of one listener in one worker.
@@ -46,6 +47,8 @@ pub struct ListenerStats {
     pub ssl_session_reused: Cell,
     /// Connections refused because a certificate was not there yet.
     pub secrets_not_ready: Cell,
+    /// How long connections were open.
+    pub cx_length_ms: Histogram,
     /// TLS handshakes by version, cipher suite and curve.
     pub ssl_kinds: SslKinds,
 }

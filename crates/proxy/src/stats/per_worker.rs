@@ -29,6 +29,11 @@ impl<T: Default> PerWorker<T> {
         self.blocks.iter().filter_map(|block| block.get().map(|block| &**block))
     }
 
+    /// Each worker with its block, if it has counted something.
+    pub fn by_worker(&self) -> impl Iterator<Item = (usize, Option<&T>)> {
+        self.blocks.iter().map(|block| block.get().map(|block| &**block)).enumerate()
+    }
+
     /// The sum of one cell over all workers.
     pub fn sum(&self, cell: impl Fn(&T) -> u64) -> u64 {
         self.iter().map(cell).sum()

@@ -30,9 +30,14 @@ pub(super) enum Kind {
 /// The name of a cell, and where it is in its block.
 pub(super) type Field<T> = (&'static str, Kind, fn(&T) -> &Cell);
 
-pub(super) const CLUSTER: [Field<ClusterStats>; 24] = [
+pub(super) const CLUSTER: &[Field<ClusterStats>] = &[
     ("upstream_cx_total", Kind::Counter, |s| &s.cx_total),
     ("upstream_cx_active", Kind::Gauge, |s| &s.cx_active),
+    ("upstream_cx_destroy", Kind::Counter, |s| &s.cx_destroy),
+    ("upstream_cx_rx_bytes_total", Kind::Counter, |s| &s.cx_rx_bytes),
+    ("upstream_cx_tx_bytes_total", Kind::Counter, |s| &s.cx_tx_bytes),
+    ("upstream_cx_idle_timeout", Kind::Counter, |s| &s.cx_idle_timeout),
+    ("upstream_rq_pending_total", Kind::Counter, |s| &s.rq_pending_total),
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
     ("upstream_cx_connect_attempts_exceeded", Kind::Counter, |s| &s.cx_connect_attempts_exceeded),
     ("upstream_cx_connect_timeout", Kind::Counter, |s| &s.cx_connect_timeout),
@@ -62,6 +67,16 @@ pub(super) const HTTP: &[Field<HttpStats>] = &[
     ("downstream_cx_active", Kind::Gauge, |s| &s.cx_active),
     ("downstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
     ("downstream_cx_http2_total", Kind::Counter, |s| &s.cx_http2_total),
+    ("downstream_cx_http1_active", Kind::Gauge, |s| &s.cx_http1_active),
+    ("downstream_cx_http2_active", Kind::Gauge, |s| &s.cx_http2_active),
+    ("downstream_cx_destroy", Kind::Counter, |s| &s.cx_destroy),
+    ("downstream_cx_ssl_total", Kind::Counter, |s| &s.cx_ssl_total),
+    ("downstream_cx_ssl_active", Kind::Gauge, |s| &s.cx_ssl_active),
+    ("downstream_cx_rx_bytes_total", Kind::Counter, |s| &s.cx_rx_bytes),
+    ("downstream_cx_tx_bytes_total", Kind::Counter, |s| &s.cx_tx_bytes),
+    ("downstream_cx_idle_timeout", Kind::Counter, |s| &s.cx_idle_timeout),
+    ("downstream_cx_max_duration_reached", Kind::Counter, |s| &s.cx_max_duration_reached),
+    ("downstream_cx_drain_close", Kind::Counter, |s| &s.cx_drain_close),
     ("downstream_cx_protocol_error", Kind::Counter, |s| &s.cx_protocol_error),
     ("downstream_rq_total", Kind::Counter, |s| &s.rq_total),
     ("downstream_rq_active", Kind::Gauge, |s| &s.rq_active),
@@ -110,9 +125,12 @@ impl Text {
     /// Everything in `tables`.
     pub fn tables(&mut self, tables: &Tables) {
         let clusters: Vec<_> = tables.clusters.iter().map(|(name, block)| (&**name, &**block)).collect();
-        self.fields("envoy_cluster_", "envoy_cluster_name", &CLUSTER, &clusters);
+        self.fields("envoy_cluster_", "envoy_cluster_name", CLUSTER, &clusters);
         self.statuses("envoy_cluster_upstream_rq", "envoy_cluster_name", &clusters, |s| &s.rq_status);
-        self.times("envoy_cluster_upstream_rq_time", "envoy_cluster_name", &clusters, |s| &s.rq_time);
+        let tag = "envoy_cluster_name";
+        self.times("envoy_cluster_upstream_rq_time", tag, &clusters, |s| &s.rq_time);
+        self.times("envoy_cluster_upstream_cx_connect_ms", tag, &clusters, |s| &s.cx_connect_ms);
+        self.times("envoy_cluster_upstream_cx_length_ms", tag, &clusters, |s| &s.cx_length_ms);
 
         let health: Vec<_> = tables.health.iter().map(|(name, block)| (&**name, &**block)).collect();
         self.fields("envoy_cluster_", "envoy_cluster_name", &HEALTH, &health);
@@ -122,9 +140,12 @@ impl Text {
         self.fields("envoy_http_", prefix, HTTP, &http);
         self.statuses("envoy_http_downstream_rq", prefix, &http, |s| &s.rq_status);
         self.times("envoy_http_downstream_rq_time", prefix, &http, |s| &s.rq_time);
+        self.times("envoy_http_downstream_cx_length_ms", prefix, &http, |s| &s.cx_length_ms);
 
         let listeners: Vec<_> = tables.listeners.iter().map(|(name, block)| (&**name, &**block)).collect();
         self.fields("envoy_listener_", "envoy_listener_address", LISTENER, &listeners);
+        let tag = "envoy_listener_address";
+        self.times("envoy_listener_downstream_cx_length_ms", tag, &listeners, |s| &s.cx_length_ms);
         self.connections(&tables.connections);
         self.kinds("versions", "envoy_ssl_version", &VERSIONS, &listeners, |s| &s.ssl_kinds.versions);
         self.kinds("ciphers", "envoy_ssl_cipher", &CIPHERS, &listeners, |s| &s.ssl_kinds.ciphers);
@@ -137,7 +158,7 @@ impl Text {
     }
 
     /// One value of a counter; tags without a value are left out.
-    pub(super) fn counter(&mut self, name: &str, tags: &[(&str, &str)], value: u64) {
+    pub fn counter(&mut self, name: &str, tags: &[(&str, &str)], value: u64) {
         let shown = tags.iter().filter(|(_, value)| !value.is_empty());
         let tags: Vec<String> = shown.map(|(tag, value)| format!("{tag}=\"{}\"", Escaped(value))).collect();
         let kind = format!("# TYPE {name} counter\n");

@@ -111,7 +111,7 @@ impl Registry {
     pub fn reset_counters(&self, worker: usize) {
         let tables = self.tables();
         for block in tables.clusters.values().filter_map(|block| block.get(worker)) {
-            reset(&CLUSTER, block);
+            reset(CLUSTER, block);
             block.rq_status.reset();
         }
         for block in tables.http.values().filter_map(|block| block.get(worker)) {

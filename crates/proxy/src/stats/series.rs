@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ripstop_model::Name;
 
 use super::cell::StatusCounts;
-use super::connection_text::{CONNECTION_LIMIT, RATE_LIMIT, TCP};
+use super::connection_text::{
+    CONNECTION_LIMIT, ConnectionTables, INSPECTORS, PROXY_PROTOCOL, RATE_LIMIT, RBAC, TCP,
+};
 use super::health::HEALTH;
 use super::histogram::{Histogram, Merged};
 use super::per_worker::PerWorker;
@@ -39,22 +41,56 @@ pub enum Value {
 /// Everything in `tables`, in the order of the names.
 pub fn of_tables(tables: &Tables) -> Vec<Series> {
     let mut all = Vec::new();
-    scope(&mut all, "cluster", &tables.clusters, &CLUSTER, |block, out| {
+    scope(&mut all, "cluster", &tables.clusters, CLUSTER, |block, out| {
         statuses(block, "upstream_rq", true, |s| &s.rq_status, out);
         times(block, "upstream_rq_time", |s| &s.rq_time, out);
+        times(block, "upstream_cx_connect_ms", |s| &s.cx_connect_ms, out);
+        times(block, "upstream_cx_length_ms", |s| &s.cx_length_ms, out);
     });
     scope(&mut all, "cluster", &tables.health, &HEALTH, |_, _| {});
     scope(&mut all, "http", &tables.http, HTTP, |block, out| {
         statuses(block, "downstream_rq", false, |s| &s.rq_status, out);
         times(block, "downstream_rq_time", |s| &s.rq_time, out);
+        times(block, "downstream_cx_length_ms", |s| &s.cx_length_ms, out);
     });
-    scope(&mut all, "listener", &tables.listeners, LISTENER, |_, _| {});
+    scope(&mut all, "listener", &tables.listeners, LISTENER, |block, out| {
+        times(block, "downstream_cx_length_ms", |s| &s.cx_length_ms, out);
+        for (worker, of) in block.by_worker() {
+            let name = |what: &str| format!("worker_{worker}.downstream_cx_{what}");
+            out.push((name("active"), Value::Gauge(of.map_or(0, |s| s.cx_active.get()))));
+            out.push((name("total"), Value::Counter(of.map_or(0, |s| s.cx_total.get()))));
+        }
+    });
     let connections = &tables.connections;
     scope(&mut all, "tcp", &connections.tcp, &TCP, |_, _| {});
     scope(&mut all, "connection_limit", &connections.connection_limit, &CONNECTION_LIMIT, |_, _| {});
     scope(&mut all, "local_rate_limit", &connections.rate_limit, &RATE_LIMIT, |_, _| {});
+    scope(&mut all, "rbac", &connections.rbac, &RBAC, |_, _| {});
+    inspectors(&mut all, connections);
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
+}
+
+/// What listener filters count; some of it for all listeners together, and so without a name in the middle.
+fn inspectors(all: &mut Vec<Series>, tables: &ConnectionTables) {
+    let mut push = |name: String, value: u64| {
+        all.push(Series { name, value: Value::Counter(value), used: value > 0 });
+    };
+    for block in tables.inspectors.values() {
+        for (name, _, cell) in &INSPECTORS {
+            let dotted = name.replacen("inspector_", "inspector.", 1);
+            push(dotted, block.sum(|s| cell(s).get()));
+        }
+    }
+    for (prefix, block) in &tables.proxy_protocol {
+        for (name, version, cell) in &PROXY_PROTOCOL {
+            let parts =
+                ["proxy_proto", &**prefix, if version.is_empty() { "" } else { "versions" }, version, name];
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            let dotted = parts.join(".").replace("versions.", "versions.v");
+            push(dotted, block.sum(|s| cell(s).get()));
+        }
+    }
 }
 
 /// Values of one block, by the last part of their names.

@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Version;
 use hyper::client::conn::{http1, http2};
@@ -12,14 +12,16 @@ use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
+use ripstop_policy::proxy_header;
 use ripstop_runtime::socket;
 use ripstop_runtime::stream::Stream;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::ConnectError;
+use super::metered::Metered;
 use super::purpose::Purpose;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::local_exec::LocalExec;
@@ -77,13 +79,48 @@ impl Transport {
 pub struct OpenConnection {
     cluster: Arc<ActiveCluster>,
     worker: usize,
+    begun: Instant,
     _permit: Permit,
     _host: ActiveConnection,
 }
 
+impl OpenConnection {
+    /// A connection that is begun to be made.
+    pub fn begin(
+        cluster: &Arc<ActiveCluster>,
+        worker: usize,
+        permit: Permit,
+        host: ActiveConnection,
+    ) -> OpenConnection {
+        let stats = cluster.lasting.stats.of(worker);
+        stats.cx_total.inc();
+        stats.cx_active.inc();
+        OpenConnection {
+            cluster: cluster.clone(),
+            worker,
+            begun: Instant::now(),
+            _permit: permit,
+            _host: host,
+        }
+    }
+
+    /// It is made.
+    pub fn connected(&self) {
+        self.cluster.lasting.stats.of(self.worker).cx_connect_ms.record(self.begun.elapsed());
+    }
+
+    /// The same connection with its bytes counted.
+    pub fn metered<T>(&self, io: T) -> Metered<T> {
+        Metered::new(io, &self.cluster.lasting.stats, self.worker)
+    }
+}
+
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.cluster.lasting.stats.of(self.worker).cx_active.dec();
+        let stats = self.cluster.lasting.stats.of(self.worker);
+        stats.cx_active.dec();
+        stats.cx_destroy.inc();
+        stats.cx_length_ms.record(self.begun.elapsed());
     }
 }
 
@@ -96,13 +133,11 @@ pub async fn connect(
     permit: Permit,
 ) -> Result<(Connected, Rc<UpstreamInfo>), ConnectError> {
     let stats = cluster.lasting.stats.of(worker);
-    stats.cx_total.inc();
-    stats.cx_active.inc();
-    let open =
-        OpenConnection { cluster: cluster.clone(), worker, _permit: permit, _host: host.begin_connection() };
+    let open = OpenConnection::begin(cluster, worker, permit, host.begin_connection());
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
         let transport = open_transport(cluster, host, purpose, |context| &context.http).await?;
         let info = transport.describe(host);
+        open.connected();
         let connected = handshake(transport, cluster.config.protocol, open).await?;
         let protocol = match connected {
             Connected::Http1(..) => Version::HTTP_11,
@@ -127,8 +162,12 @@ pub async fn connect(
 }
 
 /// Connects without any HTTP.
-pub async fn transport(cluster: &ActiveCluster, host: &Host) -> Result<Transport, ConnectError> {
-    open_transport(cluster, host, &Purpose::default(), |context| &context.tcp).await
+pub async fn transport(
+    cluster: &ActiveCluster,
+    host: &Host,
+    purpose: &Purpose,
+) -> Result<Transport, ConnectError> {
+    open_transport(cluster, host, purpose, |context| &context.tcp).await
 }
 
 /// Connects, with the protocols on offer that `config` has.
@@ -142,8 +181,13 @@ async fn open_transport(
         Address::Socket(address) => socket::connect(*address).await.map(Stream::Tcp),
         Address::Pipe(path) => socket::connect_unix(path).await.map(Stream::Unix),
     };
-    let stream = stream.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
-    let Some(tls) = &cluster.transport(host.address()).tls else { return Ok(Transport::Plain(stream)) };
+    let mut stream = stream.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
+    let way = cluster.transport(host.address());
+    if let Some(version) = way.proxy_protocol {
+        let header = proxy_header::header(version, purpose.client);
+        stream.write_all(&header).await.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
+    }
+    let Some(tls) = &way.tls else { return Ok(Transport::Plain(stream)) };
     let Some(context) = tls.get() else { return Err(ConnectError::SecretsNotReady) };
     let stream = TlsConnector::from(config(&context).clone())
         .connect(server_name(cluster, host, purpose, &context), stream)
@@ -195,7 +239,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(HTTP1_BUFFER_BYTES)
-        .handshake(TokioIo::new(io))
+        .handshake(TokioIo::new(open.metered(io)))
         .await
         .map_err(|error| ConnectError::Http(Arc::new(error)))?;
     let open = Rc::new(open);
@@ -227,7 +271,7 @@ where
         .max_header_list_size(ANSWER_HEAD_BYTES)
         .keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
-        .handshake(TokioIo::new(io))
+        .handshake(TokioIo::new(open.metered(io)))
         .await
         .map_err(|error| ConnectError::Http(Arc::new(error)))?;
     tokio::task::spawn_local(async move {

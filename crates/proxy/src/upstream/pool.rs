@@ -109,6 +109,7 @@ impl Pools {
         }
         let limits = &cluster.lasting.limits;
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
+        cluster.lasting.stats.of(worker.id).rq_pending_total.inc();
         let mut starving = None;
         loop {
             let full = if self.multiplexes(cluster, to) {
@@ -298,9 +299,14 @@ impl Pools {
         self.hosts.borrow_mut().retain(|to, _| keep(&to.address));
     }
 
-    /// Closes what has lain idle for longer than `idle_timeout`, and forgets what is closed.
-    pub fn sweep(&self, idle_timeout: Option<Duration>, now: Instant) {
-        let expired = |since: Instant| idle_timeout.is_some_and(|limit| now.duration_since(since) >= limit);
+    /// Closes what has lain idle for longer than `idle_timeout`, and forgets what is closed. Gives how many the former were.
+    pub fn sweep(&self, idle_timeout: Option<Duration>, now: Instant) -> u64 {
+        let closed = Cell::new(0);
+        let expired = |since: Instant| {
+            let expired = idle_timeout.is_some_and(|limit| now.duration_since(since) >= limit);
+            closed.set(closed.get() + u64::from(expired));
+            expired
+        };
         self.hosts.borrow_mut().retain(|_, pool| {
             pool.idle.retain(|idle| !idle.sender.is_closed() && !expired(idle.since));
             pool.shared.retain(|shared| {
@@ -310,5 +316,6 @@ impl Pools {
             pool.idle.shrink_to(pool.idle.len() * 2);
             !pool.idle.is_empty() || !pool.shared.is_empty() || pool.connecting.is_some()
         });
+        closed.get()
     }
 }

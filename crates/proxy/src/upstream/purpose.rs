@@ -1,6 +1,6 @@
 //! What a connection is for besides the endpoint it leads to. Requests share a connection only where that is the same.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use ripstop_model::upstream_http::RequestServerName;
@@ -12,7 +12,12 @@ use rustls::pki_types::ServerName;
 pub struct Purpose {
     /// The name or address that the request goes to, where TLS asks for that.
     pub server_name: Option<Name>,
+    /// The client and where it connected to, where endpoints are told.
+    pub client: Option<Client>,
 }
+
+/// A client and the address that it connected to.
+pub type Client = (SocketAddr, SocketAddr);
 
 /// An endpoint and the purpose: what connections are kept by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +36,13 @@ impl Purpose {
         }
         let header = options.override_header.as_ref().and_then(|name| headers.get(&**name)?.to_str().ok());
         let name = without_port(header.filter(|value| !value.is_empty()).unwrap_or(host));
-        Purpose { server_name: Some(name.to_ascii_lowercase().into()) }
+        Purpose { server_name: Some(name.to_ascii_lowercase().into()), client: None }
+    }
+
+    /// The same for a client alone.
+    #[must_use]
+    pub fn for_client(self, client: Option<Client>) -> Purpose {
+        Purpose { client, ..self }
     }
 
     /// The name for TLS; an address is verified, but not sent. `None`: nothing was said, or no name.

@@ -33,35 +33,25 @@ impl WorkerGeneration {
     /// The cluster of a slot, if it is there.
     pub fn cluster(&self, slot: &ClusterSlot, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
         let active: &Arc<ActiveCluster> = self.shared.cluster(slot)?;
-        self.at(slot.index(), active, seed)
-    }
-
-    /// The cluster of a name that no configuration has told before, if it is there. Looks at all of them.
-    pub fn cluster_named(&self, name: &str, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
-        let mut clusters = self.shared.clusters.iter().enumerate();
-        let (index, active) = clusters.find_map(|(index, cluster)| {
-            cluster.as_ref().filter(|cluster| **cluster.name() == *name).map(|cluster| (index, cluster))
-        })?;
-        self.at(index, active, seed)
-    }
-
-    fn at(
-        &self,
-        index: usize,
-        active: &Arc<ActiveCluster>,
-        seed: impl FnOnce() -> u64,
-    ) -> Option<Rc<WorkerCluster>> {
         let mut clusters = self.clusters.borrow_mut();
-        let place = clusters.get_mut(index)?;
+        let place = clusters.get_mut(slot.index())?;
         Some(place.get_or_insert_with(|| Rc::new(WorkerCluster::new(active.clone(), seed()))).clone())
     }
 
+    /// The cluster of a name that no configuration has told before, if it is there.
+    pub fn cluster_named(&self, name: &str, seed: impl FnOnce() -> u64) -> Option<Rc<WorkerCluster>> {
+        self.cluster(self.shared.slots.get(name)?, seed)
+    }
+
     /// Lets go of pooled connections that are of no use any more.
-    pub fn sweep_pools(&self, now: std::time::Instant) {
+    pub fn sweep_pools(&self, worker: usize, now: std::time::Instant) {
         for cluster in self.clusters.borrow().iter().flatten() {
             // A request of an older generation may have brought back what was gone.
             cluster.pools.retain_hosts(|address| cluster.active.hosts.get(address).is_some());
-            cluster.pools.sweep(cluster.active.idle_timeout(), now);
+            let idle = cluster.pools.sweep(cluster.active.idle_timeout(), now);
+            if idle > 0 {
+                cluster.active.lasting.stats.of(worker).cx_idle_timeout.add(idle);
+            }
         }
     }
 

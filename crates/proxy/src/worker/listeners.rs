@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ripstop_model::Name;
 use ripstop_runtime::listen::{Bound, Listener};
@@ -55,7 +56,7 @@ impl Listeners {
                 Some(open) if Arc::ptr_eq(&open.live.active, listener) => open,
                 Some(open) => {
                     open.stop_accepting();
-                    let next = open.live.succeed(Some(listener));
+                    let next = open.live.succeed(Some(listener), worker.drain_time);
                     Open::new(next.unwrap_or_else(|| LiveListener::new(listener.clone())))
                 }
                 None => Open::new(LiveListener::new(listener.clone())),
@@ -64,7 +65,7 @@ impl Listeners {
         }
         for gone in before.into_values() {
             gone.stop_accepting();
-            gone.live.succeed(None);
+            gone.live.succeed(None, worker.drain_time);
         }
         self.accept(worker);
     }
@@ -95,7 +96,8 @@ impl Listeners {
     pub fn drain(&mut self) {
         for open in self.open.values() {
             open.stop_accepting();
-            open.live.succeed(None);
+            // Whoever has no request under way now is not waited for: the process ends.
+            open.live.succeed(None, Duration::ZERO);
         }
         self.sockets.clear();
     }

@@ -37,13 +37,19 @@ pub struct WorkerThread {
 }
 
 impl WorkerThread {
-    /// Starts worker `id`. `starvation` is the same for all workers of a proxy.
-    pub fn start(id: usize, seed: u64, starvation: Arc<Notify>) -> std::io::Result<WorkerThread> {
+    /// Starts worker `id`. `starvation` is the same for all workers of a proxy, and so is `drain_time`: how long connections
+    /// of a listener that has changed may take a last request.
+    pub fn start(
+        id: usize,
+        seed: u64,
+        starvation: Arc<Notify>,
+        drain_time: Duration,
+    ) -> std::io::Result<WorkerThread> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
             let local = LocalSet::new();
-            let worker = Worker::new(id, seed, starvation.clone());
+            let worker = Worker::new(id, seed, starvation.clone(), drain_time);
             local.block_on(&runtime, run(worker, queue, &starvation));
         })?;
         Ok(WorkerThread { commands, thread })
@@ -96,7 +102,7 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation:
             command = queue.recv() => command,
             _ = sweep.tick() => {
                 let now = Instant::now();
-                worker.current().sweep_pools(now);
+                worker.current().sweep_pools(worker.id, now);
                 worker.under_way.sweep(now);
                 continue;
             }

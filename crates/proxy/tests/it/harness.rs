@@ -14,7 +14,6 @@ use ripstop_model::route::{Forward, Route, RouteAction, RouteConfiguration, Rout
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, Name, Snapshot, TlsServer};
 use ripstop_policy::runtime::Runtime;
 use ripstop_proxy::apply::{Applied, Applier};
-use ripstop_proxy::identity::Identity;
 use ripstop_proxy::stats::prometheus::Text;
 use ripstop_proxy::stats::registry::Registry;
 use ripstop_proxy::tls::TlsContexts;
@@ -35,11 +34,10 @@ impl Proxy {
         const WORKERS: usize = 2;
         let registry = Arc::new(Registry::new(WORKERS));
         let starvation = Arc::new(tokio::sync::Notify::new());
-        let start = |id| WorkerThread::start(id, id as u64, starvation.clone()).unwrap();
+        let start = |id| WorkerThread::start(id, id as u64, starvation.clone(), Duration::ZERO).unwrap();
         let workers = (0..WORKERS).map(start).collect();
-        let identity = identity.map(|handle| Identity { handle });
-        let (applier, applied) = Applier::new(registry.clone(), identity, workers);
-        let tls = applier.compiler().tls();
+        let tls = TlsContexts::new(identity);
+        let (applier, applied) = Applier::new(registry.clone(), tls.clone(), workers);
         Proxy { applier: Some(applier), applied, registry, tls }
     }
 
@@ -76,6 +74,11 @@ impl Proxy {
 
     pub async fn connections(&self) -> u64 {
         self.applier.as_ref().unwrap().connections().await
+    }
+
+    /// What single resources are tried with.
+    pub fn workshop(&self) -> ripstop_proxy::apply::Workshop {
+        self.applier.as_ref().unwrap().workshop()
     }
 
     /// Looks for certificates that have changed.

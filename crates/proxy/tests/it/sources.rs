@@ -33,10 +33,10 @@ impl Files {
             Some(Origin { file, initial_timeout: Some(Origin::DEFAULT_INITIAL_TIMEOUT) })
         };
         let following =
-            Following { fixed: Arc::default(), listeners: origin("lds.yaml"), clusters: origin("cds.yaml") };
+            Following { listeners: origin("lds.yaml"), clusters: origin("cds.yaml"), ..Following::default() };
         let (files_sender, wanted) = watch::channel(WantedFiles::new());
         let (said, updates) = mpsc::channel(4);
-        let ends = Ends { snapshots: sender, files: files_sender, updates, status: Arc::default() };
+        let ends = Ends { files: files_sender, updates, ..Ends::of_ads(sender, Arc::default()) };
         tokio::spawn(follow_files(wanted, said));
         tokio::spawn(client::run(following, None, ends, std::future::pending()));
         files

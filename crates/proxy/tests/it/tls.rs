@@ -63,10 +63,10 @@ async fn serving(tls: TlsServer) -> (Proxy, Upstream) {
     (proxy, app)
 }
 
-type Client = TlsStream<TcpStream>;
+pub type Client = TlsStream<TcpStream>;
 
 /// A TLS connection that trusts `ca`, asks for `name` and shows `own`.
-async fn connect(
+pub async fn connect(
     address: SocketAddr,
     ca: &TestCa,
     name: &str,
@@ -115,7 +115,26 @@ async fn ask_once(address: SocketAddr, ca: &TestCa, own: Option<&Pair>) -> std::
     ask(&mut connect(address, ca, "a.test", own).await?).await
 }
 
-fn shown(client: &Client) -> CertificateDetails {
+/// A server that shows `own` and lets in whom `ca` knows.
+pub fn requiring(ca: &TestCa, own: &Pair, alpn: &[u8]) -> Arc<rustls::ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.root().as_bytes()).unwrap()).unwrap();
+    let provider = ripstop_identity::tls::provider();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let chain = CertificateDer::pem_slice_iter(own.chain.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Arc::new(config)
+}
+
+pub fn shown(client: &Client) -> CertificateDetails {
     CertificateDetails::read(&client.get_ref().1.peer_certificates().unwrap()[0]).unwrap()
 }
 

@@ -206,7 +206,7 @@ async fn changes_of_routes_and_listeners_leave_tunnels_open() {
 }
 
 /// An HTTP/2 upstream that opens every tunnel, and sends back what it reads.
-async fn http2_upstream() -> SocketAddr {
+pub async fn http2_upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

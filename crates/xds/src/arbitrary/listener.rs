@@ -5,8 +5,8 @@ use ripstop_model::address::BindAddress;
 use ripstop_model::chain_match::{FilterChainMatch, ServerName, SourceType, TransportProtocol};
 use ripstop_model::cidr::CidrRange;
 use ripstop_model::listener::TrafficDirection;
-use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
-use ripstop_model::{Address, FilterChain, Listener, Name};
+use ripstop_model::listener_filter::{ConnectionPredicate, ListenerFilter, ProxyProtocol, TlsInspector};
+use ripstop_model::{Address, FilterChain, Listener, Name, NetworkFilter};
 
 use super::access_log::access_log;
 use super::network_filter::{connection_filter, network_filter};
@@ -14,13 +14,15 @@ use super::tls::tls_server;
 use super::{address, count, duration, list, name, option, positive};
 
 pub(super) fn filter_chain(rng: &mut Rng, matches: FilterChainMatch) -> FilterChain {
+    let filters = list(rng, 2, connection_filter);
+    let nothing = filters.is_empty() && rng.u8(0..4) == 0;
     FilterChain {
         name: if rng.bool() { name(rng) } else { "".into() },
         matches,
         tls: option(rng, tls_server),
         handshake_timeout: option(rng, positive),
-        filters: list(rng, 2, connection_filter),
-        filter: network_filter(rng),
+        filters,
+        filter: if nothing { NetworkFilter::Nothing } else { network_filter(rng) },
     }
 }
 
@@ -69,6 +71,20 @@ fn listener_filter(rng: &mut Rng) -> ListenerFilter {
     }
 }
 
+fn predicate(rng: &mut Rng, depth: u32) -> ConnectionPredicate {
+    let two = |rng: &mut Rng| (0..2).map(|_| predicate(rng, depth - 1)).collect();
+    match rng.u8(0..if depth > 0 { 5 } else { 2 }) {
+        0 => ConnectionPredicate::Any,
+        1 => {
+            let start = rng.u16(..u16::MAX);
+            ConnectionPredicate::DestinationPort(start..rng.u16(start + 1..))
+        }
+        2 => ConnectionPredicate::Not(Box::new(predicate(rng, depth - 1))),
+        3 => ConnectionPredicate::All(two(rng)),
+        _ => ConnectionPredicate::OneOf(two(rng)),
+    }
+}
+
 fn bind_address(rng: &mut Rng) -> BindAddress {
     let ipv4_compat = rng.u8(0..4) == 0;
     let address = if ipv4_compat { Address::socket([0_u16; 8], rng.u16(..)) } else { address(rng) };
@@ -98,6 +114,7 @@ pub(crate) fn listener(rng: &mut Rng) -> Listener {
         backlog: option(rng, |rng| count(rng).get()),
         direction: directions[rng.usize(0..directions.len())],
         listener_filters,
+        disabled_filters: option(rng, |rng| (0, predicate(rng, 2))).into_iter().collect(),
         listener_filters_timeout: option(rng, duration),
         continue_on_listener_filters_timeout: rng.bool(),
         filter_chains: (0..chains)

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use ripstop_model::NetworkFilter;
 use ripstop_model::matcher::StringMatch;
 use ripstop_model::network_filter::{
-    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket,
+    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, Tunneling,
     WeightedTcpCluster,
 };
 use ripstop_model::rbac::{Permission, Principal, Rbac, RbacAction, RbacPolicy, RbacRules};
 use ripstop_model::runtime::RuntimeFeature;
+use ripstop_model::{Format, NetworkFilter};
 
 use super::access_log::access_log;
 use super::http_manager::http_manager;
 use super::listener::cidr_range;
-use super::{count, duration, list, name, option, positive};
+use super::route::addition;
+use super::{count, duration, list, name, option, percent, positive};
 
 pub(super) fn network_filter(rng: &mut Rng) -> NetworkFilter {
     match rng.u8(0..8) {
@@ -34,12 +35,20 @@ fn tcp_proxy(rng: &mut Rng) -> TcpProxy {
         clusters,
         idle_timeout: option(rng, duration),
         max_duration: option(rng, positive),
+        max_duration_jitter: percent(rng),
         max_connect_attempts: count(rng),
         backoff: option(rng, |rng| {
             let base = positive(rng);
             ConnectBackoff { base, max: base + duration(rng) }
         }),
         access_logs: list(rng, 2, access_log),
+        tunneling: option(rng, |rng| {
+            Box::new(Tunneling {
+                hostname: Format::literal(&name(rng)),
+                post_path: option(rng, |rng| format!("/{}", name(rng)).into()),
+                headers: list(rng, 2, addition),
+            })
+        }),
     }
 }
 

@@ -16,6 +16,8 @@ use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
 use super::{duration, list, name, option, percent, positive};
 
+pub(super) use mutation::addition;
+
 pub(super) fn string_match(rng: &mut Rng) -> StringMatch {
     let text = name(rng);
     let pattern = match rng.u8(0..5) {

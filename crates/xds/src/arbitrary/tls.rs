@@ -6,8 +6,8 @@ use ripstop_model::tls::params::{CipherSuite, Curve, TlsVersion};
 use ripstop_model::tls::validation::{SanKind, SanMatch};
 use ripstop_model::tls::{
     CertificateRef, CertificateSource, CertificateValidation, DataSource, PeerCheck, PeerValidation,
-    SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams, TransportSocket,
-    TransportSocketMatch,
+    ProxyVersion, Secret, SecretKind, SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams,
+    TransportSocket, TransportSocketMatch,
 };
 use ripstop_model::{Name, SpiffeId, TlsClient, TlsServer};
 
@@ -56,9 +56,11 @@ fn certificate(rng: &mut Rng) -> TlsCertificate {
 }
 
 fn secret_ref(rng: &mut Rng) -> SecretRef {
-    let source = match rng.bool() {
-        true => SecretSource::Static,
-        false => SecretSource::File { path: name(rng), watched_directory: option(rng, name) },
+    let source = match rng.u8(0..4) {
+        0 => SecretSource::Static,
+        1 => SecretSource::Ads,
+        2 => SecretSource::Server { cluster: name(rng) },
+        _ => SecretSource::File { path: name(rng), watched_directory: option(rng, name) },
     };
     SecretRef { name: name(rng), source }
 }
@@ -135,7 +137,11 @@ fn tls_client(rng: &mut Rng) -> TlsClient {
 }
 
 pub(super) fn transport_socket(rng: &mut Rng) -> TransportSocket {
-    TransportSocket { tls: option(rng, |rng| Box::new(tls_client(rng))) }
+    let version = |rng: &mut Rng| if rng.bool() { ProxyVersion::V1 } else { ProxyVersion::V2 };
+    TransportSocket {
+        tls: option(rng, |rng| Box::new(tls_client(rng))),
+        proxy_protocol: option(rng, version),
+    }
 }
 
 pub(super) fn transport_match(rng: &mut Rng) -> TransportSocketMatch {
@@ -164,4 +170,13 @@ pub(super) fn tls_server(rng: &mut Rng) -> TlsServer {
         full_scan_on_sni_mismatch: rng.bool(),
         prefer_client_ciphers: rng.bool(),
     }
+}
+
+/// A secret of either kind.
+pub(crate) fn secret(rng: &mut Rng) -> Secret {
+    let kind = match rng.bool() {
+        true => SecretKind::Certificate(Box::new(certificate(rng))),
+        false => SecretKind::Validation(Box::new(validation(rng))),
+    };
+    Secret { name: name(rng), kind }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ripstop_model::runtime::{RuntimeLayer, RuntimeSource};
 use ripstop_model::{Discovery, Name, Snapshot};
 
 use crate::client::{Origin, Protocol};
@@ -61,7 +62,7 @@ pub(super) fn read(place: &Place<'_>, wire: &pb::DynamicResources, fixed: &Snaps
 }
 
 /// Everything that asks for ADS needs one.
-pub(super) fn check(place: &Place<'_>, dynamic: &Dynamic, fixed: &Snapshot) {
+pub(super) fn check(place: &Place<'_>, dynamic: &Dynamic, fixed: &Snapshot, runtime: &[RuntimeLayer]) {
     if dynamic.ads.is_some() || place.has("dynamic_resources.ads_config") {
         return;
     }
@@ -77,6 +78,14 @@ pub(super) fn check(place: &Place<'_>, dynamic: &Dynamic, fixed: &Snapshot) {
     let endpoints = fixed.wanted_endpoints().map(|name| ("endpoints", name));
     for (kind, name) in routes.chain(endpoints).filter(|(_, name)| !of_files.contains(name)) {
         place.error("static_resources", needs(format!("{kind} {name} have to come from ADS")));
+    }
+    for name in fixed.wanted_secrets() {
+        place.error("static_resources", needs(format!("secret {name} has to come from ADS")));
+    }
+    for layer in runtime {
+        if let RuntimeSource::Discovery { name, file: None } = &layer.source {
+            place.error("layered_runtime", needs(format!("runtime {name} has to come from ADS")));
+        }
     }
 }
 

@@ -27,7 +27,6 @@ const HARMLESS: &[&str] = &[
     "admin.profile_path",
     "admin.socket_options",
     "admin.ignore_global_conn_limit",
-    "admin.allow_paths",
 ];
 
 /// Reports every section that is written and not read.

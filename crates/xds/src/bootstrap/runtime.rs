@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use ripstop_model::Percent;
 use ripstop_model::runtime::{RuntimeDirectory, RuntimeLayer, RuntimeSource, RuntimeValue, RuntimeValues};
 use ripstop_yaml::{Problems, Source, parse};
 
 use crate::binder::bind;
+use crate::decode::config_source::{ConfigOrigin, origin};
+use crate::decode::runtime_layer::{flatten, share};
 use crate::pb;
 use crate::pb::runtime_layer::LayerSpecifier;
 use crate::pb::value::Kind;
-use crate::place::Place;
+use crate::place::{Place, below};
 use prost::Message as _;
 
 /// The layers in the order in which they are written.
@@ -26,7 +27,8 @@ pub(super) fn layers(place: &Place<'_>, wire: &pb::LayeredRuntime) -> Vec<Runtim
         let source = match &layer.layer_specifier {
             Some(LayerSpecifier::StaticLayer(values)) => {
                 let mut flat = RuntimeValues::new();
-                flatten(place, &format!("{path}.static_layer"), "", values, &mut flat);
+                let mut tell = |path: &str, message: String| place.error(path, message);
+                flatten(&mut tell, &format!("{path}.static_layer"), "", values, &mut flat);
                 RuntimeSource::Static(flat)
             }
             Some(LayerSpecifier::DiskLayer(disk)) => RuntimeSource::Disk(RuntimeDirectory {
@@ -40,10 +42,20 @@ pub(super) fn layers(place: &Place<'_>, wire: &pb::LayeredRuntime) -> Vec<Runtim
                 }
                 RuntimeSource::Admin
             }
-            Some(LayerSpecifier::RtdsLayer(_)) => {
-                let message = "is not supported and has no effect: the other layers and the defaults hold";
-                place.warn(&format!("{path}.rtds_layer"), message.to_owned());
-                RuntimeSource::Static(RuntimeValues::new())
+            Some(LayerSpecifier::RtdsLayer(wire)) => {
+                let name = if wire.name.is_empty() { layer.name.as_str() } else { wire.name.as_str() };
+                let file = match origin(wire.rtds_config.as_ref()) {
+                    Ok(ConfigOrigin::Ads) => None,
+                    Ok(ConfigOrigin::File(file)) => Some(file),
+                    Err((field, reason)) => {
+                        place.error(
+                            &below(&format!("{path}.rtds_layer.rtds_config"), field),
+                            reason.to_owned(),
+                        );
+                        continue;
+                    }
+                };
+                RuntimeSource::Discovery { name: name.into(), file }
             }
             // The binder has refused it.
             None => continue,
@@ -72,77 +84,13 @@ pub fn runtime_value(text: &str) -> RuntimeValue {
     RuntimeValue { text: text.to_owned(), ..read }
 }
 
-/// Mappings are parts of names, apart from those that are shares.
-fn flatten(place: &Place<'_>, path: &str, prefix: &str, wire: &pb::Struct, flat: &mut RuntimeValues) {
-    for (key, value) in &wire.fields {
-        let path = format!("{path}[\"{key}\"]");
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let value = match &value.kind {
-            Some(Kind::NumberValue(number)) => RuntimeValue::number(*number),
-            Some(Kind::BoolValue(switch)) => RuntimeValue::switch(*switch),
-            Some(Kind::StringValue(text)) => RuntimeValue::text(text.as_str()),
-            Some(Kind::StructValue(fields)) if is_share(fields) => share(fields),
-            Some(Kind::StructValue(fields)) => {
-                flatten(place, &path, &name, fields, flat);
-                continue;
-            }
-            Some(Kind::NullValue(_) | Kind::ListValue(_)) | None => {
-                place.error(&path, "must be a number, a truth value, a text or a share".to_owned());
-                continue;
-            }
-        };
-        flat.insert(name, value);
-    }
-}
-
-fn is_share(fields: &pb::Struct) -> bool {
-    fields.fields.is_empty()
-        || ["numerator", "denominator"].iter().any(|key| fields.fields.contains_key(*key))
-}
-
-/// A share of a hundred, unless it says of what. One with anything else in it is nothing but a text, as in Envoy.
-fn share(fields: &pb::Struct) -> RuntimeValue {
-    let mut numerator = 0.0;
-    let mut parts = Some(10_000);
-    let mut written = Vec::new();
-    for (key, value) in &fields.fields {
-        match (key.as_str(), &value.kind) {
-            ("numerator", Some(Kind::NumberValue(number))) => {
-                numerator = *number;
-                written.push(format!("numerator: {number}"));
-            }
-            ("denominator", Some(Kind::StringValue(name))) => {
-                parts = match name.as_str() {
-                    "HUNDRED" => parts,
-                    "TEN_THOUSAND" => parts.and(Some(100)),
-                    "MILLION" => parts.and(Some(1)),
-                    _ => None,
-                };
-                written.push(format!("denominator: {name}"));
-            }
-            (other, _) => {
-                parts = None;
-                written.push(format!("{other}: …"));
-            }
-        }
-    }
-    written.sort_by(|a, b| b.cmp(a));
-    let text = format!("{{{}}}", written.join(", "));
-    let Some(parts) = parts else { return RuntimeValue { text, ..RuntimeValue::default() } };
-    // A negative numerator is a very large one in Envoy, hence everything.
-    let share = match numerator {
-        n if n < 0.0 => Percent::ALL,
-        n => Percent::per_million((n as u32).saturating_mul(parts)),
-    };
-    RuntimeValue::share(text, share)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn texts_are_read_as_yaml() {
+        use ripstop_model::Percent;
         assert_eq!(runtime_value("7").number, Some(7.0));
         assert_eq!(runtime_value("true").switch, Some(true));
         let share = runtime_value("{numerator: 3, denominator: MILLION}");

@@ -1,7 +1,7 @@
 //! Files and what is said of them.
 #![allow(clippy::unwrap_used)]
 
-use ripstop_model::Discovery;
+use ripstop_model::{Address, Discovery};
 use ripstop_yaml::Severity;
 
 use super::*;
@@ -55,7 +55,7 @@ fn a_file_becomes_a_snapshot() {
     let bootstrap = bootstrap.unwrap();
     assert_eq!((bootstrap.node.id.as_str(), bootstrap.node.cluster.as_str()), ("edge-1", "edge"));
     assert_eq!(bootstrap.node.metadata.get("ROLE").map(String::as_str), Some("edge"));
-    assert_eq!(bootstrap.admin, Some(([127, 0, 0, 1], 9901).into()));
+    assert_eq!(bootstrap.admin, Some(Address::socket([127, 0, 0, 1], 9901).into()));
     assert!(bootstrap.snapshot.listeners.contains_key("l"));
     let cluster = &bootstrap.snapshot.clusters["shop"];
     assert!(matches!(&cluster.discovery, Discovery::Dns(_)), "{cluster:?}");
@@ -129,7 +129,36 @@ layered_runtime:
 ";
     let (bootstrap, problems) = read_text(text);
     assert!(bootstrap.is_none());
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}
+
+#[test]
+fn layers_and_secrets_that_are_sent_need_somebody_who_sends_them() {
+    let layer = "layered_runtime: {layers: [{name: a, rtds_layer: {name: r, rtds_config: {ads: {}}}}]}";
+    said(
+        &format!("{FILE}{layer}\n"),
+        "runtime r has to come from ADS, and dynamic_resources has no ads_config",
+    );
+    let with = |source: &str| {
+        let tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+        let context =
+            format!("{{validation_context_sds_secret_config: {{name: ROOTCA, sds_config: {{{source}}}}}}}");
+        let socket = format!(
+            "    transport_socket: {{name: tls, typed_config: {{\"@type\": {tls}, common_tls_context: {context}}}}}\n"
+        );
+        format!("{FILE}{socket}")
+    };
+    said(&with("ads: {}"), "secret ROOTCA has to come from ADS");
+    let server = |name: &str| {
+        format!(
+            "api_config_source: {{api_type: GRPC, grpc_services: [{{envoy_grpc: {{cluster_name: {name}}}}}]}}"
+        )
+    };
+    said(&with(&server("nobody")), "secret ROOTCA is asked of cluster nobody, which is not in this file");
+    let (bootstrap, problems) = read_text(&with(&server("shop")));
+    let snapshot = bootstrap.unwrap_or_else(|| panic!("{problems:?}")).snapshot;
+    let asked: Vec<_> = snapshot.secrets_of_servers().map(|secret| secret.name.to_string()).collect();
+    assert_eq!(asked, ["ROOTCA"]);
 }
 
 /// [`FILE`] with this in `dynamic_resources`.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ripstop_model::{ConfigFile, Snapshot};
+use ripstop_model::tls::{Secret, SecretRef};
+use ripstop_model::{ConfigFile, Name, Snapshot};
 
 use crate::ResourceType;
+use crate::decode::WorkloadSecrets;
 
 /// Where all listeners or all clusters come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +35,16 @@ pub struct Following {
     pub listeners: Option<Origin>,
     /// Where further clusters come from.
     pub clusters: Option<Origin>,
+    /// Layers of values that are sent, by the name of the resource, and the file that each is in; `None`: ADS.
+    pub runtime: Vec<(Name, Option<ConfigFile>)>,
+    /// Who has the secrets of the workload.
+    pub workload: WorkloadSecrets,
 }
 
 impl Following {
     /// A control plane, and nothing else.
     pub fn ads_alone() -> Following {
-        Following { fixed: Arc::default(), listeners: Some(Origin::ADS), clusters: Some(Origin::ADS) }
-    }
-
-    /// Whether nothing can ever change, so that what is fixed is all there is.
-    pub fn is_still(&self) -> bool {
-        let named =
-            self.fixed.wanted_routes().next().is_some() || self.fixed.wanted_endpoints().next().is_some();
-        self.listeners.is_none() && self.clusters.is_none() && !named
+        Following { listeners: Some(Origin::ADS), clusters: Some(Origin::ADS), ..Following::default() }
     }
 
     pub(super) fn origins(&self) -> impl Iterator<Item = (ResourceType, &Origin)> {
@@ -59,6 +58,18 @@ pub type WantedFile = (ResourceType, ConfigFile);
 
 /// Which files have to be followed.
 pub type WantedFiles = BTreeSet<WantedFile>;
+
+/// The secrets that servers of secrets are asked for.
+pub type WantedSecrets = BTreeSet<SecretRef>;
+
+/// Something that has come by another way than ADS.
+#[derive(Debug)]
+pub enum Update {
+    /// A file says something.
+    File(FileUpdate),
+    /// A server has sent a secret.
+    Secret(SecretRef, Secret),
+}
 
 /// What a file says by now.
 #[derive(Debug)]

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ripstop_model::runtime::SentLayer;
+use ripstop_model::tls::{Secret, SecretRef, SecretSource};
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, ConfigFile, Listener, Name, RouteConfiguration, Snapshot,
 };
 
-use super::following::{Following, WantedFile, WantedFiles};
+use super::following::{Following, WantedFile, WantedFiles, WantedSecrets};
 
 use crate::ResourceType;
+use crate::decode::WorkloadSecrets;
 
 /// After this long without an answer to a name, things go on without it, as in Envoy and gRPC.
 const WARMING_TIMEOUT: Duration = Duration::from_secs(15);
@@ -25,7 +28,7 @@ pub(crate) struct Graph {
     files: BTreeMap<WantedFile, Snapshot>,
     /// What the control plane has said, whole or not.
     latest: Snapshot,
-    /// Endpoints and routes that the control plane does not have, or that could not be taken.
+    /// Resources asked for by name that the control plane does not have, or that could not be taken.
     absent: BTreeSet<(ResourceType, Name)>,
     /// The types of which all resources have been announced at least once.
     announced: BTreeSet<ResourceType>,
@@ -41,6 +44,8 @@ pub(crate) enum Accepted {
     Endpoints(ClusterLoadAssignment),
     Listener(Box<Listener>),
     Routes(RouteConfiguration),
+    Secret(Secret),
+    Runtime(SentLayer),
 }
 
 impl Graph {
@@ -57,6 +62,11 @@ impl Graph {
         }
     }
 
+    /// Who has the secrets of the workload.
+    pub(crate) fn workload(&self) -> WorkloadSecrets {
+        self.following.workload
+    }
+
     /// Whether all resources of this type have to be asked of ADS.
     pub(crate) fn subscribes_all(&self, kind: ResourceType) -> bool {
         self.following.origins().any(|(other, origin)| other == kind && origin.file.is_none())
@@ -70,7 +80,20 @@ impl Graph {
             origins.filter_map(|(kind, origin)| Some((kind, origin.file.clone()?))).collect();
         files.extend(next.route_files().map(|(_, file)| (ResourceType::Route, file.clone())));
         files.extend(next.endpoint_files().map(|(_, file)| (ResourceType::Endpoint, file.clone())));
+        let layers = self.following.runtime.iter().filter_map(|(_, file)| file.clone());
+        files.extend(layers.map(|file| (ResourceType::Runtime, file)));
         files
+    }
+
+    /// The secrets that servers of secrets have to be asked for.
+    pub(crate) fn wanted_secrets(&self) -> WantedSecrets {
+        self.candidate().secrets_of_servers().cloned().collect()
+    }
+
+    /// Takes a secret that a server has sent.
+    pub(crate) fn take_secret(&mut self, reference: SecretRef, secret: Secret) {
+        self.absent.remove(&(ResourceType::Secret, waiting_name(&reference)));
+        put(&mut self.latest.secrets, reference, secret);
     }
 
     /// Takes what a file says by now.
@@ -81,6 +104,7 @@ impl Graph {
             share(&before.listeners, &mut resources.listeners);
             share(&before.endpoints, &mut resources.endpoints);
             share(&before.routes, &mut resources.routes);
+            share(&before.runtime, &mut resources.runtime);
             // They stay as long as something asks for them.
             for (name, endpoints) in &before.endpoints {
                 resources.endpoints.entry(name.clone()).or_insert_with(|| Arc::clone(endpoints));
@@ -89,7 +113,7 @@ impl Graph {
                 resources.routes.entry(name.clone()).or_insert_with(|| Arc::clone(routes));
             }
         }
-        let names = resources.endpoints.keys().chain(resources.routes.keys());
+        let names = resources.endpoints.keys().chain(resources.routes.keys()).chain(resources.runtime.keys());
         for name in names {
             self.absent.remove(&(kind, name.clone()));
         }
@@ -117,6 +141,11 @@ impl Graph {
                 self.absent.remove(&(ResourceType::Route, name.clone()));
                 put(&mut self.latest.routes, name, routes);
             }
+            Accepted::Secret(secret) => self.take_secret(SecretRef::ads(name), secret),
+            Accepted::Runtime(layer) => {
+                self.absent.remove(&(ResourceType::Runtime, name.clone()));
+                put(&mut self.latest.runtime, name, layer);
+            }
         }
     }
 
@@ -127,13 +156,15 @@ impl Graph {
         }
     }
 
-    /// The control plane does not have it, or no longer. Endpoints and routes stay as long as something asks for
-    /// them: they are removed before what asks for them, and between the two nothing may be missing.
+    /// The control plane does not have it, or no longer. What is asked for by name stays as long as something asks for
+    /// it: it is removed before what asks for it, and between the two nothing may be missing.
     pub(crate) fn remove(&mut self, kind: ResourceType, name: &Name) {
         match kind {
             ResourceType::Cluster => drop(self.latest.clusters.remove(name)),
             ResourceType::Listener => drop(self.latest.listeners.remove(name)),
-            ResourceType::Endpoint | ResourceType::Route => self.refuse(kind, name.clone()),
+            ResourceType::Endpoint | ResourceType::Route | ResourceType::Secret | ResourceType::Runtime => {
+                self.refuse(kind, name.clone());
+            }
         }
     }
 
@@ -149,15 +180,22 @@ impl Graph {
                 let of_files: BTreeSet<&Name> = next.route_files().map(|(name, _)| name).collect();
                 next.wanted_routes().filter(|name| !of_files.contains(name)).cloned().collect()
             }
+            ResourceType::Secret => next.wanted_secrets().cloned().collect(),
+            ResourceType::Runtime => {
+                let layers = self.following.runtime.iter().filter(|(_, file)| file.is_none());
+                layers.map(|(name, _)| name.clone()).collect()
+            }
             ResourceType::Cluster | ResourceType::Listener => BTreeSet::new(),
         }
     }
 
-    /// Forgets endpoints or routes that nothing asks for any more.
+    /// Forgets what nothing asks for any more.
     pub(crate) fn forget(&mut self, kind: ResourceType, name: &Name) {
         match kind {
             ResourceType::Endpoint => drop(self.latest.endpoints.remove(name)),
             ResourceType::Route => drop(self.latest.routes.remove(name)),
+            ResourceType::Secret => drop(self.latest.secrets.remove(&SecretRef::ads(name.clone()))),
+            ResourceType::Runtime => drop(self.latest.runtime.remove(name)),
             ResourceType::Cluster | ResourceType::Listener => {}
         }
         self.absent.remove(&(kind, name.clone()));
@@ -185,6 +223,8 @@ impl Graph {
         let routes: BTreeSet<Name> = next.wanted_routes().cloned().collect();
         next.endpoints.retain(|name, _| endpoints.contains(name));
         next.routes.retain(|name, _| routes.contains(name));
+        let secrets: BTreeSet<SecretRef> = next.referenced_secrets().cloned().collect();
+        next.secrets.retain(|secret, _| secret.source == SecretSource::Static || secrets.contains(secret));
         if self.emitted.as_deref() == Some(&next) {
             return None;
         }
@@ -192,6 +232,7 @@ impl Graph {
         self.emitted = Some(Arc::clone(&next));
         let wanted = self.wanted_files();
         self.files.retain(|file, _| wanted.contains(file));
+        self.latest.secrets.retain(|secret, _| secrets.contains(secret));
         Some(next)
     }
 
@@ -264,15 +305,29 @@ impl Graph {
         }
         next.routes.extend(routes);
         next.endpoints.extend(endpoints);
+        for (name, path) in &self.following.runtime {
+            let found = path.as_ref().and_then(|path| file(ResourceType::Runtime, path));
+            if let Some(layer) = found.and_then(|resources| resources.runtime.get(name)) {
+                next.runtime.insert(name.clone(), Arc::clone(layer));
+            }
+        }
     }
 
     /// Everything wanted has been answered, or has been waited for long enough.
     fn is_warm(&mut self, next: &Snapshot, now: Instant) -> bool {
         let endpoints = next.wanted_endpoints().filter(|name| !next.endpoints.contains_key(*name));
         let routes = next.wanted_routes().filter(|name| !next.routes.contains_key(*name));
+        let is_sent = |secret: &&SecretRef| {
+            matches!(secret.source, SecretSource::Ads | SecretSource::Server { .. })
+                && !next.secrets.contains_key(*secret)
+        };
+        let secrets = next.referenced_secrets().filter(is_sent);
+        let layers = self.following.runtime.iter().filter(|(name, _)| !next.runtime.contains_key(name));
         let missing: BTreeSet<(ResourceType, Name)> = endpoints
             .map(|name| (ResourceType::Endpoint, name.clone()))
             .chain(routes.map(|name| (ResourceType::Route, name.clone())))
+            .chain(secrets.map(|secret| (ResourceType::Secret, waiting_name(secret))))
+            .chain(layers.map(|(name, _)| (ResourceType::Runtime, name.clone())))
             .filter(|wanted| !self.absent.contains(wanted))
             .collect();
         self.waiting.retain(|wanted, _| missing.contains(wanted));
@@ -297,11 +352,21 @@ impl Graph {
             ResourceType::Listener => self.latest.listeners.contains_key(name),
             ResourceType::Endpoint => self.latest.endpoints.contains_key(name),
             ResourceType::Route => self.latest.routes.contains_key(name),
+            ResourceType::Secret => self.latest.secrets.contains_key(&SecretRef::ads(name.clone())),
+            ResourceType::Runtime => self.latest.runtime.contains_key(name),
         }
     }
 }
 
-fn put<T: PartialEq>(map: &mut BTreeMap<Name, Arc<T>>, name: Name, value: T) {
+/// What a secret is called among the names that are waited for.
+fn waiting_name(secret: &SecretRef) -> Name {
+    match &secret.source {
+        SecretSource::Server { cluster } => format!("{} of {cluster}", secret.name).into(),
+        SecretSource::Static | SecretSource::Ads | SecretSource::File { .. } => secret.name.clone(),
+    }
+}
+
+fn put<K: Ord, T: PartialEq>(map: &mut BTreeMap<K, Arc<T>>, name: K, value: T) {
     if map.get(&name).is_none_or(|old| **old != value) {
         map.insert(name, Arc::new(value));
     }

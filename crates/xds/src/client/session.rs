@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use ripstop_model::Name;
 
-use super::holdings::{Holdings, read_named};
+use super::holdings::Holdings;
 use super::introduction::Introduction;
 use crate::{ResourceType, pb};
 
@@ -15,9 +15,9 @@ pub(super) struct ClientSession {
     /// Whether the node was named on this stream.
     introduced: bool,
     /// Version of each accepted resource, by type.
-    versions: [HashMap<Name, String>; 4],
+    versions: [HashMap<Name, String>; ResourceType::COUNT],
     /// Names subscribed on this stream, by type.
-    subscribed: [BTreeSet<Name>; 4],
+    subscribed: [BTreeSet<Name>; ResourceType::COUNT],
 }
 
 impl ClientSession {
@@ -72,11 +72,11 @@ impl ClientSession {
         let mut refusals = Vec::new();
         for resource in response.resources {
             let name = Name::from(resource.name.as_str());
-            match read_named(kind, &resource) {
-                Ok((_, value, warnings)) => {
-                    self.versions[kind.index()].insert(name.clone(), resource.version);
-                    holdings.accept(kind, name, value, warnings);
-                }
+            let taken = holdings
+                .read_named(kind, &resource)
+                .and_then(|(_, value, warnings)| holdings.accept(kind, name.clone(), value, warnings));
+            match taken {
+                Ok(()) => drop(self.versions[kind.index()].insert(name, resource.version)),
                 Err(refusal) => {
                     holdings.graph.refuse(kind, name);
                     refusals.push(refusal);
@@ -103,7 +103,7 @@ impl ClientSession {
     /// The changes of subscription that the resources ask for by now.
     pub(super) fn resubscribe(&mut self, holdings: &mut Holdings) -> Vec<pb::DeltaDiscoveryRequest> {
         let mut requests = Vec::new();
-        for kind in [ResourceType::Endpoint, ResourceType::Route] {
+        for kind in ResourceType::BY_NAME {
             let wanted = holdings.graph.wanted(kind);
             let had = &self.subscribed[kind.index()];
             let subscribe: Vec<String> = wanted.difference(had).map(|name| name.to_string()).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ripstop_model::Name;
 
-use super::holdings::{Holdings, read};
+use super::holdings::Holdings;
 use super::introduction::Introduction;
 use crate::decode::{Problem, Rejection};
 use crate::{ResourceType, pb};
@@ -29,7 +29,7 @@ pub(super) struct SotwSession {
     introduction: Introduction,
     /// Whether the node is named in the first request of a stream alone.
     names_node_once: bool,
-    types: [TypeState; 4],
+    types: [TypeState; ResourceType::COUNT],
     introduced: bool,
 }
 
@@ -70,19 +70,18 @@ impl SotwSession {
         let mut refusals = Vec::new();
         let mut listed = BTreeSet::new();
         for any in &response.resources {
-            match unwrapped(kind, any) {
-                Ok((name, value, warnings)) => {
-                    listed.insert(name.clone());
-                    if kind.has_wildcard() || self.types[kind.index()].asked.contains(&name) {
-                        holdings.accept(kind, name, value, warnings);
-                    }
+            let taken = unwrapped(holdings, kind, any).and_then(|(name, value, warnings)| {
+                listed.insert(name.clone());
+                match kind.has_wildcard() || self.types[kind.index()].asked.contains(&name) {
+                    true => holdings.accept(kind, name, value, warnings),
+                    false => Ok(()),
                 }
-                Err(refusal) => {
-                    let name = Name::from(refusal.name.as_str());
-                    listed.insert(name.clone());
-                    holdings.graph.refuse(kind, name);
-                    refusals.push(refusal);
-                }
+            });
+            if let Err(refusal) = taken {
+                let name = Name::from(refusal.name.as_str());
+                listed.insert(name.clone());
+                holdings.graph.refuse(kind, name);
+                refusals.push(refusal);
             }
         }
         if kind.has_wildcard() {
@@ -108,7 +107,7 @@ impl SotwSession {
     /// The changes of subscription that the resources ask for by now.
     pub(super) fn resubscribe(&mut self, holdings: &mut Holdings) -> Vec<pb::DiscoveryRequest> {
         let mut requests = Vec::new();
-        for kind in [ResourceType::Endpoint, ResourceType::Route] {
+        for kind in ResourceType::BY_NAME {
             let wanted = holdings.graph.wanted(kind);
             let state = &mut self.types[kind.index()];
             if state.asked == wanted {
@@ -141,12 +140,16 @@ impl SotwSession {
 }
 
 /// A resource may come in a `Resource`, which gives it a name.
-fn unwrapped(kind: ResourceType, any: &pb::Any) -> Result<super::holdings::Read, Rejection> {
+fn unwrapped(
+    holdings: &Holdings,
+    kind: ResourceType,
+    any: &pb::Any,
+) -> Result<super::holdings::Read, Rejection> {
     if any.type_url != pb::Resource::type_url() {
-        return read(kind, "", Some(any));
+        return holdings.read(kind, Some(any));
     }
     match pb::Resource::decode(any.value.as_slice()) {
-        Ok(wrapped) => super::holdings::read_named(kind, &wrapped),
+        Ok(wrapped) => holdings.read_named(kind, &wrapped),
         Err(error) => {
             let message = format!("not a valid {}: {error}", pb::Resource::full_name());
             Err(Rejection { name: String::new(), problems: vec![Problem { path: String::new(), message }] })

@@ -22,6 +22,8 @@ pub struct ClientReport {
     pub accepted: u64,
     /// Responses with at least one resource that was refused.
     pub rejected: u64,
+    /// The same by type: accepted, refused.
+    pub by_type: BTreeMap<ResourceType, (u64, u64)>,
     /// Snapshots handed out.
     pub snapshots: u64,
     /// The last thing that went wrong: a lost stream or a refused resource.

@@ -11,14 +11,15 @@ use tonic::Status;
 
 use super::backoff::Backoff;
 use super::dialect::{Dialect, Stream};
-use super::following::{FileUpdate, Following, WantedFiles};
+use super::following::{Following, Update, WantedFiles, WantedSecrets};
 use super::graph::Graph;
 use super::holdings::Holdings;
 use super::link::{Link, Protocol};
 use super::status::ClientStatus;
+use super::trial::{TakeAll, Trial};
 
 /// A stream that lasted this long was good, even if there was nothing to say on it.
-const GOOD_STREAM: Duration = Duration::from_secs(30);
+pub(super) const GOOD_STREAM: Duration = Duration::from_secs(30);
 
 /// What a client is connected with on the inside.
 pub struct Ends {
@@ -26,17 +27,22 @@ pub struct Ends {
     pub snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     /// Gets the files that have to be followed, whenever they change.
     pub files: watch::Sender<WantedFiles>,
-    /// What those files say.
-    pub updates: mpsc::Receiver<FileUpdate>,
+    /// Gets the secrets that servers of secrets have to be asked for, whenever they change.
+    pub secrets: watch::Sender<WantedSecrets>,
+    /// What those files and servers say.
+    pub updates: mpsc::Receiver<Update>,
     /// How the client is doing.
     pub status: Arc<ClientStatus>,
+    /// Who says whether a resource can be put in force.
+    pub trial: Box<dyn Trial>,
 }
 
 impl Ends {
-    /// For a client that follows no files.
-    pub fn without_files(snapshots: watch::Sender<Option<Arc<Snapshot>>>, status: Arc<ClientStatus>) -> Ends {
+    /// For a client that follows ADS alone and takes whatever it understands.
+    pub fn of_ads(snapshots: watch::Sender<Option<Arc<Snapshot>>>, status: Arc<ClientStatus>) -> Ends {
         let (_, updates) = mpsc::channel(1);
-        Ends { snapshots, files: watch::Sender::default(), updates, status }
+        let (files, secrets) = (watch::Sender::default(), watch::Sender::default());
+        Ends { snapshots, files, secrets, updates, status, trial: Box::new(TakeAll) }
     }
 }
 
@@ -44,12 +50,15 @@ impl Ends {
 /// the control plane behind `link`, the last snapshot stays.
 ///
 /// The channels should have HTTP/2 keep-alive switched on, or a control plane that vanished without a word is noticed late.
-pub async fn run(following: Following, link: Option<Link>, ends: Ends, shutdown: impl Future<Output = ()>) {
-    let client = Client {
-        holdings: Holdings::new(Graph::new(following), Arc::clone(&ends.status)),
-        has_files: true,
-        ends,
-    };
+pub async fn run(
+    following: Following,
+    link: Option<Link>,
+    mut ends: Ends,
+    shutdown: impl Future<Output = ()>,
+) {
+    let trial = std::mem::replace(&mut ends.trial, Box::new(TakeAll));
+    let holdings = Holdings::new(Graph::new(following), Arc::clone(&ends.status), trial);
+    let client = Client { holdings, has_files: true, ends };
     tokio::select! {
         () = client.follow(link) => {}
         () = shutdown => {}
@@ -134,7 +143,7 @@ impl Client {
         let deadline = self.holdings.graph.deadline().map(Instant::from_std);
         tokio::select! {
             update = self.ends.updates.recv(), if self.has_files => match update {
-                Some(update) => self.holdings.take_file(update),
+                Some(update) => self.holdings.take(update),
                 None => self.has_files = false,
             },
             () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
@@ -145,20 +154,25 @@ impl Client {
     /// Hands out a snapshot, if there is a new one, and says which files are wanted.
     fn hand_out(&mut self) -> bool {
         let snapshot = self.holdings.emit(Instant::now().into_std());
-        let files = self.holdings.graph.wanted_files();
-        self.ends.files.send_if_modified(|before| {
-            let changed = *before != files;
-            if changed {
-                *before = files;
-            }
-            changed
-        });
+        replace(&self.ends.files, self.holdings.graph.wanted_files());
+        replace(&self.ends.secrets, self.holdings.graph.wanted_secrets());
         let is_new = snapshot.is_some();
         if let Some(snapshot) = snapshot {
             self.ends.snapshots.send_replace(Some(snapshot));
         }
         is_new
     }
+}
+
+/// Tells a change alone.
+fn replace<T: PartialEq>(told: &watch::Sender<T>, now: T) {
+    told.send_if_modified(|before| {
+        let changed = *before != now;
+        if changed {
+            *before = now;
+        }
+        changed
+    });
 }
 
 impl Dialect {

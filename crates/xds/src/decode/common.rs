@@ -11,7 +11,7 @@ use ripstop_model::address::{BindAddress, HostPort};
 use ripstop_model::cidr::CidrRange;
 use ripstop_model::{Address, Name, Percent};
 
-use super::{Problem, Unsupported};
+use super::{Problem, Unsupported, WorkloadSecrets};
 use crate::pb;
 
 /// Most problems or warnings kept of one resource; a broken one repeats itself.
@@ -23,12 +23,19 @@ const MAX_PIPE_PATH_BYTES: usize = 107;
 /// The place that is being read, and what was found wrong so far.
 #[derive(Default)]
 pub(super) struct Context {
+    /// Who has the secrets of the workload.
+    pub(super) workload: WorkloadSecrets,
     path: String,
     problems: Vec<Problem>,
     warnings: Vec<Unsupported>,
 }
 
 impl Context {
+    /// For a proxy that says who has the secrets of its workload.
+    pub(super) fn new(workload: WorkloadSecrets) -> Context {
+        Context { workload, ..Context::default() }
+    }
+
     /// Reads a field.
     pub(super) fn at<T>(&mut self, field: &str, read: impl FnOnce(&mut Context) -> T) -> T {
         let length = self.path.len();

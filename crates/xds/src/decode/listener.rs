@@ -10,7 +10,7 @@ use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
 use super::access_log::access_log;
 use super::common::{Context, bind_address, duration, is_true};
 use super::filter_chain::filter_chain;
-use super::listener_filter::listener_filter;
+use super::listener_filter::{disabled_filters, listener_filter};
 use crate::pb;
 
 pub(super) fn listener(cx: &mut Context, wire: &pb::Listener) -> Option<Listener> {
@@ -24,6 +24,7 @@ pub(super) fn listener(cx: &mut Context, wire: &pb::Listener) -> Option<Listener
         _ => TrafficDirection::Unspecified,
     };
     let mut listener_filters = cx.items("listener_filters", &wire.listener_filters, listener_filter);
+    let disabled_filters = disabled_filters(cx, &wire.listener_filters);
     let timeout = duration(cx, "listener_filters_timeout", wire.listener_filters_timeout.as_ref());
     let default_filter_chain = wire
         .default_filter_chain
@@ -51,6 +52,7 @@ pub(super) fn listener(cx: &mut Context, wire: &pb::Listener) -> Option<Listener
         backlog: number(&wire.tcp_backlog_size),
         direction,
         listener_filters,
+        disabled_filters,
         listener_filters_timeout: timeout,
         continue_on_listener_filters_timeout: wire.continue_on_listener_filters_timeout,
         filter_chains,

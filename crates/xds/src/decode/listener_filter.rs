@@ -1,6 +1,8 @@
 //! Listener filters ← wire.
 
-use ripstop_model::listener_filter::{ListenerFilter, ProxyProtocol, TlsInspector};
+use std::collections::BTreeMap;
+
+use ripstop_model::listener_filter::{ConnectionPredicate, ListenerFilter, ProxyProtocol, TlsInspector};
 
 use super::common::{Context, is, type_name, unpack};
 use crate::pb;
@@ -39,4 +41,48 @@ fn typed(cx: &mut Context, any: &pb::Any) -> Option<ListenerFilter> {
     } else {
         cx.refuse(format!("listener filter {} is not supported", type_name(any)))
     }
+}
+
+/// For which connections filters are left out, by their place.
+pub(super) fn disabled_filters(
+    cx: &mut Context,
+    filters: &[pb::ListenerFilter],
+) -> BTreeMap<usize, ConnectionPredicate> {
+    let mut disabled = BTreeMap::new();
+    for (index, filter) in filters.iter().enumerate() {
+        let Some(wire) = &filter.filter_disabled else { continue };
+        let read =
+            cx.item("listener_filters", index, |cx| cx.at("filter_disabled", |cx| predicate(cx, wire)));
+        disabled.extend(read.map(|read| (index, read)));
+    }
+    disabled
+}
+
+/// It is no deeper than protobuf lets messages be.
+fn predicate(cx: &mut Context, wire: &pb::ConnectionPredicate) -> Option<ConnectionPredicate> {
+    use pb::connection_predicate::Rule;
+    match &wire.rule {
+        Some(Rule::AnyMatch(true)) => Some(ConnectionPredicate::Any),
+        Some(Rule::DestinationPortRange(range)) => cx.at("destination_port_range", |cx| {
+            match (u16::try_from(range.start), u16::try_from(range.end)) {
+                (Ok(start), Ok(end)) => Some(ConnectionPredicate::DestinationPort(start..end)),
+                _ => cx.refuse("must be a range of ports"),
+            }
+        }),
+        Some(Rule::NotMatch(inner)) => cx
+            .at("not_match", |cx| predicate(cx, inner))
+            .map(|inner| ConnectionPredicate::Not(Box::new(inner))),
+        Some(Rule::AndMatch(set)) => {
+            cx.at("and_match", |cx| predicates(cx, &set.rules)).map(ConnectionPredicate::All)
+        }
+        Some(Rule::OrMatch(set)) => {
+            cx.at("or_match", |cx| predicates(cx, &set.rules)).map(ConnectionPredicate::OneOf)
+        }
+        Some(Rule::AnyMatch(false)) | None => cx.refuse("needs a rule"),
+    }
+}
+
+fn predicates(cx: &mut Context, rules: &[pb::ConnectionPredicate]) -> Option<Vec<ConnectionPredicate>> {
+    let read = cx.items("rules", rules, predicate);
+    (read.len() == rules.len()).then_some(read)
 }

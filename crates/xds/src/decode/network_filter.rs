@@ -3,17 +3,18 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ripstop_model::NetworkFilter;
 use ripstop_model::network_filter::{
-    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket,
+    ConnectBackoff, ConnectionFilter, ConnectionLimit, LocalRateLimit, TcpProxy, TokenBucket, Tunneling,
     WeightedTcpCluster,
 };
 use ripstop_model::runtime::RuntimeFeature;
+use ripstop_model::{NetworkFilter, Percent};
 
 use super::access_log::access_log;
-use super::common::{Context, duration, inline_text, is, type_name, unpack};
+use super::common::{Context, duration, inline_text, is, percent, type_name, unpack};
+use super::route::addition;
 use super::runtime::runtime_feature;
-use super::{http_manager, rbac};
+use super::{format, http_manager, rbac};
 use crate::pb;
 
 /// Reads the filters of a chain; the last is the terminal one.
@@ -22,7 +23,7 @@ pub(super) fn filters(
     filters: &[pb::Filter],
 ) -> Option<(Vec<ConnectionFilter>, NetworkFilter)> {
     let Some((last, before)) = filters.split_last() else {
-        return cx.at("filters", |cx| cx.refuse("a filter chain needs a filter"));
+        return Some((Vec::new(), NetworkFilter::Nothing));
     };
     let mut connection_filters = Vec::new();
     for (index, filter) in before.iter().enumerate() {
@@ -124,6 +125,11 @@ fn tcp_proxy(cx: &mut Context, wire: &pb::TcpProxy) -> Option<TcpProxy> {
     let idle_timeout = duration(cx, "idle_timeout", wire.idle_timeout.as_ref());
     let max_duration =
         duration(cx, "max_downstream_connection_duration", wire.max_downstream_connection_duration.as_ref());
+    let jitter = percent(
+        cx,
+        "max_downstream_connection_duration_jitter_percentage",
+        wire.max_downstream_connection_duration_jitter_percentage.as_ref(),
+    );
     let access_logs = cx.items("access_log", &wire.access_log, access_log);
     let clusters = match &wire.cluster_specifier {
         Some(ClusterSpecifier::Cluster(cluster)) if !cluster.is_empty() => {
@@ -148,13 +154,35 @@ fn tcp_proxy(cx: &mut Context, wire: &pb::TcpProxy) -> Option<TcpProxy> {
             }
         })
     });
+    let tunneling = match &wire.tunneling_config {
+        Some(wire) => Some(Box::new(cx.at("tunneling_config", |cx| tunneling(cx, wire))?)),
+        None => None,
+    };
     Some(TcpProxy {
+        tunneling,
         stat_prefix: wire.stat_prefix.as_str().into(),
         clusters,
         idle_timeout,
         max_duration,
+        max_duration_jitter: jitter.unwrap_or(Percent::ZERO),
         max_connect_attempts: NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN),
         backoff,
         access_logs,
+    })
+}
+
+fn tunneling(cx: &mut Context, wire: &pb::tcp_proxy::TunnelingConfig) -> Option<Tunneling> {
+    let hostname = cx.at("hostname", |cx| format::text(cx, &wire.hostname));
+    if !wire.post_path.is_empty() && !wire.use_post {
+        return cx.at("post_path", |cx| cx.refuse("has a meaning with use_post alone"));
+    }
+    if !wire.post_path.is_empty() && !wire.post_path.starts_with('/') {
+        return cx.at("post_path", |cx| cx.refuse("must begin with a slash"));
+    }
+    let path = if wire.post_path.is_empty() { "/" } else { wire.post_path.as_str() };
+    Some(Tunneling {
+        hostname: hostname?,
+        post_path: wire.use_post.then(|| path.into()),
+        headers: cx.items("headers_to_add", &wire.headers_to_add, addition),
     })
 }

@@ -8,6 +8,7 @@ mod matches;
 pub(super) mod mutation;
 mod redirect;
 
+use prost::{Message as _, Name as _};
 use ripstop_model::route::RequireTls;
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
@@ -18,7 +19,36 @@ use super::retry;
 use crate::metadata::ANY_METHOD;
 use crate::pb;
 
+pub(super) use mutation::addition;
+
+/// Number of the field [`RouteConfiguration::virtual_hosts`] on the wire.
+pub(super) const VIRTUAL_HOSTS: u32 = 2;
+
 pub(super) fn route_configuration(cx: &mut Context, wire: &pb::RouteConfiguration) -> RouteConfiguration {
+    configuration(cx, wire, |cx, inherited| {
+        cx.items("virtual_hosts", &wire.virtual_hosts, |cx, host| virtual_host(cx, host, inherited))
+    })
+}
+
+/// The same, where the virtual hosts are still encoded.
+pub(super) fn with_encoded_hosts(
+    cx: &mut Context,
+    wire: &pb::RouteConfiguration,
+    hosts: &[&[u8]],
+) -> RouteConfiguration {
+    configuration(cx, wire, |cx, inherited| {
+        cx.items("virtual_hosts", hosts, |cx, bytes| match pb::VirtualHost::decode(*bytes) {
+            Ok(host) => virtual_host(cx, &host, inherited),
+            Err(error) => cx.refuse(format!("not a valid {}: {error}", pb::VirtualHost::full_name())),
+        })
+    })
+}
+
+fn configuration(
+    cx: &mut Context,
+    wire: &pb::RouteConfiguration,
+    virtual_hosts: impl FnOnce(&mut Context, Inherited) -> Vec<VirtualHost>,
+) -> RouteConfiguration {
     filters::check(cx, &wire.typed_per_filter_config);
     let max_direct_response_bytes = wire.max_direct_response_body_size_bytes.as_ref().map(|max| max.value);
     let inherited = Inherited {
@@ -27,8 +57,7 @@ pub(super) fn route_configuration(cx: &mut Context, wire: &pb::RouteConfiguratio
     };
     RouteConfiguration {
         name: wire.name.as_str().into(),
-        virtual_hosts: cx
-            .items("virtual_hosts", &wire.virtual_hosts, |cx, host| virtual_host(cx, host, inherited)),
+        virtual_hosts: virtual_hosts(cx, inherited),
         ignore_port_in_host_matching: wire.ignore_port_in_host_matching,
         vhost_header: lower_case(&wire.vhost_header),
         ignore_path_parameters: wire.ignore_path_parameters_in_path_matching,

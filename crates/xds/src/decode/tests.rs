@@ -39,7 +39,7 @@ fn round_trip<T: PartialEq + Debug>(
 
 #[test]
 fn every_value_comes_back() {
-    use ResourceType::{Cluster, Endpoint, Listener, Route};
+    use ResourceType::{Cluster, Endpoint, Listener, Route, Secret};
     for seed in 0..ROUNDS {
         let rng = &mut Rng::with_seed(seed);
         round_trip(seed, Listener, &arbitrary::listener(rng), encode::encode_listener, decode_listener);
@@ -48,6 +48,7 @@ fn every_value_comes_back() {
         round_trip(seed, Route, &routes, encode::encode_route_configuration, decode_route_configuration);
         let endpoints = arbitrary::load_assignment(rng);
         round_trip(seed, Endpoint, &endpoints, encode::encode_load_assignment, decode_load_assignment);
+        round_trip(seed, Secret, &arbitrary::secret(rng), encode::encode_secret, decode_secret);
     }
 }
 

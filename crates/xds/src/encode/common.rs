@@ -58,6 +58,26 @@ pub(super) fn ads() -> pb::ConfigSource {
     }
 }
 
+/// A stream of its own to a cluster.
+pub(super) fn own_stream(cluster: &str) -> pb::ConfigSource {
+    use pb::grpc_service::{EnvoyGrpc, TargetSpecifier};
+    let target = EnvoyGrpc { cluster_name: cluster.to_owned(), ..Default::default() };
+    let service =
+        pb::GrpcService { target_specifier: Some(TargetSpecifier::EnvoyGrpc(target)), ..Default::default() };
+    pb::ConfigSource {
+        resource_api_version: pb::ApiVersion::V3.into(),
+        config_source_specifier: Some(pb::config_source::ConfigSourceSpecifier::ApiConfigSource(
+            pb::ApiConfigSource {
+                api_type: pb::api_config_source::ApiType::Grpc.into(),
+                transport_api_version: pb::ApiVersion::V3.into(),
+                grpc_services: vec![service],
+                ..Default::default()
+            },
+        )),
+        ..Default::default()
+    }
+}
+
 /// A file.
 pub(super) fn config_file(file: &ConfigFile) -> pb::ConfigSource {
     let directory = file.watched_directory.as_ref();

@@ -8,7 +8,7 @@ use super::access_log::access_log;
 use super::chain_match::chain_match;
 use super::common::{any, bind_address, bool_value, duration, u32_value};
 use super::http_manager::http_manager;
-use super::listener_filter::listener_filter;
+use super::listener_filter::{listener_filter, predicate};
 use super::network_filter::{connection_filter, network_filter};
 use super::tls;
 use crate::pb;
@@ -28,7 +28,7 @@ pub(super) fn listener(listener: &Listener) -> pb::Listener {
         freebind: listener.freebind.then(|| bool_value(true)),
         tcp_backlog_size: listener.backlog.map(u32_value),
         traffic_direction: direction.into(),
-        listener_filters: listener.listener_filters.iter().map(listener_filter).collect(),
+        listener_filters: listener_filters(listener),
         listener_filters_timeout: listener.listener_filters_timeout.map(duration),
         continue_on_listener_filters_timeout: listener.continue_on_listener_filters_timeout,
         filter_chains: listener.filter_chains.iter().map(filter_chain).collect(),
@@ -50,6 +50,15 @@ pub(super) fn api_listener(listener: &ApiListener) -> pb::Listener {
     }
 }
 
+fn listener_filters(listener: &Listener) -> Vec<pb::ListenerFilter> {
+    let filters = listener.listener_filters.iter().enumerate();
+    let filter = |(place, filter)| pb::ListenerFilter {
+        filter_disabled: listener.disabled_filters.get(&place).map(predicate),
+        ..listener_filter(filter)
+    };
+    filters.map(filter).collect()
+}
+
 fn additional_address(address: &BindAddress) -> pb::AdditionalAddress {
     pb::AdditionalAddress { address: Some(bind_address(address)), ..Default::default() }
 }
@@ -58,7 +67,7 @@ fn filter_chain(chain: &FilterChain) -> pb::FilterChain {
     pb::FilterChain {
         name: chain.name.to_string(),
         filter_chain_match: chain_match(&chain.matches),
-        filters: chain.filters.iter().map(connection_filter).chain([network_filter(&chain.filter)]).collect(),
+        filters: chain.filters.iter().map(connection_filter).chain(network_filter(&chain.filter)).collect(),
         transport_socket: chain.tls.as_ref().map(tls::downstream_socket),
         transport_socket_connect_timeout: chain.handshake_timeout.map(duration),
         ..Default::default()

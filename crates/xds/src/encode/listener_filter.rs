@@ -1,6 +1,6 @@
 //! Listener filters → wire.
 
-use ripstop_model::listener_filter::ListenerFilter;
+use ripstop_model::listener_filter::{ConnectionPredicate, ListenerFilter};
 
 use super::common::{any, u32_value};
 use crate::pb;
@@ -40,4 +40,20 @@ pub(super) fn listener_filter(filter: &ListenerFilter) -> pb::ListenerFilter {
         config_type: Some(pb::listener_filter::ConfigType::TypedConfig(config)),
         ..Default::default()
     }
+}
+
+/// When a filter is left out.
+pub(super) fn predicate(of: &ConnectionPredicate) -> pb::ConnectionPredicate {
+    use pb::connection_predicate::{MatchSet, Rule};
+    let set = |list: &[ConnectionPredicate]| MatchSet { rules: list.iter().map(predicate).collect() };
+    let rule = match of {
+        ConnectionPredicate::Any => Rule::AnyMatch(true),
+        ConnectionPredicate::DestinationPort(range) => {
+            Rule::DestinationPortRange(pb::Int32Range { start: range.start.into(), end: range.end.into() })
+        }
+        ConnectionPredicate::Not(inner) => Rule::NotMatch(Box::new(predicate(inner))),
+        ConnectionPredicate::All(list) => Rule::AndMatch(set(list)),
+        ConnectionPredicate::OneOf(list) => Rule::OrMatch(set(list)),
+    };
+    pb::ConnectionPredicate { rule: Some(rule) }
 }

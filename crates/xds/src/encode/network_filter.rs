@@ -1,13 +1,14 @@
 //! Network filters → wire.
 
-use ripstop_model::NetworkFilter;
-use ripstop_model::network_filter::{ConnectionFilter, TcpProxy, TokenBucket};
+use ripstop_model::network_filter::{ConnectionFilter, TcpProxy, TokenBucket, Tunneling};
 use ripstop_model::runtime::RuntimeFeature;
+use ripstop_model::{NetworkFilter, Percent};
 
 use super::access_log::access_log;
-use super::common::{any, duration, inline_string, u32_value};
+use super::common::{any, duration, inline_string, percent, u32_value};
 use super::http_manager::http_manager;
 use super::rbac::rbac;
+use super::route::addition;
 use super::runtime::runtime_feature;
 use crate::pb;
 
@@ -43,8 +44,10 @@ pub(super) fn connection_filter(filter: &ConnectionFilter) -> pb::Filter {
     filter_of(name, config)
 }
 
-pub(super) fn network_filter(filter: &NetworkFilter) -> pb::Filter {
+/// `None`: there is no filter.
+pub(super) fn network_filter(filter: &NetworkFilter) -> Option<pb::Filter> {
     let (name, config) = match filter {
+        NetworkFilter::Nothing => return None,
         NetworkFilter::Http(manager) => {
             ("envoy.filters.network.http_connection_manager", any(&http_manager(manager)))
         }
@@ -55,7 +58,7 @@ pub(super) fn network_filter(filter: &NetworkFilter) -> pb::Filter {
             ("envoy.filters.network.direct_response", any(&pb::DirectResponse { response }))
         }
     };
-    filter_of(name, config)
+    Some(filter_of(name, config))
 }
 
 fn filter_of(name: &str, config: pb::Any) -> pb::Filter {
@@ -90,6 +93,8 @@ fn tcp_proxy(tcp: &TcpProxy) -> pb::TcpProxy {
         cluster_specifier: Some(specifier),
         idle_timeout: tcp.idle_timeout.map(duration),
         max_downstream_connection_duration: tcp.max_duration.map(duration),
+        max_downstream_connection_duration_jitter_percentage: (tcp.max_duration_jitter != Percent::ZERO)
+            .then(|| percent(tcp.max_duration_jitter)),
         max_connect_attempts: (tcp.max_connect_attempts.get() > 1)
             .then(|| u32_value(tcp.max_connect_attempts.get())),
         backoff_options: tcp.backoff.map(|backoff| pb::BackoffStrategy {
@@ -97,6 +102,17 @@ fn tcp_proxy(tcp: &TcpProxy) -> pb::TcpProxy {
             max_interval: Some(duration(backoff.max)),
         }),
         access_log: tcp.access_logs.iter().map(access_log).collect(),
+        tunneling_config: tcp.tunneling.as_deref().map(tunneling),
+        ..Default::default()
+    }
+}
+
+fn tunneling(tunneling: &Tunneling) -> pb::tcp_proxy::TunnelingConfig {
+    pb::tcp_proxy::TunnelingConfig {
+        hostname: tunneling.hostname.source().to_string(),
+        use_post: tunneling.post_path.is_some(),
+        post_path: tunneling.post_path.as_deref().unwrap_or_default().to_owned(),
+        headers_to_add: tunneling.headers.iter().map(addition).collect(),
         ..Default::default()
     }
 }

@@ -14,6 +14,8 @@ use super::retry::retry_policy;
 use crate::metadata::{ANY_METHOD, RIPSTOP};
 use crate::pb;
 
+pub(super) use mutation::addition;
+
 pub(super) fn route_configuration(routes: &RouteConfiguration) -> pb::RouteConfiguration {
     pb::RouteConfiguration {
         name: routes.name.to_string(),

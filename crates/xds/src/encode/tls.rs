@@ -5,17 +5,20 @@ use ripstop_model::tls::params::TlsVersion;
 use ripstop_model::tls::validation::{SanKind, SanMatch};
 use ripstop_model::tls::{
     CertificateRef, CertificateSource, CertificateValidation, DataSource, PeerCheck, PeerValidation,
-    SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams, TransportSocket,
+    ProxyVersion, Secret, SecretKind, SecretRef, SecretSource, ServerResumption, TlsCertificate, TlsParams,
+    TransportSocket,
 };
 use ripstop_model::{Name, TlsClient, TlsServer};
 
-use super::common::{ads, any, bool_value, duration, u32_value};
+use super::common::{ads, any, bool_value, duration, own_stream, u32_value};
 use super::matcher;
 use crate::binder::base64;
 use crate::pb;
 
 /// Envoy's name of the TLS transport socket.
 const TLS_SOCKET: &str = "envoy.transport_sockets.tls";
+/// Envoy's name of the socket that begins with a PROXY header.
+const PROXY_SOCKET: &str = "envoy.transport_sockets.upstream_proxy_protocol";
 /// Envoy's name of the socket that is none.
 const RAW_SOCKET: &str = "envoy.transport_sockets.raw_buffer";
 
@@ -45,15 +48,26 @@ fn resumption(resumption: ServerResumption) -> pb::DownstreamTlsContext {
 
 /// `None` where nothing lies between TCP and the protocol.
 pub(super) fn upstream_socket(socket: &TransportSocket) -> Option<pb::TransportSocket> {
-    socket.tls.is_some().then(|| any_upstream_socket(socket))
+    (*socket != TransportSocket::default()).then(|| any_upstream_socket(socket))
 }
 
 /// The same, saying so where nothing does.
 pub(super) fn any_upstream_socket(of: &TransportSocket) -> pb::TransportSocket {
-    match &of.tls {
+    let inner = match &of.tls {
         Some(tls) => upstream_tls(tls),
         None => socket(RAW_SOCKET, any(&pb::RawBuffer {})),
-    }
+    };
+    let version = match of.proxy_protocol {
+        None => return inner,
+        Some(ProxyVersion::V1) => pb::ProxyProtocolVersion::V1,
+        Some(ProxyVersion::V2) => pb::ProxyProtocolVersion::V2,
+    };
+    let transport = pb::ProxyProtocolUpstreamTransport {
+        config: Some(pb::ProxyProtocolConfig { version: version.into(), ..Default::default() }),
+        transport_socket: Some(inner),
+        ..Default::default()
+    };
+    socket(PROXY_SOCKET, any(&transport))
 }
 
 fn upstream_tls(tls: &TlsClient) -> pb::TransportSocket {
@@ -235,11 +249,22 @@ fn workload(name: &str) -> pb::SdsSecretConfig {
     pb::SdsSecretConfig { name: name.to_owned(), sds_config: Some(ads()) }
 }
 
+/// A secret itself, not its name.
+pub(super) fn secret_resource(secret: &Secret) -> pb::Secret {
+    use pb::secret::Type;
+    let kind = match &secret.kind {
+        SecretKind::Certificate(certificate) => Type::TlsCertificate(tls_certificate(certificate)),
+        SecretKind::Validation(validation) => Type::ValidationContext(context(validation)),
+    };
+    pb::Secret { name: secret.name.to_string(), r#type: Some(kind) }
+}
+
 fn secret(reference: &SecretRef) -> pb::SdsSecretConfig {
     use pb::config_source::ConfigSourceSpecifier;
     let sds_config = match &reference.source {
         SecretSource::Static => None,
         SecretSource::Ads => Some(ads()),
+        SecretSource::Server { cluster } => Some(own_stream(cluster)),
         SecretSource::File { path, watched_directory } => Some(pb::ConfigSource {
             resource_api_version: pb::ApiVersion::V3.into(),
             config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(pb::PathConfigSource {

@@ -116,7 +116,7 @@ impl Flow {
 /// The flows of all types, and the order among them.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    flows: [Flow; 4],
+    flows: [Flow; ResourceType::COUNT],
     nonces: u64,
     held_back: u32,
 }

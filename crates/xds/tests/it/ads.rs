@@ -128,7 +128,7 @@ impl Proxy {
         let status = Arc::new(ClientStatus::default());
         let shutdown = async move { drop(stopped.await) };
         let link = Link::new(channel, protocol, Introduction::from(&node));
-        let ends = Ends::without_files(sender, Arc::clone(&status));
+        let ends = Ends::of_ads(sender, Arc::clone(&status));
         tokio::spawn(client::run(Following::ads_alone(), Some(link), ends, shutdown));
         Proxy { snapshots, status, _stop: stop }
     }
@@ -203,7 +203,7 @@ async fn a_proxy_outlives_its_control_plane() {
     control.push(&shop(3));
     proxy.gets(&shop(3)).await;
     let responses = ResourceType::ALL.map(|kind| control.responses(kind));
-    assert_eq!(responses, [0, 1, 0, 0], "only the endpoints that changed");
+    assert_eq!(responses, [0, 1, 0, 0, 0, 0], "only the endpoints that changed");
     assert_eq!(proxy.status.report().rejected, 0);
 }
 

@@ -16,7 +16,7 @@ fn one(rng: &mut Rng) -> Mutations {
     Mutations { remove: list(rng, 1, header_name), add: list(rng, 2, addition) }
 }
 
-fn addition(rng: &mut Rng) -> HeaderAddition {
+pub(in crate::arbitrary) fn addition(rng: &mut Rng) -> HeaderAddition {
     let action = match rng.u8(0..4) {
         0 => AppendAction::Append,
         1 => AppendAction::AddIfAbsent,

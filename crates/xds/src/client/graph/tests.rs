@@ -36,6 +36,7 @@ fn what_is_fixed_cannot_be_replaced_and_files_are_replaced_as_a_whole() {
         fixed,
         listeners: Some(file_origin("lds.yaml")),
         clusters: Some(file_origin("cds.yaml")),
+        ..Following::default()
     };
     let mut graph = Graph::new(following);
     let now = Instant::now();
@@ -106,7 +107,9 @@ fn things_go_on_without_a_first_answer_after_a_while() {
     let fixed = Arc::new(of(vec![listener("static", 1, inline())]));
     let timeout = Duration::from_secs(15);
     let ads = Origin { file: None, initial_timeout: Some(timeout) };
-    let mut graph = Graph::new(Following { fixed, listeners: Some(ads.clone()), clusters: Some(ads) });
+    let following =
+        Following { fixed, listeners: Some(ads.clone()), clusters: Some(ads), ..Following::default() };
+    let mut graph = Graph::new(following);
     let now = Instant::now();
     assert!(graph.emit(now).is_none());
     assert_eq!(graph.deadline(), Some(now + timeout));

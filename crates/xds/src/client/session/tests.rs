@@ -15,6 +15,7 @@ use ripstop_model::{
 use super::*;
 use crate::client::following::Following;
 use crate::client::graph::Graph;
+use crate::client::trial::TakeAll;
 use crate::server::StreamStatus;
 use crate::server::session::Session as _;
 use crate::server::session::delta::DeltaSession;
@@ -79,7 +80,7 @@ impl Pair {
         let encoded = Arc::new(encode_snapshot(snapshot, None));
         let mut pair = Pair {
             client: ClientSession::new(Introduction::default()),
-            holdings: Holdings::new(Graph::new(Following::ads_alone()), Arc::default()),
+            holdings: Holdings::new(Graph::new(Following::ads_alone()), Arc::default(), Box::new(TakeAll)),
             server: DeltaSession::new(Arc::clone(&encoded), Arc::new(StreamStatus::default())),
             encoded,
             now: Instant::now(),

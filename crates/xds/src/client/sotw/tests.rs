@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use fastrand::Rng;
-use ripstop_model::Snapshot;
+use ripstop_model::tls::{
+    CertificateValidation, DataSource, PeerValidation, SecretKind, SecretRef, TransportSocket,
+};
+use ripstop_model::{Cluster, Listener, RouteConfiguration, Secret, Snapshot, TlsClient};
 
 use super::*;
 use crate::client::following::Following;
 use crate::client::graph::Graph;
 use crate::client::session::tests::shop;
+use crate::client::trial::{TakeAll, Trial};
 use crate::server::StreamStatus;
 use crate::server::session::Session as _;
 use crate::server::session::sotw::SotwSession as Server;
@@ -29,7 +33,7 @@ impl Pair {
         let encoded = Arc::new(encode_snapshot(snapshot, None));
         let mut pair = Pair {
             client: SotwSession::new(Introduction::default(), true),
-            holdings: Holdings::new(Graph::new(Following::ads_alone()), Arc::default()),
+            holdings: Holdings::new(Graph::new(Following::ads_alone()), Arc::default(), Box::new(TakeAll)),
             server: Server::new(Arc::clone(&encoded), Arc::new(StreamStatus::default())),
             encoded,
             emitted: Vec::new(),
@@ -152,4 +156,71 @@ fn no_snapshot_is_ever_torn() {
         }
         assert_eq!(*pair.last(), newest, "seed {seed}");
     }
+}
+
+/// The shop with TLS to its only cluster, by roots that ADS brings.
+fn secure_shop(roots: &str) -> Snapshot {
+    let mut snapshot = shop(&[("a", 1)]);
+    let peer = PeerValidation::Secret(SecretRef::ads("roots"));
+    let mut cluster = (*snapshot.clusters["a"]).clone();
+    cluster.transport = TransportSocket::tls(TlsClient::new(Some(peer)));
+    snapshot.clusters.insert("a".into(), Arc::new(cluster));
+    let validation = CertificateValidation {
+        trusted_ca: Some(DataSource::inline(roots.as_bytes())),
+        ..CertificateValidation::default()
+    };
+    let secret = Secret { name: "roots".into(), kind: SecretKind::Validation(Box::new(validation)) };
+    snapshot.secrets.insert(SecretRef::ads("roots"), Arc::new(secret));
+    snapshot
+}
+
+#[test]
+fn secrets_are_asked_for_and_waited_for() {
+    let mut pair = Pair::new(&secure_shop("one"));
+    assert_eq!(*pair.emitted[pair.emitted.len() - 1], secure_shop("one"));
+    let whole = |snapshot: &Arc<Snapshot>| snapshot.clusters.is_empty() || !snapshot.secrets.is_empty();
+    assert!(pair.emitted.iter().all(whole), "no cluster is in force without its secret");
+    pair.push(&secure_shop("two"));
+    while pair.step() {}
+    assert_eq!(*pair.emitted[pair.emitted.len() - 1], secure_shop("two"));
+    // What nobody asks for any more is forgotten.
+    pair.push(&shop(&[("a", 1)]));
+    while pair.step() {}
+    assert_eq!(*pair.emitted[pair.emitted.len() - 1], shop(&[("a", 1)]));
+}
+
+/// Refuses the listeners of one name.
+struct NoListener(&'static str);
+
+impl Trial for NoListener {
+    fn listener(&mut self, listener: &Listener) -> Result<(), String> {
+        if *listener.name == *self.0 { Err("its address is taken".to_owned()) } else { Ok(()) }
+    }
+    fn cluster(&mut self, _: &Cluster) -> Result<(), String> {
+        Ok(())
+    }
+    fn routes(&mut self, _: &RouteConfiguration) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_cannot_be_put_in_force_is_refused_with_the_reason() {
+    let trial = Box::new(NoListener("l"));
+    let mut holdings = Holdings::new(Graph::new(Following::ads_alone()), Arc::default(), trial);
+    let mut client = SotwSession::new(Introduction::default(), true);
+    client.connected(&mut holdings);
+    let listener = crate::encode::encode_listener(&shop(&[]).listeners["l"]);
+    let type_url = ResourceType::Listener.type_url().to_owned();
+    let response = pb::DiscoveryResponse {
+        resources: vec![pb::Any { type_url: type_url.clone(), value: listener }],
+        type_url,
+        nonce: "n".to_owned(),
+        ..Default::default()
+    };
+    let requests = client.receive(&mut holdings, response);
+    let answer = requests.last().unwrap();
+    assert_eq!(answer.response_nonce, "n");
+    assert_eq!(answer.error_detail.as_ref().unwrap().message, "l: its address is taken");
+    assert!(answer.version_info.is_empty());
 }

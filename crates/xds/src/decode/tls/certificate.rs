@@ -11,7 +11,7 @@ use crate::pb;
 pub(super) fn source(cx: &mut Context, common: &pb::CommonTlsContext) -> Option<Option<CertificateSource>> {
     let secrets = &common.tls_certificate_sds_secret_configs;
     if let [only] = secrets.as_slice()
-        && secret::is_workload(only, CertificateSource::WORKLOAD_SECRET)
+        && secret::is_workload(cx, only, CertificateSource::WORKLOAD_SECRET)
     {
         cx.item("tls_certificate_sds_secret_configs", 0, |cx| secret::note_workload(cx, only));
         if !common.tls_certificates.is_empty() {

@@ -1,7 +1,8 @@
 //! Secrets and the names they are known by ← wire.
 
-use ripstop_model::tls::{CertificateSource, Secret, SecretKind, SecretRef, SecretSource};
+use ripstop_model::tls::{Secret, SecretKind, SecretRef, SecretSource};
 
+use super::super::WorkloadSecrets;
 use super::super::common::Context;
 use super::{certificate, validation};
 use crate::pb;
@@ -9,14 +10,14 @@ use crate::pb;
 /// Whether this is the workload's own certificate or trust bundle, which the proxy holds and renews itself: known by its
 /// name, unless a file or the proxy's own secrets are said to have it.
 #[allow(deprecated, reason = "files older than path_config_source say path")]
-pub(super) fn is_workload(wire: &pb::SdsSecretConfig, name: &str) -> bool {
+pub(super) fn is_workload(cx: &Context, wire: &pb::SdsSecretConfig, name: &str) -> bool {
     use pb::config_source::ConfigSourceSpecifier;
     let source = wire.sds_config.as_ref().and_then(|source| source.config_source_specifier.as_ref());
     let elsewhere = matches!(
         source,
         None | Some(ConfigSourceSpecifier::Path(_) | ConfigSourceSpecifier::PathConfigSource(_))
     );
-    wire.name == name && !elsewhere
+    wire.name == name && !elsewhere && cx.workload == WorkloadSecrets::Own
 }
 
 /// Says so where another source than the control plane is named.
@@ -50,14 +51,39 @@ fn secret_source(cx: &mut Context, wire: &pb::ConfigSource) -> Option<SecretSour
             path: source.path.as_str().into(),
             watched_directory: source.watched_directory.as_ref().map(|watched| watched.path.as_str().into()),
         }),
-        Some(ConfigSourceSpecifier::Ads(_) | ConfigSourceSpecifier::Self_(_)) => cx.refuse(format!(
-            "ADS brings the secrets '{}' and '{}' alone; use a file or static_resources.secrets",
-            CertificateSource::WORKLOAD_SECRET,
-            CertificateSource::TRUST_BUNDLE_SECRET
-        )),
-        Some(ConfigSourceSpecifier::ApiConfigSource(_)) | None => {
-            cx.refuse("only path_config_source is supported, or no sds_config for a secret of this file")
+        Some(ConfigSourceSpecifier::Ads(_) | ConfigSourceSpecifier::Self_(_)) => Some(SecretSource::Ads),
+        Some(ConfigSourceSpecifier::ApiConfigSource(wire)) => {
+            cx.at("api_config_source", |cx| server(cx, wire))
         }
+        None => cx.refuse("needs a source: `ads: {}`, `api_config_source` or `path_config_source`"),
+    }
+}
+
+/// A stream of its own to a cluster.
+fn server(cx: &mut Context, wire: &pb::ApiConfigSource) -> Option<SecretSource> {
+    use pb::grpc_service::TargetSpecifier;
+    if wire.api_type != i32::from(pb::api_config_source::ApiType::Grpc) {
+        return cx.at("api_type", |cx| cx.refuse("has to be GRPC for secrets"));
+    }
+    let service = match wire.grpc_services.as_slice() {
+        [service] => service.target_specifier.as_ref(),
+        _ => return cx.at("grpc_services", |cx| cx.refuse("has to be one service")),
+    };
+    for (field, is_set) in [
+        ("rate_limit_settings", wire.rate_limit_settings.is_some()),
+        ("request_timeout", wire.request_timeout.is_some()),
+        ("refresh_delay", wire.refresh_delay.is_some()),
+        ("config_validators", !wire.config_validators.is_empty()),
+    ] {
+        if is_set {
+            cx.at(field, |cx| cx.warn("is not supported and has no effect"));
+        }
+    }
+    match service {
+        Some(TargetSpecifier::EnvoyGrpc(envoy)) => {
+            Some(SecretSource::Server { cluster: envoy.cluster_name.as_str().into() })
+        }
+        _ => cx.item("grpc_services", 0, |cx| cx.refuse("has to be envoy_grpc with the name of a cluster")),
     }
 }
 

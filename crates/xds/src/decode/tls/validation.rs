@@ -25,7 +25,7 @@ pub(super) fn peer(cx: &mut Context, common: &pb::CommonTlsContext) -> Option<Op
         }),
         Some(ValidationContextType::ValidationContextSdsSecretConfig(wire)) => {
             cx.at("validation_context_sds_secret_config", |cx| {
-                if secret::is_workload(wire, CertificateSource::TRUST_BUNDLE_SECRET) {
+                if secret::is_workload(cx, wire, CertificateSource::TRUST_BUNDLE_SECRET) {
                     secret::note_workload(cx, wire);
                     return Some(PeerValidation::Mesh(PeerCheck { allowed: Vec::new() }));
                 }
@@ -48,7 +48,7 @@ fn combined(
     let Some(reference) = &wire.validation_context_sds_secret_config else {
         return cx.at("validation_context_sds_secret_config", |cx| cx.refuse("is needed"));
     };
-    if secret::is_workload(reference, CertificateSource::TRUST_BUNDLE_SECRET) {
+    if secret::is_workload(cx, reference, CertificateSource::TRUST_BUNDLE_SECRET) {
         cx.at("validation_context_sds_secret_config", |cx| secret::note_workload(cx, reference));
         let allowed = cx.at("default_validation_context", |cx| allowed_ids(cx, &default));
         return Some(PeerValidation::Mesh(PeerCheck { allowed: allowed? }));

@@ -14,7 +14,7 @@ pub(in crate::encode) fn removed(mutations: Option<&Mutations>) -> Vec<String> {
     mutations.into_iter().flat_map(|mutations| &mutations.remove).map(ToString::to_string).collect()
 }
 
-fn addition(addition: &HeaderAddition) -> pb::HeaderValueOption {
+pub(in crate::encode) fn addition(addition: &HeaderAddition) -> pb::HeaderValueOption {
     use pb::header_value_option::HeaderAppendAction as Action;
     let action = match addition.action {
         AppendAction::Append => Action::AppendIfExistsOrAdd,

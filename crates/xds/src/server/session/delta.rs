@@ -19,7 +19,7 @@ pub(crate) struct DeltaSession {
     snapshot: Arc<EncodedSnapshot>,
     status: Arc<StreamStatus>,
     flows: Flows,
-    subscriptions: [Subscription; 4],
+    subscriptions: [Subscription; ResourceType::COUNT],
 }
 
 /// What a proxy has asked for of one type, and what it was told.

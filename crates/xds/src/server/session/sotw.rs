@@ -18,7 +18,7 @@ pub(crate) struct SotwSession {
     snapshot: Arc<EncodedSnapshot>,
     status: Arc<StreamStatus>,
     flows: Flows,
-    subscriptions: [Subscription; 4],
+    subscriptions: [Subscription; ResourceType::COUNT],
 }
 
 /// What a proxy has asked for of one type, and what it has.

@@ -326,9 +326,9 @@ fn too_many_names_end_the_stream() {
 #[test]
 fn unknown_types_are_not_answered() {
     let mut session = DeltaSession::new(snapshot("c:a"), Arc::default());
-    let secret = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+    let unknown = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
     let request = pb::DeltaDiscoveryRequest {
-        type_url: secret.to_owned(),
+        type_url: unknown.to_owned(),
         resource_names_subscribe: names(&["default"]),
         ..Default::default()
     };

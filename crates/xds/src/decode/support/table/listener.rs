@@ -19,7 +19,11 @@ pub(super) const LISTENER: &[Support] = &[
         harmless: "socket_options tcp_keepalive",
     },
     Support { message: "envoy.config.listener.v3.Listener.DeprecatedV1", read: "bind_to_port", harmless: "" },
-    Support { message: "envoy.config.listener.v3.ListenerFilter", read: "name typed_config", harmless: "" },
+    Support {
+        message: "envoy.config.listener.v3.ListenerFilter",
+        read: "name typed_config filter_disabled",
+        harmless: "",
+    },
     Support {
         message: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         read: "max_client_hello_size close_connection_on_client_hello_parsing_errors",
@@ -45,10 +49,16 @@ pub(super) const LISTENER: &[Support] = &[
     Support {
         message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         read: "stat_prefix cluster weighted_clusters idle_timeout max_connect_attempts backoff_options \
-            max_downstream_connection_duration access_log",
+            max_downstream_connection_duration \
+            max_downstream_connection_duration_jitter_percentage access_log tunneling_config",
         harmless: "access_log_flush_interval flush_access_log_on_connected access_log_options \
-            check_drain_close downstream_idle_timeout upstream_idle_timeout \
-            max_downstream_connection_duration_jitter_percentage hash_policy",
+            check_drain_close downstream_idle_timeout upstream_idle_timeout hash_policy",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig",
+        read: "hostname use_post headers_to_add post_path",
+        harmless: "propagate_response_headers propagate_response_trailers request_id_extension \
+            request_id_header request_id_metadata_key",
     },
     Support {
         message: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster",

@@ -62,6 +62,16 @@ pub(super) const TLS: &[Support] = &[
         harmless: "",
     },
     Support {
+        message: "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+        read: "config transport_socket",
+        harmless: "allow_unspecified_address tlv_as_pool_key",
+    },
+    Support {
+        message: "envoy.config.core.v3.ProxyProtocolConfig",
+        read: "version",
+        harmless: "pass_through_tlvs added_tlvs",
+    },
+    Support {
         message: "envoy.config.cluster.v3.Cluster.TransportSocketMatch",
         read: "name match transport_socket",
         harmless: "",
