@@ -1,11 +1,20 @@
 //! The subcommands: what can be written on the command line. Each has a file of its own, which also runs it.
 
 pub mod analyze;
+pub mod api_token;
+pub mod apply;
+pub mod completions;
+pub mod config;
 pub mod control;
+pub mod delete;
 pub mod exec_child;
 pub mod expand;
+pub mod explain;
+pub mod get;
 pub mod guard;
+pub mod history;
 pub mod proxy;
+pub mod status;
 pub mod up;
 pub mod validate;
 
@@ -30,8 +39,20 @@ enum Command {
     Validate(validate::ValidateArgs),
     Analyze(analyze::AnalyzeArgs),
     Expand(expand::ExpandArgs),
+    Apply(apply::ApplyArgs),
+    Diff(apply::DiffArgs),
+    Get(get::GetArgs),
+    Describe(get::DescribeArgs),
+    Delete(delete::DeleteArgs),
+    History(history::HistoryArgs),
+    Rollback(history::RollbackArgs),
+    Status(status::StatusArgs),
+    Config(config::ConfigArgs),
+    Explain(explain::ExplainArgs),
+    ApiToken(api_token::ApiTokenArgs),
     Control(control::ControlArgs),
     Proxy(Box<proxy::ProxyArgs>),
+    Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     ExecChild(exec_child::ExecChildArgs),
     /// Kill what a killed `ripstop up` left behind
@@ -50,6 +71,21 @@ impl Cli {
             Command::Validate(args) => validate::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Expand(args) => expand::run(&args),
+            Command::Apply(args) => apply::run(&args),
+            Command::Diff(args) => apply::diff(&args),
+            Command::Get(args) => get::run(&args),
+            Command::Describe(args) => get::describe(&args),
+            Command::Delete(args) => delete::run(&args),
+            Command::History(args) => history::run(&args),
+            Command::Rollback(args) => history::rollback(&args),
+            Command::Status(args) => status::run(&args),
+            Command::Config(args) => config::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::ApiToken(args) => api_token::run(&args),
+            Command::Completions(args) => {
+                completions::run(&args);
+                Ok(())
+            }
             Command::Control(args) => control::run(args),
             Command::Proxy(args) => proxy::run(*args),
             Command::ExecChild(args) => exec_child::run(&args),

@@ -59,7 +59,7 @@ fn show(problems: &[Problem], paths: &[PathBuf]) {
 }
 
 /// Problems between documents know their line, not their end: they are drawn to the end of the line.
-fn with_span(problem: &Problem, source: &Source) -> Problem {
+pub fn with_span(problem: &Problem, source: &Source) -> Problem {
     let mut drawn = problem.clone();
     if drawn.span.is_none() && drawn.line > 0 {
         drawn.span = rest_of_line(source.text(), drawn.line, drawn.column);

@@ -1,9 +1,12 @@
 //! `ripstop`: control plane, proxy and tools of the mesh in one binary. Here is the door; the rooms are in [`command`].
 
+mod api;
 mod command;
 mod documents;
 mod envoy_file;
 mod failure;
+mod output;
+mod problems;
 mod terminal;
 mod up;
 

@@ -43,7 +43,6 @@ impl Terminal {
     }
 
     /// Without colours, whatever the output is.
-    #[cfg(test)]
     pub fn plain() -> Self {
         Self { color: false }
     }
@@ -51,6 +50,12 @@ impl Terminal {
     /// `text` in a tone.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         if self.color { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() }
+    }
+
+    /// Writes a text that ends its lines itself.
+    pub fn text(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     /// Writes one line, or several separated by line feeds.

@@ -1,15 +1,26 @@
-//! What people and tools are shown of a control plane: JSON over HTTP/1.1, through two doors. The TCP door only reads. The
-//! door of the administrator is a Unix socket of mode 0600 and can make join tokens, too.
+//! How people and tools talk with a control plane: JSON over HTTP/1.1, through two doors. Through the TCP door a bearer token
+//! says who is there and what they may do. The door of the administrator is a Unix socket of mode 0600: whoever can open it
+//! may do everything.
 //!
-//! Errors are `{"error": "...", "help": "..."}`. Everything is read from values that others keep; nothing is decided here.
+//! Errors are `{"error": "...", "help": "..."}`. Nothing is decided here: pages show values that others keep, and pass
+//! changes to [`crate::change`].
 
+mod api_tokens;
+mod apply;
+mod auth;
+mod body;
+mod config;
 mod door;
+mod explain;
+mod history;
 mod host;
 mod metrics;
+mod openapi;
 mod page;
 mod problems;
 mod reply;
 mod resources;
+mod rollout;
 mod status;
 mod time;
 mod tokens;
@@ -26,15 +37,24 @@ use ripstop_identity::token::TokenStore;
 use ripstop_runtime::ready::Readiness;
 use tokio::sync::watch;
 
+use crate::change::Changes;
 use crate::push::Hub;
+use crate::role::Role;
 use crate::serve::{InForce, Reloads};
 
+pub(crate) use auth::ApiTokens;
 pub(crate) use door::{Door, serve};
 
 /// Everything that can be asked about.
 pub(crate) struct Api {
     /// Configuration.
     pub(crate) in_force: watch::Receiver<Arc<InForce>>,
+    /// The way to change it.
+    pub(crate) changes: Arc<Changes>,
+    /// Who may do what.
+    pub(crate) api_tokens: Arc<ApiTokens>,
+    /// What may be done from this machine without a token.
+    pub(crate) loopback: Option<Role>,
     /// Connected proxies.
     pub(crate) hub: Hub,
     /// Who signs.

@@ -7,6 +7,7 @@
 mod admit;
 mod entry;
 mod report;
+mod rollout;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -20,15 +21,17 @@ use ripstop_model::{Node, Snapshot};
 use ripstop_xds::server::{Peer, Refusal, StreamStatus, View, ViewSource};
 use ripstop_xds::{EncodedSnapshot, encode_snapshot};
 use ripstop_yaml::Problem;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::serve::InForce;
 use crate::translate::{ProxyRef, UnknownProxy, translate};
 use admit::Admitted;
 use entry::{Entry, Stream};
+use rollout::{Rollout, Rollouts};
 use totals::Totals;
 
 pub(crate) use report::{HubReport, ProxyReport, StreamView};
+pub(crate) use rollout::{NoRollout, RolloutReport, Standing};
 
 /// Most streams of one workload at once: its proxy, and those that it has lost and not yet noticed.
 const MAX_STREAMS_PER_PROXY: usize = 16;
@@ -43,6 +46,8 @@ pub(crate) struct Hub(Arc<Shared>);
 struct Shared {
     in_force: watch::Receiver<Arc<InForce>>,
     state: Mutex<State>,
+    /// Rung when a world was pushed, and when a proxy has answered for one.
+    bell: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -51,12 +56,13 @@ struct State {
     totals: Totals,
     /// Warnings of translations that have been logged, as texts: those that hold for connected proxies.
     logged: BTreeSet<String>,
+    rollouts: Rollouts,
     closed: bool,
 }
 
 /// What a world means for one proxy.
 struct Translated {
-    generation: u64,
+    revision: u64,
     encoded: Arc<EncodedSnapshot>,
     warnings: Vec<Problem>,
 }
@@ -64,7 +70,9 @@ struct Translated {
 impl Hub {
     /// Nobody is connected. New proxies get what `in_force` holds when they come.
     pub(crate) fn new(in_force: watch::Receiver<Arc<InForce>>) -> Hub {
-        Hub(Arc::new(Shared { in_force, state: Mutex::default() }))
+        let rollouts = Rollouts::after(in_force.borrow().revision);
+        let state = Mutex::new(State { rollouts, ..State::default() });
+        Hub(Arc::new(Shared { in_force, state, bell: Arc::default() }))
     }
 
     /// Pushes a world that has just come into force to the proxies that it concerns. Call it for each in turn, not side
@@ -75,18 +83,23 @@ impl Hub {
             let state = self.lock();
             state.entries.iter().map(|(proxy, entry)| (proxy.clone(), entry.current())).collect()
         };
-        let mut pushed = 0;
+        let mut concerned = Vec::new();
         for (proxy, previous) in connected {
             let translated = translate_for(&in_force, &proxy, Some(&previous));
-            pushed += u64::from(self.update(&proxy, &in_force, translated));
+            if self.update(&proxy, &in_force, translated) {
+                concerned.push(proxy);
+            }
         }
+        let pushed = concerned.len();
         let took = begun.elapsed();
         let mut state = self.lock();
         state.totals.count_apply(took);
         state.forget_logged();
+        state.rollouts.add(Rollout { revision: in_force.revision, begun: in_force.begun, concerned });
         drop(state);
+        self.0.bell.notify_waiters();
         tracing::info!(
-            generation = in_force.generation,
+            revision = in_force.revision,
             proxies = pushed,
             took_ms = took.as_millis(),
             "configuration pushed"
@@ -106,6 +119,11 @@ impl Hub {
     /// How things stand.
     pub(crate) fn report(&self) -> HubReport {
         report::report(&mut self.lock())
+    }
+
+    /// What a connected proxy is shown.
+    pub(crate) fn shown(&self, proxy: &ProxyRef) -> Option<Arc<EncodedSnapshot>> {
+        self.lock().entries.get(proxy).map(Entry::current)
     }
 
     /// Whether a proxy of this workload is connected.
@@ -149,7 +167,7 @@ impl Hub {
             let similar = {
                 let mut state = self.lock();
                 if state.entries.contains_key(proxy) {
-                    return state.subscribe(node, admitted);
+                    return state.subscribe(node, admitted, &self.0.bell);
                 }
                 state.entries.values().next().map(Entry::current)
             };
@@ -159,7 +177,7 @@ impl Hub {
             let mut guard = self.lock();
             let state = &mut *guard;
             // Another world, or another stream of this proxy, may have come meanwhile.
-            let stale = self.0.in_force.borrow().generation != fresh.generation;
+            let stale = self.0.in_force.borrow().revision != fresh.revision;
             if stale || state.entries.contains_key(proxy) {
                 continue;
             }
@@ -170,7 +188,7 @@ impl Hub {
             let entry = Entry::new(identity.clone(), fresh, |sender| self.reap_when_unused(proxy, sender));
             state.entries.insert(proxy.clone(), entry);
             state.totals.count_push(true);
-            return state.subscribe(node, admitted);
+            return state.subscribe(node, admitted, &self.0.bell);
         }
     }
 
@@ -207,7 +225,12 @@ impl Hub {
 
 impl State {
     /// Opens a stream of a proxy that has an entry.
-    fn subscribe(&mut self, node: &Node, admitted: &Admitted) -> Result<View, Refusal> {
+    fn subscribe(
+        &mut self,
+        node: &Node,
+        admitted: &Admitted,
+        bell: &Arc<Notify>,
+    ) -> Result<View, Refusal> {
         let proxy = &admitted.proxy;
         if self.closed {
             return Err(Refusal("the control plane is ending; connect again".to_owned()));
@@ -222,7 +245,7 @@ impl State {
         if entry.streams().len() >= MAX_STREAMS_PER_PROXY {
             return Err(Refusal(format!("{proxy} has {MAX_STREAMS_PER_PROXY} streams already")));
         }
-        let status = Arc::new(StreamStatus::default());
+        let status = Arc::new(StreamStatus::ringing(Arc::clone(bell)));
         let snapshots = entry.subscribe();
         entry.add(Stream::new(node, Arc::clone(&status)));
         Ok(View { snapshots, status })
@@ -260,7 +283,7 @@ fn translate_for(
     let none = Snapshot::default();
     share::share(&mut snapshot, previous.map_or(&none, EncodedSnapshot::source));
     let encoded = Arc::new(encode_snapshot(&snapshot, previous));
-    Ok(Translated { generation: in_force.generation, encoded, warnings })
+    Ok(Translated { revision: in_force.revision, encoded, warnings })
 }
 
 fn log_new(logged: &mut BTreeSet<String>, proxy: &ProxyRef, warnings: &[Problem]) {

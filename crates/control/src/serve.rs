@@ -7,6 +7,7 @@
 //! STATE_DIR/control.lock      locked while a control plane runs; holds its process id
 //! STATE_DIR/ca/               the authority: root and issuer with their keys (0600); see ripstop-identity
 //! STATE_DIR/trust-root.pem    the root certificate (0644), by which proxies know their control plane
+//! STATE_DIR/store.redb         what is in force and how it came to be (0600)
 //! STATE_DIR/control.sock      the administrator's door to the API (0600); gone when no control plane runs
 //! STATE_DIR/xds.sock          where processes of the same user get configuration without a certificate (0600)
 //! ```
@@ -33,21 +34,21 @@ use ripstop_runtime::listen::listen;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::ShutdownWatch;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
-use crate::api::{Api, Door};
+use crate::api::{Api, ApiTokens, Door};
+use crate::change::{Changes, Start};
 use crate::push::Hub;
+use crate::role::Role;
 use crate::source;
+use crate::store::Store;
 use certificates::Certificates;
-use follow::Followed;
-use in_force::Pinned;
 use socket::PrivateSocket;
 use state_dir::StateDir;
 
 pub use error::ControlError;
-pub(crate) use in_force::{InForce, Reloads};
+pub(crate) use in_force::{InForce, Pinned, Reloads};
 
 /// How long streams may take to end after draining has begun.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -72,6 +73,8 @@ pub struct ControlConfig {
     pub api_listen: SocketAddr,
     /// Takes the place of the trust domain in the Mesh document.
     pub trust_domain: Option<TrustDomain>,
+    /// What connections from this machine may do at the API without a token; `None`: nothing.
+    pub api_loopback: Option<Role>,
 }
 
 /// A control plane that has everything it needs and listens, but does not answer until it runs.
@@ -82,9 +85,10 @@ pub struct Control {
     xds_socket: PrivateSocket,
     api: (TcpListener, SocketAddr),
     socket: PrivateSocket,
-    pinned: Pinned,
     certificates: Certificates,
-    loaded: source::State,
+    changes: Arc<Changes>,
+    reloads: Arc<Reloads>,
+    api_loopback: Option<Role>,
     // Last, so that the lock is given back when everything else is closed.
     state: StateDir,
 }
@@ -118,18 +122,33 @@ impl Control {
             return Err(ControlError::PlaintextBeyondLoopback(config.xds_listen));
         }
         let state = StateDir::open(&config.state_dir)?;
-        let (world, warnings) = source::load(&config.config).map_err(ControlError::Documents)?;
-        let loaded = source::State::new(world, warnings);
-        let pinned = Pinned::new(loaded.world.mesh(), config.trust_domain);
-        let lifetime = loaded.world.mesh().certificate_lifetime;
+        let loaded = source::documents(&config.config);
+        let store = Arc::new(Store::open(&state.store())?);
+        let start = Start::open(store, loaded).map_err(ControlError::from_refusal)?;
+        let pinned = Pinned::new(start.world().mesh(), config.trust_domain);
+        let lifetime = start.world().mesh().certificate_lifetime;
         let certificates =
             Certificates::open(&state, pinned.trust_domain(), lifetime, Clock::system()).await?;
         let xds = bound(config.xds_listen)?;
         let api = bound(config.api_listen)?;
         let socket = PrivateSocket::bind(state.control_socket())?;
         let xds_socket = PrivateSocket::bind(state.xds_socket())?;
-        let (plaintext, config) = (config.xds_plaintext, config.config);
-        Ok(Control { config, xds, plaintext, xds_socket, api, socket, pinned, certificates, loaded, state })
+        let reloads = Arc::new(Reloads::default());
+        let changes = Arc::new(Changes::new(start, pinned, Arc::clone(&reloads))?);
+        let (plaintext, api_loopback, config) = (config.xds_plaintext, config.api_loopback, config.config);
+        Ok(Control {
+            config,
+            xds,
+            plaintext,
+            xds_socket,
+            api,
+            socket,
+            certificates,
+            changes,
+            reloads,
+            api_loopback,
+            state,
+        })
     }
 
     /// Where proxies connect.
@@ -153,21 +172,31 @@ impl Control {
     /// # Errors
     /// The documents cannot be watched, or TLS cannot be configured.
     pub async fn run(self, mut shutdown: ShutdownWatch) -> Result<(), ControlError> {
-        let Control { config, xds, plaintext, xds_socket, api, socket, pinned, certificates, loaded, state } =
-            self;
+        let Control {
+            config,
+            xds,
+            plaintext,
+            xds_socket,
+            api,
+            socket,
+            certificates,
+            changes,
+            reloads,
+            api_loopback,
+            state,
+        } = self;
         let tls = control_server_config(certificates.identity())?;
         let ready = Readiness::waiting_for(&[GRPC]);
-        let states = watch::Sender::new(Arc::new(loaded));
-        let changes = states.subscribe();
-        let _watching = source::watch(config, states)?;
-        let reloads = Arc::new(Reloads::default());
-        let followed = Followed::new(changes, pinned, Arc::clone(&reloads));
-        let hub = Hub::new(followed.in_force());
-        log_start(&xds.1, &api.1, &followed.in_force().borrow(), certificates.authority());
+        let hub = Hub::new(changes.in_force());
+        log_start(&xds.1, &api.1, &changes.in_force().borrow(), certificates.authority());
+        let _watching = follow::files(config, &changes)?;
 
         let mut tasks = JoinSet::new();
         let api_state = Arc::new(Api {
-            in_force: followed.in_force(),
+            in_force: changes.in_force(),
+            api_tokens: Arc::new(ApiTokens::open(changes.store())?),
+            loopback: api_loopback,
+            changes: Arc::clone(&changes),
             hub: hub.clone(),
             authority: Arc::clone(certificates.authority()),
             tokens: Arc::clone(certificates.tokens()),
@@ -179,14 +208,15 @@ impl Control {
             started: SystemTime::now(),
         });
         let (socket_listener, socket_file) = socket.into_parts();
-        tasks.spawn(crate::api::serve(api.0, Door::Network(api.1), Arc::clone(&api_state)));
-        tasks.spawn(crate::api::serve(socket_listener, Door::Administrator, api_state));
+        let door = Door::Network(api.1);
+        tasks.spawn(crate::api::serve(api.0, door, Arc::clone(&api_state), |peer| Some(*peer)));
+        tasks.spawn(crate::api::serve(socket_listener, Door::Administrator, api_state, |_| None));
         let clock = certificates.clock().clone();
         let routes = Routes::new(ripstop_xds::server::ads_server(Arc::new(hub.clone())))
             .add_service(CertificateServer::new(Arc::clone(certificates.issuance()), clock.clone()))
             .prepare();
         tasks.spawn(certificates.renew());
-        tasks.spawn(followed.run(hub.clone()));
+        tasks.spawn(follow::push(changes.in_force(), hub.clone()));
 
         let (xds_listener, xds_file) = xds_socket.into_parts();
         let incoming = accept::incoming_with_plaintext(xds.0, tls, plaintext);
@@ -221,7 +251,7 @@ fn log_start(
     authority: &ripstop_identity::authority::Authority,
 ) {
     if !api.ip().is_loopback() {
-        tracing::warn!(%api, "the API can be read from other machines; it needs no password");
+        tracing::warn!(%api, "the API is open to other machines, and tokens are sent to it in plaintext; put TLS in front of it");
     }
     for warning in &in_force.warnings {
         tracing::warn!("{warning}");

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use ripstop_yaml::{Problem, Severity, Source};
 
 use crate::document;
+use crate::resource::Resource;
 use crate::world::World;
 
 pub use files::{MAX_FILES, read};
-pub use watch::{Watch, WatchError, watch};
+pub(crate) use watch::report;
+pub use watch::{Watch, WatchError, follow, watch};
 
 /// What is in force, and what was refused since.
 #[derive(Clone, Debug)]
@@ -45,13 +47,44 @@ impl State {
     }
 }
 
+/// Documents as they were read, before they are made a world.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// The texts.
+    pub sources: Vec<Source>,
+    /// What is written in them, in their order.
+    pub resources: Vec<Resource>,
+    /// Warnings about them.
+    pub warnings: Vec<Problem>,
+}
+
 /// Reads all documents below `paths` and makes a world of them; with it come warnings, in the order of the files.
+///
+/// # Errors
+/// As [`documents`] and [`build`].
+pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
+    let Documents { resources, warnings, .. } = documents(paths)?;
+    build(resources, warnings)
+}
+
+/// Reads all documents below `paths`.
 ///
 /// # Errors
 /// Every problem of every file, the warnings among them, if at least one is an error. That there is no document at all is
 /// one: the path is wrong, or somebody is just replacing the files, and no running mesh should lose everything by that.
-pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
-    let sources = read(paths)?;
+pub fn documents(paths: &[PathBuf]) -> Result<Documents, Vec<Problem>> {
+    let found = decode(read(paths)?)?;
+    if found.resources.is_empty() {
+        return Err(paths.iter().map(|path| empty(path)).collect());
+    }
+    Ok(found)
+}
+
+/// Reads the documents of texts.
+///
+/// # Errors
+/// Every problem of every text, if at least one is an error.
+pub fn decode(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
     let (mut resources, mut problems) = (Vec::new(), Vec::new());
     for source in &sources {
         let (decoded, found) = document::decode(source);
@@ -62,16 +95,24 @@ pub fn load(paths: &[PathBuf]) -> Result<(World, Vec<Problem>), Vec<Problem>> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(problems);
     }
-    if resources.is_empty() {
-        return Err(paths.iter().map(|path| empty(path)).collect());
-    }
-    let in_order = |more: Vec<Problem>| {
-        problems.extend(more);
-        problems.sort_by_key(|problem| (problem.source.clone(), problem.line, problem.column));
-        problems
+    Ok(Documents { sources, resources, warnings: problems })
+}
+
+/// Makes a world of resources whose documents have been warned of as in `warnings`.
+///
+/// # Errors
+/// Every problem, the warnings among them, if the resources do not go together.
+pub fn build(
+    resources: Vec<Resource>,
+    mut warnings: Vec<Problem>,
+) -> Result<(World, Vec<Problem>), Vec<Problem>> {
+    let mut in_order = |more: Vec<Problem>| {
+        warnings.extend(more);
+        warnings.sort_by_key(|problem| (problem.source.clone(), problem.line, problem.column));
+        std::mem::take(&mut warnings)
     };
     match World::build(resources) {
-        Ok((world, warnings)) => Ok((world, in_order(warnings))),
+        Ok((world, more)) => Ok((world, in_order(more))),
         Err(more) => Err(in_order(more)),
     }
 }

@@ -13,6 +13,7 @@
 pub mod accept;
 pub mod agent;
 pub mod authority;
+pub mod bearer;
 pub mod bundle;
 pub mod certificate;
 pub mod channel;

@@ -21,6 +21,7 @@ pub mod query;
 mod request;
 pub mod template;
 pub mod text;
+mod trace;
 
 use cookie::CookieMatcher;
 use glance::Glance;
@@ -30,6 +31,7 @@ use path::PathMatcher;
 use query::QueryMatcher;
 
 pub use request::RequestHead;
+pub use trace::{Mismatch, Trace};
 
 /// A route that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -191,10 +193,7 @@ impl RouteTable {
         if tls_required {
             return Err(NoRoute::TlsRequired(virtual_host));
         }
-        let path = match request.path.find(';') {
-            Some(end) if self.ignore_path_parameters => &request.path[..end],
-            _ => request.path,
-        };
+        let path = self.compared_path(request);
         // CONNECT has no path.
         let connect = request.method == "CONNECT";
         let mut glances = self.glances[first..end].iter().enumerate();
@@ -204,6 +203,13 @@ impl RouteTable {
         });
         let route = found.ok_or(NoRoute::Route(virtual_host))?;
         Ok(RouteRef { virtual_host, route, index: first + route })
+    }
+
+    fn compared_path<'a>(&self, request: &RequestHead<'a>) -> &'a str {
+        match request.path.find(';') {
+            Some(end) if self.ignore_path_parameters => &request.path[..end],
+            _ => request.path,
+        }
     }
 
     /// What of a request decides over the virtual host. Several values of a header are joined, as in Envoy.
@@ -285,8 +291,12 @@ impl CompiledRoute {
             && self.query.iter().all(|query| query.matches(request.query))
             && self.cookies.iter().all(|cookie| cookie.matches(request.headers))
             && (!self.grpc || request.is_grpc())
-            && self.share.is_none_or(|share| request.random % 1_000_000 < u64::from(share.as_per_million()))
+            && self.takes_share(request)
             && request.fulfils(self.tls)
+    }
+
+    fn takes_share(&self, request: &RequestHead<'_>) -> bool {
+        self.share.is_none_or(|share| request.random % 1_000_000 < u64::from(share.as_per_million()))
     }
 }
 

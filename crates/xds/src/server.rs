@@ -7,5 +7,5 @@ mod status;
 mod view;
 
 pub use service::{AdsServer, ads_server};
-pub use status::{Nack, StreamReport, StreamStatus, TypeReport};
+pub use status::{Answered, Nack, StreamReport, StreamStatus, TypeReport};
 pub use view::{Peer, Refusal, View, ViewSource};

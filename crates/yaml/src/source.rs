@@ -9,6 +9,8 @@ pub struct Source {
     text: Arc<str>,
     /// Byte offset of the first byte of every line.
     line_starts: Arc<[u32]>,
+    /// Number of the first line.
+    first_line: u32,
 }
 
 /// A range of bytes of a [`Source`]: `start` inclusive, `end` exclusive.
@@ -34,7 +36,13 @@ impl Source {
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
         let (name, text) = (name.into(), text.into());
         let line_starts = line_starts(&text).into();
-        Self { name, text, line_starts }
+        Self { name, text, line_starts, first_line: 1 }
+    }
+
+    /// The same text as a part of a longer one, in which its first line is number `first_line`.
+    #[must_use]
+    pub fn starting_at_line(self, first_line: u32) -> Self {
+        Self { first_line: first_line.max(1), ..self }
     }
 
     /// The name as shown.
@@ -53,7 +61,7 @@ impl Source {
         let end = floor_char(&self.text, span.start as usize);
         let before = self.text.get(line_start..end).unwrap_or_default();
         let column = before.chars().filter(|c| *c != '\u{feff}').count() + 1;
-        Position { line: saturate(line_index + 1), column: saturate(column) }
+        Position { line: saturate(line_index).saturating_add(self.first_line), column: saturate(column) }
     }
 
     /// The line that `span` starts in, without its line break, and the offset at which that line starts.
@@ -125,6 +133,12 @@ mod tests {
         assert_eq!(at("żółw: x\n", 1), (1, 1), "inside a character means at it");
         assert_eq!(at("\u{feff}a: 1", 3), (1, 1), "a byte order mark is not a column");
         assert_eq!(at("ab\n", 99), (2, 1), "past the end is the end");
+    }
+
+    #[test]
+    fn a_part_of_a_text_keeps_its_lines() {
+        let part = Source::new("x", "a: 1\nb: 2\n").starting_at_line(40);
+        assert_eq!(part.position(Span { start: 5, end: 6 }), Position { line: 41, column: 1 });
     }
 
     #[test]

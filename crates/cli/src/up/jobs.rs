@@ -41,6 +41,7 @@ impl Jobs<'_> {
             self.state.root().into(),
             format!("--xds-listen={}", control.xds).into(),
             format!("--api-listen={}", control.api).into(),
+            OsString::from("--api-loopback=read"),
         ]);
         let readiness = Readiness::Http(self.control_server(), "/ready".to_owned());
         self.own(CONTROL.to_owned(), Stage::Control, args, readiness, None)
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(
             words(&control, &state),
             "control --config /a /b.yaml --state-dir STATE --xds-listen=127.0.0.1:15012 \
-             --api-listen=127.0.0.1:15014"
+             --api-listen=127.0.0.1:15014 --api-loopback=read"
         );
         assert_eq!(control.log_file, state.logs().join("control.log"));
 

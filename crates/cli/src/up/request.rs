@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -17,10 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-/// From connecting to the last byte of the answer.
+/// From connecting to the last byte of the answer, where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer answers are refused.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Longer answers are refused: the configuration of one proxy of a large mesh fits.
+const MAX_BODY_BYTES: usize = 256 << 20;
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,26 @@ pub enum RequestError {
     #[error("unreadable answer: {0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
     /// It took too long.
-    #[error("no answer within {} s", TIMEOUT.as_secs())]
-    Timeout,
+    #[error("no answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The token cannot stand in a header.
+    #[error("the token has characters that no token has")]
+    Token,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: Method,
+    /// With the query.
+    pub path: &'a str,
+    /// Who asks.
+    pub token: Option<&'a str>,
+    /// A JSON document.
+    pub body: Option<&'a serde_json::Value>,
+    /// From connecting to the last byte of the answer.
+    pub patience: Duration,
 }
 
 /// Asks for `path`.
@@ -65,8 +83,7 @@ pub enum RequestError {
 /// # Errors
 /// When there is no complete answer; any status is an answer.
 pub async fn get(server: &Server, path: &str) -> Result<(StatusCode, Bytes), RequestError> {
-    let request = Request::builder().method(Method::GET).uri(path).header(HOST, host(server));
-    ask(server, request.body(Full::default())?).await
+    send(server, Call { method: Method::GET, path, token: None, body: None, patience: TIMEOUT }).await
 }
 
 /// Posts a JSON document to `path`.
@@ -78,12 +95,27 @@ pub async fn post_json(
     path: &str,
     body: &serde_json::Value,
 ) -> Result<(StatusCode, Bytes), RequestError> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(path)
-        .header(HOST, host(server))
-        .header(CONTENT_TYPE, "application/json");
-    ask(server, request.body(Full::new(Bytes::from(body.to_string())))?).await
+    send(server, Call { method: Method::POST, path, token: None, body: Some(body), patience: TIMEOUT }).await
+}
+
+/// Sends any request.
+///
+/// # Errors
+/// As [`get`].
+pub async fn send(server: &Server, call: Call<'_>) -> Result<(StatusCode, Bytes), RequestError> {
+    let mut request = Request::builder().method(call.method).uri(call.path).header(HOST, host(server));
+    if let Some(token) = call.token {
+        let value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| RequestError::Token)?;
+        request = request.header(AUTHORIZATION, value);
+    }
+    let body = match call.body {
+        Some(body) => {
+            request = request.header(CONTENT_TYPE, "application/json");
+            Full::new(Bytes::from(body.to_string()))
+        }
+        None => Full::default(),
+    };
+    ask(server, request.body(body)?, call.patience).await
 }
 
 fn host(server: &Server) -> String {
@@ -93,14 +125,18 @@ fn host(server: &Server) -> String {
     }
 }
 
-async fn ask(server: &Server, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), RequestError> {
+async fn ask(
+    server: &Server,
+    request: Request<Full<Bytes>>,
+    patience: Duration,
+) -> Result<(StatusCode, Bytes), RequestError> {
     let exchange = async {
         match server {
             Server::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
             Server::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,
         }
     };
-    timeout(TIMEOUT, exchange).await.map_err(|_| RequestError::Timeout)?
+    timeout(patience, exchange).await.map_err(|_| RequestError::Timeout(patience))?
 }
 
 async fn exchange(

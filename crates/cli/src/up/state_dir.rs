@@ -95,13 +95,17 @@ impl StateDir {
 /// # Errors
 /// When neither `XDG_STATE_HOME` nor `HOME` is set.
 pub fn default_root(mesh: &str) -> Result<PathBuf, Failure> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state_home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    match state_home {
+    match state_home() {
         Some(state_home) => Ok(state_home.join("ripstop").join(mesh)),
         None => Err(Failure::new("no place for the state of the mesh: HOME is not set")
             .with_help("name a directory with --state-dir DIR")),
     }
+}
+
+/// `$XDG_STATE_HOME`, by default `~/.local/state`; `None` if neither it nor `HOME` is set.
+pub fn state_home() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
 /// Writes `content` so that only this user can read it.

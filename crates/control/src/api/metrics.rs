@@ -25,8 +25,8 @@ pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
 
 fn configuration(text: &mut Text, api: &Api) {
     let in_force = api.in_force();
-    text.family("ripstop_control_config_generation", "gauge", "Number of the configuration in force");
-    text.sample("", in_force.generation);
+    text.family("ripstop_control_config_revision", "gauge", "Number of the last change that was accepted");
+    text.sample("", in_force.revision);
     text.family("ripstop_control_config_refused", "gauge", "1 while the documents are not what is in force");
     text.sample("", u8::from(!in_force.refused.is_empty()));
     text.family("ripstop_control_config_reloads_total", "counter", "Edits of the documents by result");

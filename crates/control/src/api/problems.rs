@@ -25,14 +25,15 @@ pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
         .map(problem)
         .collect();
     let document = json!({
-        "generation": in_force.generation,
+        "revision": in_force.revision,
         "refused": in_force.refused.iter().map(problem).collect::<Vec<_>>(),
         "warnings": warnings,
     });
     reply::document(StatusCode::OK, &document)
 }
 
-fn problem(problem: &Problem) -> Value {
+/// One problem.
+pub(super) fn problem(problem: &Problem) -> Value {
     let severity = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

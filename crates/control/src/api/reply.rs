@@ -16,6 +16,12 @@ pub(super) fn error(status: StatusCode, error: &str, help: &str) -> Response {
     document(status, &json!({"error": error, "help": help}))
 }
 
+/// A task of ours has panicked; the log has the rest.
+pub(super) fn broken() -> Response {
+    let error = "the request was not finished";
+    self::error(StatusCode::INTERNAL_SERVER_ERROR, error, "see the log of the control plane")
+}
+
 /// A body of a certain type that is not to be kept or guessed at.
 pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));

@@ -9,12 +9,14 @@ use ripstop_xds::server::{StreamReport, TypeReport};
 use serde_json::{Map, Value, json};
 
 use super::time::rfc3339;
-use super::{Api, reply};
-use crate::push::{ProxyReport, StreamView};
+use super::{Api, reply, rollout};
+use crate::push::{ProxyReport, Standing, StreamView};
+use crate::serve::InForce;
 
 pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
     let in_force = api.in_force();
-    let proxies: Vec<Value> = api.hub.report().proxies.iter().map(proxy).collect();
+    let report = api.hub.report();
+    let proxies: Vec<Value> = report.proxies.iter().map(|one| proxy(&api, &in_force, one)).collect();
     let svid = api.identity.svid();
     let document = json!({
         "started": rfc3339(api.started),
@@ -24,7 +26,7 @@ pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
         "issuer_not_after": rfc3339(api.authority.issuer_not_after()),
         "root_not_after": rfc3339(api.authority.root_not_after()),
         "config": {
-            "generation": in_force.generation,
+            "revision": in_force.revision,
             "since": rfc3339(in_force.since),
             "refused": !in_force.refused.is_empty(),
         },
@@ -33,12 +35,17 @@ pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
     reply::document(StatusCode::OK, &document)
 }
 
-fn proxy(report: &ProxyReport) -> Value {
+fn proxy(api: &Api, in_force: &InForce, report: &ProxyReport) -> Value {
+    let (state, _, refusals) = rollout::words(api, in_force, &report.proxy, &report.standing);
+    let waiting = matches!(report.standing, Standing::Pending | Standing::Refused(_));
     json!({
+        "state": state,
+        "refusals": refusals,
+        "waiting_ms": waiting.then(|| rollout::milliseconds(report.age)),
         "namespace": &*report.proxy.namespace,
         "workload": &*report.proxy.workload,
         "identity": report.identity.as_ref().map(|identity| identity.as_str()),
-        "generation": report.generation,
+        "revision": report.revision,
         "changed_in": report.changed_in,
         "synced": report.is_synced(),
         "streams": report.streams.iter().map(stream).collect::<Vec<_>>(),

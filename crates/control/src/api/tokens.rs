@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use ripstop_identity::token::{MAX_TOKEN_LIFETIME, TokenError};
@@ -15,8 +15,6 @@ use super::{Api, reply};
 use crate::resource::ObjectKey;
 use crate::world::World;
 
-/// Largest request body.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Life of a token unless the request names one.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
 
@@ -27,11 +25,6 @@ const HELP: &str = "send {\"namespace\": \"default\", \"workload\": \"NAME\", \"
 struct Wish {
     key: ObjectKey,
     lifetime: Duration,
-}
-
-/// Keeps a request from being larger than any honest one.
-pub(super) fn body_limit() -> DefaultBodyLimit {
-    DefaultBodyLimit::max(MAX_BODY_BYTES)
 }
 
 pub(super) async fn create(State(api): State<Arc<Api>>, body: Result<Bytes, BytesRejection>) -> Response {

@@ -14,7 +14,7 @@ use crate::world::Instance;
 pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
     let in_force = api.in_force();
     let workloads: Vec<Value> = in_force.world.instances().map(|instance| workload(instance, &api)).collect();
-    let document = json!({"generation": in_force.generation, "workloads": workloads});
+    let document = json!({"revision": in_force.revision, "workloads": workloads});
     reply::document(StatusCode::OK, &document)
 }
 

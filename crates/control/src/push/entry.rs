@@ -1,6 +1,7 @@
 //! One connected proxy: its newest snapshot and the streams that are shown it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ripstop_model::{Node, SpiffeId};
 use ripstop_xds::EncodedSnapshot;
@@ -41,10 +42,12 @@ impl Stream {
 pub(super) struct Entry {
     identity: Option<SpiffeId>,
     sender: watch::Sender<Arc<EncodedSnapshot>>,
-    /// The generation that the snapshot is made of.
-    generation: u64,
-    /// The generation that changed the snapshot last.
+    /// The revision that the snapshot is made of.
+    revision: u64,
+    /// The revision that changed the snapshot last.
     changed_in: u64,
+    /// When that was pushed.
+    pushed_at: Instant,
     warnings: Vec<Problem>,
     streams: Vec<Stream>,
     reaper: AbortHandle,
@@ -57,10 +60,19 @@ impl Entry {
         first: Translated,
         reap: impl FnOnce(watch::Sender<Arc<EncodedSnapshot>>) -> AbortHandle,
     ) -> Entry {
-        let Translated { generation, encoded, warnings } = first;
+        let Translated { revision, encoded, warnings } = first;
         let sender = watch::Sender::new(encoded);
         let reaper = reap(sender.clone());
-        Entry { identity, sender, generation, changed_in: generation, warnings, streams: Vec::new(), reaper }
+        Entry {
+            identity,
+            sender,
+            revision,
+            changed_in: revision,
+            pushed_at: Instant::now(),
+            warnings,
+            streams: Vec::new(),
+            reaper,
+        }
     }
 
     /// Who it has proved to be, or its workload is.
@@ -73,9 +85,14 @@ impl Entry {
         Arc::clone(&self.sender.borrow())
     }
 
-    /// The generation that the snapshot is made of, and the one that changed it last.
-    pub(super) fn generations(&self) -> (u64, u64) {
-        (self.generation, self.changed_in)
+    /// The revision that the snapshot is made of, and the one that changed it last.
+    pub(super) fn revisions(&self) -> (u64, u64) {
+        (self.revision, self.changed_in)
+    }
+
+    /// When the newest snapshot was pushed.
+    pub(super) fn pushed_at(&self) -> Instant {
+        self.pushed_at
     }
 
     /// What could not be said as it was meant.
@@ -100,16 +117,17 @@ impl Entry {
 
     /// Takes what a newer world means for the proxy. Says whether anything in it is different, and only then pushes.
     pub(super) fn update(&mut self, translated: Translated) -> bool {
-        let Translated { generation, encoded, warnings } = translated;
+        let Translated { revision, encoded, warnings } = translated;
         // A proxy that connected while the world changed may have it already.
-        if generation < self.generation {
+        if revision < self.revision {
             return false;
         }
-        self.generation = generation;
+        self.revision = revision;
         self.warnings = warnings;
         let changed = encoded.source() != self.sender.borrow().source();
         if changed {
-            self.changed_in = generation;
+            self.changed_in = revision;
+            self.pushed_at = Instant::now();
             self.sender.send_replace(encoded);
         }
         changed

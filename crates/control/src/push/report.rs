@@ -1,12 +1,14 @@
 //! How the pushes stand, as plain values for the API and for metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ripstop_model::SpiffeId;
 use ripstop_xds::ResourceType;
 use ripstop_xds::server::StreamReport;
 use ripstop_yaml::Problem;
 
+use super::rollout::{self, Standing};
 use super::totals::TypeTotals;
 use super::{State, seconds};
 use crate::translate::ProxyRef;
@@ -37,12 +39,16 @@ pub(crate) struct ProxyReport {
     pub(crate) proxy: ProxyRef,
     /// What it has proved to be; `None`: a gRPC library that was taken at its word.
     pub(crate) identity: Option<SpiffeId>,
-    /// The generation of which it has its snapshot.
-    pub(crate) generation: u64,
-    /// The generation that changed its snapshot last.
+    /// The revision of which it has its snapshot.
+    pub(crate) revision: u64,
+    /// The revision that changed its snapshot last.
     pub(crate) changed_in: u64,
     /// What could not be said to it as it was meant.
     pub(crate) warnings: Vec<Problem>,
+    /// What it has answered to the newest snapshot.
+    pub(crate) standing: Standing,
+    /// How long ago that was pushed.
+    pub(crate) age: Duration,
     /// Its streams; more than one while it reconnects.
     pub(crate) streams: Vec<StreamView>,
 }
@@ -59,9 +65,9 @@ pub(crate) struct StreamView {
 }
 
 impl ProxyReport {
-    /// Everything that was sent has been accepted, on every stream.
+    /// It has accepted everything that it is shown.
     pub(crate) fn is_synced(&self) -> bool {
-        self.streams.iter().all(|stream| stream.report.types.values().all(|of_type| of_type.is_synced()))
+        matches!(self.standing, Standing::Accepted(_))
     }
 }
 
@@ -70,7 +76,7 @@ pub(super) fn report(state: &mut State) -> HubReport {
     let mut proxies = Vec::with_capacity(entries.len());
     for (proxy, entry) in entries.iter_mut() {
         entry.prune(totals);
-        let (generation, changed_in) = entry.generations();
+        let (revision, changed_in) = entry.revisions();
         let streams = entry.streams().iter().map(|stream| StreamView {
             node: stream.node.clone(),
             user_agent: stream.user_agent.clone(),
@@ -79,8 +85,10 @@ pub(super) fn report(state: &mut State) -> HubReport {
         proxies.push(ProxyReport {
             proxy: proxy.clone(),
             identity: entry.identity().cloned(),
-            generation,
+            revision,
             changed_in,
+            standing: rollout::of_entry(entry, entry.pushed_at()),
+            age: entry.pushed_at().elapsed(),
             warnings: entry.warnings().to_vec(),
             streams: streams.collect(),
         });

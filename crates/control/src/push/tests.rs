@@ -48,8 +48,8 @@ impl Fixture {
     }
 
     fn apply(&self, world: Arc<World>) {
-        let generation = self.in_force.borrow().generation + 1;
-        self.in_force.send_replace(Arc::new(in_force(world, generation)));
+        let revision = self.in_force.borrow().revision + 1;
+        self.in_force.send_replace(Arc::new(in_force(world, revision)));
         self.hub.apply(self.in_force.borrow().clone());
     }
 
@@ -69,9 +69,9 @@ impl Fixture {
     }
 }
 
-fn in_force(world: Arc<World>, generation: u64) -> InForce {
+fn in_force(world: Arc<World>, revision: u64) -> InForce {
     let since = SystemTime::UNIX_EPOCH;
-    InForce { generation, world, since, warnings: Vec::new(), refused: Vec::new() }
+    InForce { revision, world, since, begun: Instant::now(), warnings: Vec::new(), refused: Vec::new() }
 }
 
 #[tokio::test]
@@ -162,8 +162,8 @@ async fn only_what_changes_is_pushed() {
     fixture.apply(world(9999, "2s"));
     assert!(cart.snapshots.has_changed().unwrap() && shop.snapshots.has_changed().unwrap());
     let report = fixture.hub.report();
-    let generations: Vec<_> = report.proxies.iter().map(|p| (p.generation, p.changed_in)).collect();
-    assert_eq!(generations, [(3, 3), (3, 3)]);
+    let revisions: Vec<_> = report.proxies.iter().map(|p| (p.revision, p.changed_in)).collect();
+    assert_eq!(revisions, [(3, 3), (3, 3)]);
     assert_eq!((report.pushes, report.unchanged, report.applied), (5, 1, 2));
 }
 

@@ -10,7 +10,9 @@ use ripstop_model::spiffe::SpiffeIdError;
 use ripstop_runtime::listen::BindError;
 use ripstop_yaml::{Problem, Severity};
 
+use crate::change::Refusal;
 use crate::source::WatchError;
+pub use crate::store::StoreError;
 
 /// Why a control plane cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +70,26 @@ pub enum ControlError {
     /// TLS cannot be configured.
     #[error("cannot configure TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was in force when the control plane ran last cannot be put in force again.
+    #[error("what was in force last cannot be put in force again: {0}")]
+    Stored(String),
     /// Edits would not be noticed.
     #[error(transparent)]
     Watch(#[from] WatchError),
+}
+
+impl ControlError {
+    /// What a start was refused for.
+    pub(super) fn from_refusal(refusal: Refusal) -> ControlError {
+        match refusal {
+            Refusal::Problems(problems) => ControlError::Documents(problems),
+            Refusal::Store(error) => ControlError::Store(error),
+            other => ControlError::Stored(other.to_string()),
+        }
+    }
 }
 
 fn all_problems(problems: &[Problem]) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use ripstop_model::TrustDomain;
 use ripstop_yaml::Problem;
@@ -14,12 +14,14 @@ use crate::world::World;
 /// A world and how things stand with the documents. Never changes; an edit makes another one.
 #[derive(Clone, Debug)]
 pub(crate) struct InForce {
-    /// Number of the world, from 1, one more with each that comes into force.
-    pub(crate) generation: u64,
+    /// Number of the last change that was accepted, from 1.
+    pub(crate) revision: u64,
     /// The last good world.
     pub(crate) world: Arc<World>,
     /// When it came into force.
     pub(crate) since: SystemTime,
+    /// When the change that made it came in.
+    pub(crate) begun: Instant,
     /// Warnings about it.
     pub(crate) warnings: Vec<Problem>,
     /// Why the documents as they are now do not replace it; empty if they are what is in force.
@@ -44,7 +46,7 @@ impl Reloads {
         self.bad.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count(&self, refused: bool) {
+    pub(crate) fn count(&self, refused: bool) {
         let counter = if refused { &self.bad } else { &self.good };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -52,7 +54,7 @@ impl Reloads {
 
 /// What cannot change while a control plane runs: its authority is of one trust domain, and its sockets are open.
 #[derive(Clone, Debug)]
-pub(super) struct Pinned {
+pub(crate) struct Pinned {
     trust_domain: TrustDomain,
     /// The Mesh that the control plane was started with.
     start: Mesh,
@@ -60,25 +62,25 @@ pub(super) struct Pinned {
 
 impl Pinned {
     /// Pins what `mesh` says, except that `trust_domain` goes before.
-    pub(super) fn new(mesh: &Mesh, trust_domain: Option<TrustDomain>) -> Pinned {
+    pub(crate) fn new(mesh: &Mesh, trust_domain: Option<TrustDomain>) -> Pinned {
         let trust_domain = trust_domain.unwrap_or_else(|| mesh.trust_domain.clone());
         Pinned { trust_domain, start: mesh.clone() }
     }
 
     /// The trust domain of the authority.
-    pub(super) fn trust_domain(&self) -> &TrustDomain {
+    pub(crate) fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain
     }
 
     /// What comes into force when the documents are as in `state`.
-    pub(super) fn next(&self, state: &State, generation: u64, since: SystemTime) -> InForce {
+    pub(crate) fn next(&self, state: &State, revision: u64, since: SystemTime, begun: Instant) -> InForce {
         let mut warnings = state.warnings.clone();
         warnings.extend(self.warnings(state.world.mesh()));
         let world = match state.world.mesh().trust_domain == self.trust_domain {
             true => Arc::clone(&state.world),
             false => Arc::new(World::clone(&state.world).with_trust_domain(&self.trust_domain)),
         };
-        InForce { generation, world, since, warnings, refused: state.refused.clone() }
+        InForce { revision, world, since, begun, warnings, refused: state.refused.clone() }
     }
 
     /// What `mesh` says and is not in force.
@@ -130,7 +132,7 @@ mod tests {
     fn what_is_pinned_stays_and_is_told() {
         let start = state("{trustDomain: one.org}");
         let pinned = Pinned::new(start.world.mesh(), None);
-        let next = |spec| pinned.next(&state(spec), 2, SystemTime::UNIX_EPOCH);
+        let next = |spec| pinned.next(&state(spec), 2, SystemTime::UNIX_EPOCH, Instant::now());
         assert!(next("{trustDomain: one.org}").warnings.is_empty());
 
         let other = next("{trustDomain: two.org, control: {api: 127.0.0.1:1}, certificates: {lifetime: 1h}}");
@@ -143,7 +145,7 @@ mod tests {
     fn an_override_goes_before_the_document() {
         let start = state("{trustDomain: one.org}");
         let pinned = Pinned::new(start.world.mesh(), Some(TrustDomain::new("over.org").unwrap()));
-        let next = pinned.next(&start, 1, SystemTime::UNIX_EPOCH);
+        let next = pinned.next(&start, 1, SystemTime::UNIX_EPOCH, Instant::now());
         assert_eq!(next.world.mesh().trust_domain.as_str(), "over.org");
         assert!(next.warnings.is_empty(), "{:?}", next.warnings);
     }

@@ -41,6 +41,11 @@ impl StateDir {
         self.root.join("xds.sock")
     }
 
+    /// What is in force, and its history.
+    pub(super) fn store(&self) -> PathBuf {
+        self.root.join("store.redb")
+    }
+
     /// The administrator's socket.
     pub(super) fn control_socket(&self) -> PathBuf {
         self.root.join("control.sock")

@@ -93,6 +93,29 @@ fn identity(directory: &Path) -> Option<(u64, u64)> {
 /// # Errors
 /// The system cannot watch one of the paths.
 pub fn watch(paths: Vec<PathBuf>, sink: Sender<Arc<State>>) -> Result<Watch, WatchError> {
+    follow(paths, move |paths| {
+        if sink.is_closed() {
+            return false;
+        }
+        let loaded = load(paths);
+        let next = sink.borrow().after(loaded);
+        if let Some(state) = next {
+            report(&state);
+            sink.send_replace(Arc::new(state));
+        }
+        true
+    })
+}
+
+/// Calls `changed` with `paths` on a thread of its own whenever something below them has changed, and at once. It ends when
+/// `changed` says `false`, or when what is returned is dropped.
+///
+/// # Errors
+/// The system cannot watch one of the paths.
+pub fn follow(
+    paths: Vec<PathBuf>,
+    changed: impl FnMut(&[PathBuf]) -> bool + Send + 'static,
+) -> Result<Watch, WatchError> {
     // One waiting notice is enough: all files are read after it.
     let (notice, notices) = sync_channel::<()>(1);
     let noticed = notice.clone();
@@ -114,7 +137,7 @@ pub fn watch(paths: Vec<PathBuf>, sink: Sender<Arc<State>>) -> Result<Watch, Wat
     let _ = notice.try_send(());
     drop(notice);
     let watcher = Arc::new(Mutex::new(watcher));
-    let mut follower = Follower { paths, directories, watcher: Arc::downgrade(&watcher), sink };
+    let mut follower = Follower { paths, directories, watcher: Arc::downgrade(&watcher), changed };
     thread::Builder::new().name("files".to_owned()).spawn(move || follower.run(&notices))?;
     Ok(Watch { _watcher: watcher })
 }
@@ -129,15 +152,15 @@ fn is_change(event: &Event) -> bool {
 }
 
 /// What the thread has that reads files after an edit.
-struct Follower {
+struct Follower<F> {
     paths: Vec<PathBuf>,
     directories: Vec<Watched>,
     watcher: Weak<Mutex<RecommendedWatcher>>,
-    sink: Sender<Arc<State>>,
+    changed: F,
 }
 
-impl Follower {
-    /// Ends when the watcher is dropped or nobody looks at the state any more.
+impl<F: FnMut(&[PathBuf]) -> bool> Follower<F> {
+    /// Ends when the watcher is dropped or nobody wants to know any more.
     fn run(&mut self, notices: &Receiver<()>) {
         loop {
             match notices.recv_timeout(LOOK) {
@@ -146,13 +169,9 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.sink.is_closed() {
+            if !(self.changed)(&self.paths) {
                 return;
             }
-            let loaded = load(&self.paths);
-            let Some(state) = self.sink.borrow().after(loaded) else { continue };
-            report(&state);
-            self.sink.send_replace(Arc::new(state));
         }
     }
 
@@ -177,7 +196,8 @@ fn wait_for_quiet(notices: &Receiver<()>) {
     }
 }
 
-fn report(state: &State) {
+/// Says in the log what became of the documents.
+pub(crate) fn report(state: &State) {
     if state.refused.is_empty() {
         tracing::info!(warnings = state.warnings.len(), "the documents have changed and are in force");
         for warning in &state.warnings {

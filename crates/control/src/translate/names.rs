@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ripstop_model::Name;
 
-use crate::resource::{Gateway, GatewayServer};
+use crate::resource::{Gateway, GatewayServer, ObjectKey};
 use crate::world::{Callee, HttpRule};
 
 /// Route configuration of the outbound listener that routes by host.
@@ -61,6 +61,25 @@ pub fn gateway_routes(port: u16) -> Name {
     format!("http.{port}").into()
 }
 
+/// The virtual service and the position of its rule that [`rule`] has named.
+pub fn parse_rule(name: &str) -> Option<(ObjectKey, usize)> {
+    let rest = name.strip_prefix("VirtualService ")?;
+    let (key, rest) = rest.split_once(" http[")?;
+    let (namespace, name) = key.split_once('/')?;
+    let (index, rest) = rest.split_once(']')?;
+    if let Some(delegate) = rest.strip_prefix(" > ").and_then(parse_rule) {
+        return Some(delegate);
+    }
+    Some((ObjectKey::new(namespace, name), index.parse().ok()?))
+}
+
+/// Port, subset and host that [`outbound_cluster`] has named.
+pub fn parse_outbound_cluster(name: &str) -> Option<(u16, Option<&str>, &str)> {
+    let mut parts = name.strip_prefix("outbound|")?.splitn(3, '|');
+    let (port, subset, host) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((port.parse().ok()?, Some(subset).filter(|subset| !subset.is_empty()), host))
+}
+
 /// Route configuration of a server that ends TLS: `https.443.https.shop.default`, as in Istio.
 pub fn gateway_tls_routes(gateway: &Gateway, server: &GatewayServer) -> Name {
     let key = &gateway.meta.key;
@@ -96,4 +115,26 @@ pub fn rule(rule: &HttpRule<'_>, condition: Option<usize>) -> Name {
         text.push_str(&format!(" match[{condition}]"));
     }
     text.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_what_they_are_of() {
+        let cluster = outbound_cluster(8080, Some("v1"), "users.default.svc.cluster.local");
+        assert_eq!(
+            parse_outbound_cluster(&cluster),
+            Some((8080, Some("v1"), "users.default.svc.cluster.local"))
+        );
+        assert_eq!(parse_outbound_cluster("outbound|80||a").unwrap().1, None);
+        assert_eq!(parse_outbound_cluster("inbound|80||"), None);
+        let parsed = |name: &str| parse_rule(name).map(|(key, index)| (key.to_string(), index));
+        assert_eq!(parsed("VirtualService c/a.b http[3] x[1] y match[2]"), Some(("c/a.b".to_owned(), 3)));
+        let delegate = "VirtualService a/b http[0] > VirtualService c/d http[2] match[1]";
+        assert_eq!(parsed(delegate), Some(("c/d".to_owned(), 2)));
+        assert_eq!(parse_rule("Service c/a port 3"), None);
+    }
 }

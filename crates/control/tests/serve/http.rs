@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 pub struct Answer {
     pub status: u16,
+    pub head: String,
     pub body: String,
 }
 
@@ -43,6 +44,11 @@ pub async fn post_unix(socket: &Path, path: &str, body: &str) -> Answer {
     exchange(UnixStream::connect(socket).await.unwrap(), &head, body).await
 }
 
+pub async fn delete_unix(socket: &Path, path: &str) -> Answer {
+    let head = format!("DELETE {path} HTTP/1.1\r\nhost: localhost\r\n");
+    exchange(UnixStream::connect(socket).await.unwrap(), &head, "").await
+}
+
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str, body: &str) -> Answer {
     let request = format!("{head}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     // A server that refuses may close before it has read everything.
@@ -52,5 +58,5 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str, b
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: body.to_owned() }
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }

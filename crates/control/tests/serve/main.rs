@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod api;
+mod changes;
 mod http;
 mod lifecycle;
 mod proxy;
 mod push;
 mod running;
+mod schema;
 
 use std::time::Duration;
 

@@ -122,12 +122,12 @@ async fn an_edit_reaches_the_proxies_that_it_concerns() {
         (metric >= 1.0).then_some(())
     })
     .await;
-    let generations = async |workload: &str| {
+    let revisions = async |workload: &str| {
         let proxy = running.proxy(workload).await.unwrap();
-        (proxy["generation"].as_u64().unwrap(), proxy["changed_in"].as_u64().unwrap())
+        (proxy["revision"].as_u64().unwrap(), proxy["changed_in"].as_u64().unwrap())
     };
-    assert_eq!(generations("ingress").await, (2, 2));
-    assert_eq!(generations("product-1").await, (2, 1));
+    assert_eq!(revisions("ingress").await, (2, 2));
+    assert_eq!(revisions("product-1").await, (2, 1));
     assert!(std::sync::Arc::ptr_eq(&product.snapshot().await, &of_product));
     assert_eq!(running.metric(r#"ripstop_control_config_reloads_total{result="good"}"#).await, 1.0);
     running.stop().await;
@@ -152,7 +152,7 @@ async fn a_bad_edit_is_told_and_changes_nothing() {
     assert_eq!(refused["severity"], "error");
     assert!(refused["text"].as_str().unwrap().contains("did you mean `weight`?"), "{refused}");
     assert_eq!(running.metric(r#"ripstop_control_config_reloads_total{result="bad"}"#).await, 1.0);
-    assert_eq!(running.metric("ripstop_control_config_generation").await, 1.0);
+    assert_eq!(running.metric("ripstop_control_config_revision").await, 1.0);
     // Whoever comes now gets the last good one, too.
     let mut second = workload.follow("router", "ingress", Present::CurrentSvid);
     assert_eq!(second.snapshot().await, before);

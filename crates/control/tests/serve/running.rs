@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ripstop_control::role::Role;
 use ripstop_control::serve::{Control, ControlConfig, ControlError};
 use ripstop_model::SpiffeId;
 use ripstop_runtime::shutdown::Shutdown;
@@ -60,6 +61,7 @@ impl Scratch {
             xds_plaintext: false,
             api_listen: free,
             trust_domain: None,
+            api_loopback: Some(Role::Read),
         }
     }
 }
@@ -80,7 +82,11 @@ pub struct Running {
 
 impl Running {
     pub async fn start(scratch: &Scratch) -> Running {
-        let control = Control::bind(scratch.config()).await.unwrap();
+        Running::start_with(scratch.config()).await
+    }
+
+    pub async fn start_with(config: ControlConfig) -> Running {
+        let control = Control::bind(config).await.unwrap();
         let shutdown = Shutdown::default();
         Running {
             xds: control.xds_addr(),

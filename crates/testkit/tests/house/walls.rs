@@ -113,6 +113,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("granit-parser", &["ripstop-yaml"]),
     ("annotate-snippets", &["ripstop-yaml"]),
     ("clap", &["ripstop"]),
+    ("clap_complete", &["ripstop"]),
+    ("redb", &["ripstop-control"]),
     ("mimalloc", &["ripstop"]),
     ("axum", &["ripstop-control"]),
     ("notify", &["ripstop-control", "ripstop-runtime"]),

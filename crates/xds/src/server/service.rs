@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -126,10 +126,13 @@ async fn run<S: Session>(
     let _closing = Closing(Arc::clone(&status));
     tracing::info!(node = node.id, %peer, delta = S::DELTA, "a proxy is connected");
     let snapshot = Arc::clone(&snapshots.borrow_and_update());
-    let mut session = S::new(snapshot, status);
+    let mut session = S::new(snapshot, Arc::clone(&status));
     receive(&mut session, first)?;
     loop {
         flush(&mut session, &mut snapshots, responses).await?;
+        if let Some((snapshot, refused)) = session.answered() {
+            status.set_answered(snapshot, refused, Instant::now());
+        }
         tokio::select! {
             request = requests.next() => match request {
                 Some(Ok(request)) => receive(&mut session, request)?,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ripstop_model::Node;
+use ripstop_model::{Name, Node};
 
 use crate::encoded::EncodedSnapshot;
 use crate::server::StreamStatus;
@@ -59,6 +59,10 @@ pub(crate) trait Session: Send + 'static {
 
     /// The next response that may go out. `None` until something comes in.
     fn next(&mut self) -> Option<Self::Response>;
+
+    /// The newest snapshot, if nothing more has to be said of it and the proxy has answered all that was said. With it,
+    /// whether one of the answers was a refusal.
+    fn answered(&self) -> Option<(&Arc<EncodedSnapshot>, bool)>;
 }
 
 /// Per type: whether there may be something to send, and what the proxy has not answered.
@@ -192,6 +196,29 @@ impl Flows {
         flow.nonce.clone_from(&nonce);
         flow.in_flight = Some(version.to_owned());
         nonce
+    }
+
+    /// Whether everything that went out was answered, and if so, whether something was refused. Of what follows from an
+    /// answer the proxy may not have asked yet: whoever gets every cluster asks for the endpoints of each, and whoever
+    /// gets every listener for their routes.
+    pub(super) fn answered(
+        &self,
+        snapshot: &EncodedSnapshot,
+        has_all: impl Fn(ResourceType) -> bool,
+        wants: impl Fn(ResourceType, &Name) -> bool,
+    ) -> Option<bool> {
+        if !self.flows.iter().all(Flow::is_settled) {
+            return None;
+        }
+        if self.flows.iter().any(|flow| flow.refused) {
+            return Some(true);
+        }
+        let pairs =
+            [(ResourceType::Cluster, ResourceType::Endpoint), (ResourceType::Listener, ResourceType::Route)];
+        let complete = pairs.into_iter().all(|(of, follows)| {
+            !has_all(of) || snapshot.of(follows).resources.keys().all(|name| wants(follows, name))
+        });
+        complete.then_some(false)
     }
 
     /// A newer snapshot: the types that differ are looked at again.

@@ -1,10 +1,13 @@
 //! What became of the pushes on one stream, for the API and for people. Nothing is decided from it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::Notify;
 
 use crate::ResourceType;
+use crate::encoded::EncodedSnapshot;
 
 /// Longest kept text of a refusal, in bytes.
 const MAX_NACK_BYTES: usize = 4096;
@@ -13,6 +16,20 @@ const MAX_NACK_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct StreamStatus {
     report: Mutex<StreamReport>,
+    answered: Mutex<Option<Answered>>,
+    /// Rung at each new answer for a whole snapshot.
+    bell: Arc<Notify>,
+}
+
+/// A snapshot of which the proxy has answered for every resource that it has asked for.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Which.
+    pub snapshot: Arc<EncodedSnapshot>,
+    /// When the last answer came.
+    pub at: Instant,
+    /// At least one answer was a refusal.
+    pub refused: bool,
 }
 
 /// A moment in the life of a stream.
@@ -62,6 +79,27 @@ pub struct Nack {
 }
 
 impl StreamStatus {
+    /// Nothing has happened. `bell` is rung whenever [`StreamStatus::answered`] changes, and when the stream ends.
+    pub fn ringing(bell: Arc<Notify>) -> StreamStatus {
+        StreamStatus { bell, ..StreamStatus::default() }
+    }
+
+    /// The last snapshot that the proxy has answered for as a whole.
+    pub fn answered(&self) -> Option<Answered> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_answered(&self, snapshot: &Arc<EncodedSnapshot>, refused: bool, now: Instant) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answered.as_ref();
+        if known.is_some_and(|known| Arc::ptr_eq(&known.snapshot, snapshot) && known.refused == refused) {
+            return;
+        }
+        *answered = Some(Answered { snapshot: Arc::clone(snapshot), at: now, refused });
+        drop(answered);
+        self.bell.notify_waiters();
+    }
+
     /// How things stand.
     pub fn report(&self) -> StreamReport {
         self.lock().clone()
@@ -73,6 +111,7 @@ impl StreamStatus {
 
     pub(crate) fn closed(&self) {
         self.lock().connected = false;
+        self.bell.notify_waiters();
     }
 
     pub(crate) fn sent(&self, kind: ResourceType, version: &str) {

@@ -176,4 +176,11 @@ impl Session for SotwSession {
         }
         None
     }
+
+    fn answered(&self) -> Option<(&Arc<EncodedSnapshot>, bool)> {
+        let of = |kind: ResourceType| &self.subscriptions[kind.index()];
+        let wants = |kind, name: &Name| of(kind).wants(name);
+        let refused = self.flows.answered(&self.snapshot, |kind| of(kind).wildcard, wants)?;
+        Some((&self.snapshot, refused))
+    }
 }
