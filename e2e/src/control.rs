@@ -38,7 +38,7 @@ impl Control {
         let log =
             fs::File::options().create(true).append(true).open(self.directory.join("control.log")).unwrap();
         let child = Command::new(binaries::path("ripstop"))
-            .args(["control", "--xds-plaintext", "--config"])
+            .args(["control", "--xds-plaintext", "--api-loopback=read", "--config"])
             .arg(self.directory.join("mesh"))
             .arg("--state-dir")
             .arg(self.directory.join("state"))

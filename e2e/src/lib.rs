@@ -11,5 +11,6 @@ pub mod foreign;
 pub mod grpc_python;
 pub mod load;
 pub mod mesh;
+pub mod parts;
 pub mod ports;
 pub mod processes;

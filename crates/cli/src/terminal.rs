@@ -43,6 +43,7 @@ impl Terminal {
     }
 
     /// Without colours, whatever the output is.
+    #[cfg(test)]
     pub fn plain() -> Self {
         Self { color: false }
     }

@@ -229,6 +229,8 @@ impl Control {
         grpc.close(DRAIN, shutdown.stopped()).await;
         tasks.shutdown().await;
         drop((socket_file, xds_file));
+        // Whoever takes the state directory next must be able to open the store.
+        changes.store().close();
         drop(state);
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod canary;
 mod certificates;
+mod changes;
 mod envoy_files;
 mod failures;
 mod footprint;

@@ -83,7 +83,7 @@ fn listener<'a>(
             .copied()
             .find(|listener| routes_of(listener).is_some_and(|name| &**name == names::OUTBOUND_ROUTES))
             .or_else(|| of_port(in_host?))
-            .or_else(|| if let [only] = outbound.as_slice() { Some(*only) } else { None }),
+            .or(if let [only] = outbound.as_slice() { Some(*only) } else { None }),
     };
     found.ok_or_else(|| {
         let known: Vec<String> = outbound.iter().map(|listener| listener.name.to_string()).collect();

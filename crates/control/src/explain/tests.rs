@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::source;
-use ripstop_yaml::Source;
 
 fn world() -> World {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop/mesh");

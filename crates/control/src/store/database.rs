@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
 use redb::backends::FileBackend;
@@ -76,6 +77,9 @@ pub enum StoreError {
         /// Which record.
         key: String,
     },
+    /// The control plane is ending.
+    #[error("the control plane is ending; ask the next one")]
+    Closed,
     /// [`MAX_TOKENS`] tokens are there.
     #[error("there are {MAX_TOKENS} API tokens already; delete some")]
     TooManyTokens,
@@ -102,7 +106,8 @@ pub(crate) struct StoredToken {
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    database: Database,
+    /// `None`: closed.
+    database: RwLock<Option<Database>>,
 }
 
 impl Store {
@@ -114,7 +119,7 @@ impl Store {
         let database = FileBackend::new(file)
             .and_then(|backend| Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend))
             .map_err(|error| database_error(path, error.into()))?;
-        let store = Store { path: path.to_owned(), database };
+        let store = Store { path: path.to_owned(), database: RwLock::new(Some(database)) };
         let found = store.write(|write| {
             write.open_table(OBJECTS)?;
             write.open_table(REVISIONS)?;
@@ -130,6 +135,11 @@ impl Store {
             FORMAT => Ok(store),
             found => Err(StoreError::Format { path: path.to_owned(), found }),
         }
+    }
+
+    /// Waits for what is under way and closes the file, whoever still holds this value: another process may open it then.
+    pub(crate) fn close(&self) {
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Number of the newest revision; 0: there is none.
@@ -256,7 +266,8 @@ impl Store {
         &self,
         read: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let begun = self.database.begin_read().map_err(redb::Error::from);
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let begun = database.as_ref().ok_or(StoreError::Closed)?.begin_read().map_err(redb::Error::from);
         begun.and_then(|transaction| read(&transaction)).map_err(|error| database_error(&self.path, error))
     }
 
@@ -264,8 +275,10 @@ impl Store {
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
         let run = || {
-            let mut transaction = self.database.begin_write()?;
+            let mut transaction = database.begin_write()?;
             // Opening after a kill costs the same whatever the size of the file.
             transaction.set_quick_repair(true);
             let result = write(&transaction)?;

@@ -251,6 +251,9 @@ async fn answers_are_as_the_openapi_document_says() {
         }
         "/api/v1/history/{revision}" => "/api/v1/history/2".to_owned(),
         "/api/v1/rollout/{revision}" => "/api/v1/rollout/2".to_owned(),
+        "/api/v1/proxies/{namespace}/{workload}/config" => {
+            "/api/v1/proxies/default/ingress/config".to_owned()
+        }
         path => path.to_owned(),
     };
     let mut looked_at = 0;

@@ -179,6 +179,36 @@ fn first_load_goes_in_order_and_only_changes_follow() {
 }
 
 #[test]
+fn a_snapshot_is_answered_when_everything_that_follows_from_it_is() {
+    let mut proxy = Delta::new(snapshot("c:a e:a l:x r:r"));
+    let answered = |proxy: &Delta| proxy.session.answered().map(|(_, refused)| refused);
+    proxy.subscribe(CDS, &[]);
+    proxy.got();
+    assert_eq!(answered(&proxy), None, "the clusters are under way");
+    proxy.ack(CDS);
+    proxy.got();
+    assert_eq!(answered(&proxy), None, "it has not asked for the endpoints of a cluster that it has");
+    proxy.subscribe(EDS, &["a"]);
+    proxy.all();
+    proxy.subscribe(LDS, &[]);
+    proxy.subscribe(RDS, &["r"]);
+    proxy.all();
+    assert_eq!(answered(&proxy), Some(false));
+
+    let next = snapshot("c:a e:a=1 l:x r:r=1");
+    proxy.session.push(Arc::clone(&next));
+    assert_eq!(answered(&proxy), None, "what is pushed is not yet sent");
+    proxy.got();
+    proxy.ack(EDS);
+    proxy.got();
+    assert_eq!(answered(&proxy), None);
+    proxy.nack(RDS, "no");
+    proxy.got();
+    let (snapshot, refused) = proxy.session.answered().unwrap();
+    assert!(refused && Arc::ptr_eq(snapshot, &next));
+}
+
+#[test]
 fn what_is_referred_to_is_made_before_and_removed_after() {
     let mut proxy = Delta::running("c:a e:a l:x r:r=1");
     proxy.subscribe(EDS, &["b"]);
