@@ -124,3 +124,39 @@ fn is_named(message: &str, name: &str) -> bool {
         next.is_none_or(|next| !next.is_ascii_alphanumeric())
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::translate::translate;
+
+    #[test]
+    fn what_a_proxy_names_leads_to_the_lines_that_it_was_made_of() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop/mesh");
+        let world = crate::source::load(&[directory]).unwrap().0;
+        let proxy = ProxyRef::new("default", "ingress");
+        let (snapshot, _) = translate(&world, &proxy).unwrap();
+        let named = |message: &str| -> Vec<String> {
+            let places = named_in(&world, &proxy, &snapshot, message);
+            places.iter().map(|place| place.to_string().split(" (").next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            named("route `VirtualService default/shop http[1] products`: bad"),
+            ["VirtualService default/shop spec.http[1]"]
+        );
+        assert_eq!(
+            named("Cluster outbound|8082|v2|product-service.default.svc.cluster.local: no"),
+            ["Service default/product-service", "DestinationRule default/product-service spec.subsets[1]"]
+        );
+        assert_eq!(named("listener 127.0.0.1_10000: taken"), ["Gateway default/shop spec.servers[0]"]);
+        assert_eq!(named("listener 127.0.0.1_100001 and nothing else"), [""; 0]);
+        let (_, line) = world.virtual_services()[0].http[1]
+            .origin
+            .place()
+            .rsplit_once(':')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        assert!(line.parse::<u32>().unwrap() > 20);
+    }
+}

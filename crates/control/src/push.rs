@@ -225,12 +225,7 @@ impl Hub {
 
 impl State {
     /// Opens a stream of a proxy that has an entry.
-    fn subscribe(
-        &mut self,
-        node: &Node,
-        admitted: &Admitted,
-        bell: &Arc<Notify>,
-    ) -> Result<View, Refusal> {
+    fn subscribe(&mut self, node: &Node, admitted: &Admitted, bell: &Arc<Notify>) -> Result<View, Refusal> {
         let proxy = &admitted.proxy;
         if self.closed {
             return Err(Refusal("the control plane is ending; connect again".to_owned()));
