@@ -188,6 +188,7 @@ impl Control {
         let tls = control_server_config(certificates.identity())?;
         let ready = Readiness::waiting_for(&[GRPC]);
         let hub = Hub::new(changes.in_force());
+        let pushing = follow::push(changes.in_force(), hub.clone());
         log_start(&xds.1, &api.1, &changes.in_force().borrow(), certificates.authority());
         let _watching = follow::files(config, &changes)?;
 
@@ -216,7 +217,7 @@ impl Control {
             .add_service(CertificateServer::new(Arc::clone(certificates.issuance()), clock.clone()))
             .prepare();
         tasks.spawn(certificates.renew());
-        tasks.spawn(follow::push(changes.in_force(), hub.clone()));
+        tasks.spawn(pushing);
 
         let (xds_listener, xds_file) = xds_socket.into_parts();
         let incoming = accept::incoming_with_plaintext(xds.0, tls, plaintext);

@@ -20,9 +20,13 @@ pub(super) fn files(paths: Vec<PathBuf>, changes: &Arc<Changes>) -> Result<Watch
     })
 }
 
-/// Pushes each world in turn, for ever; of those that come while one is pushed, the newest.
-pub(super) async fn push(mut in_force: watch::Receiver<Arc<InForce>>, hub: Hub) {
-    let mut pushed = Arc::clone(&in_force.borrow_and_update());
+/// Pushes each world that comes from now on in turn, for ever; of those that come while one is pushed, the newest.
+pub(super) fn push(mut in_force: watch::Receiver<Arc<InForce>>, hub: Hub) -> impl Future<Output = ()> + Send {
+    let pushed = Arc::clone(&in_force.borrow_and_update());
+    push_after(pushed, in_force, hub)
+}
+
+async fn push_after(mut pushed: Arc<InForce>, mut in_force: watch::Receiver<Arc<InForce>>, hub: Hub) {
     while in_force.changed().await.is_ok() {
         let next = Arc::clone(&in_force.borrow_and_update());
         if next.revision == pushed.revision && Arc::ptr_eq(&next.world, &pushed.world) {
