@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::eventually;
 use crate::http::{Answer, ask, delete_unix, get, get_unix, post_unix};
 use crate::proxy::Workload;
+use crate::refusing::Refusing;
 use crate::running::{Running, Scratch};
 use crate::schema;
 
@@ -72,6 +73,42 @@ async fn a_change_is_followed_to_the_last_proxy_that_it_concerns() {
         (&rollout["complete"], &rollout["proxies"][0]["state"]),
         (&json!(false), &json!("disconnected"))
     );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_at_once_with_the_line_that_it_is_about() {
+    let scratch = Scratch::with_shop();
+    let running = Running::start(&scratch).await;
+    let workload = Workload::certified(&scratch, &running, "ingress").await;
+    let node = "router~127.0.0.1~ingress.default~default.svc.cluster.local";
+    let message = "virtual host extra: route `VirtualService default/extra http[0]`: not with me";
+    let proxy = Refusing::follow(workload.channel(), node, "http.10000", message);
+    eventually("it has accepted everything", async || {
+        running.proxy("ingress").await.filter(|proxy| proxy["state"] == "accepted")
+    })
+    .await;
+    proxy.begin();
+    let rule =
+        route("7s").replace("name: users", "name: extra").replace("spec:\n", "spec:\n  gateways: [shop]\n");
+    let made = running.apply(&rule.replace("hosts: [user-service]", "hosts: [extra.example]")).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let begun = std::time::Instant::now();
+    let rollout = running.admin("/api/v1/rollout/2?wait_seconds=20").await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "a refusal ends the wait");
+    let told = &rollout["proxies"][0];
+    assert_eq!((&rollout["complete"], &told["state"]), (&json!(false), &json!("refused")), "{rollout}");
+    let refusal = &told["refusals"][0];
+    assert_eq!((&refusal["type"], refusal["message"].as_str()), (&json!("RDS"), Some(message)));
+    let place = &refusal["places"][0];
+    assert_eq!(
+        (&place["name"], &place["path"], &place["file"]),
+        (&json!("extra"), &json!("spec.http[0]"), &json!("users.yaml"))
+    );
+    assert_eq!(place["line"], 8);
+    let status = running.proxy("ingress").await.unwrap();
+    assert_eq!((&status["state"], &status["synced"]), (&json!("refused"), &json!(false)));
+    assert_eq!(status["refusals"][0]["places"][0]["line"], 8);
     running.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod http;
 mod lifecycle;
 mod proxy;
 mod push;
+mod refusing;
 mod running;
 mod schema;
 

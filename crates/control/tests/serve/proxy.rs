@@ -58,6 +58,12 @@ impl Workload {
         if joined { Ok(()) } else { Err(error.unwrap()) }
     }
 
+    /// A gRPC channel with the certificate.
+    pub fn channel(&self) -> tonic::transport::Channel {
+        let tls = control_client_config(&self.identity, self.control.clone(), Present::CurrentSvid).unwrap();
+        channel::connect(&self.address, tls).unwrap()
+    }
+
     /// Opens an ADS stream as `workload` and keeps it open.
     pub fn follow(&self, role: &str, workload: &str, present: Present) -> Follower {
         let tls = control_client_config(&self.identity, self.control.clone(), present).unwrap();
