@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod api_token;
 pub mod apply;
+pub mod change_args;
 pub mod completions;
 pub mod config;
 pub mod control;

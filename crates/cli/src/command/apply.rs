@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use http::Method;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::change::{self, Manner};
 use crate::api::{self, ApiArgs};
+use crate::command::change_args::ChangeArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -26,34 +26,8 @@ pub struct ApplyArgs {
     /// YAML or JSON files, or directories of them; `-` is standard input. May be repeated
     #[arg(short = 'f', long = "file", required = true, value_name = "FILE_OR_DIR")]
     files: Vec<PathBuf>,
-    /// Why; kept in the history
-    #[arg(short, long, default_value = "", value_name = "TEXT", hide_default_value = true)]
-    message: String,
-    /// Check everything and show what would change, and change nothing
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    wait: WaitArgs,
-    /// What is shown
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    #[command(flatten)]
-    api: ApiArgs,
-}
-
-/// Whether to wait for the proxies
-#[derive(Clone, Copy, Debug, Args)]
-pub struct WaitArgs {
-    /// Wait until every proxy that this concerns has accepted it, at most so long
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30")]
-    wait: Option<u64>,
-}
-
-impl WaitArgs {
-    /// How long.
-    pub fn duration(self) -> Option<Duration> {
-        self.wait.map(Duration::from_secs)
-    }
+    change: ChangeArgs,
 }
 
 /// Show what `apply` would change, line by line
@@ -74,9 +48,8 @@ pub struct DiffArgs {
 /// # Errors
 /// The documents are refused, or proxies do not accept them.
 pub fn run(args: &ApplyArgs) -> Result<(), Failure> {
-    let manner =
-        Manner { dry_run: args.dry_run, wait: args.wait.duration(), output: args.output, diff: args.dry_run };
-    send(&args.files, &args.message, manner, &args.api)
+    let ChangeArgs { message, api, .. } = &args.change;
+    send(&args.files, message, args.change.manner(), api)
 }
 
 /// Compares.

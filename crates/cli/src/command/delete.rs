@@ -3,11 +3,9 @@
 use clap::Args;
 use http::Method;
 
-use crate::api::change::{self, Manner};
-use crate::api::{self, ApiArgs, encoded, object};
-use crate::command::apply::WaitArgs;
+use crate::api::{self, change, encoded, object};
+use crate::command::change_args::ChangeArgs;
 use crate::failure::Failure;
-use crate::output::Output;
 
 /// Take a resource away that was put in force by `apply`
 #[derive(Debug, Args)]
@@ -18,19 +16,8 @@ pub struct DeleteArgs {
     /// Its namespace; needed if there are several of the name
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// Why; kept in the history
-    #[arg(short, long, default_value = "", value_name = "TEXT", hide_default_value = true)]
-    message: String,
-    /// Only show what would happen
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    wait: WaitArgs,
-    /// What is shown
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    #[command(flatten)]
-    api: ApiArgs,
+    change: ChangeArgs,
 }
 
 /// Deletes.
@@ -44,13 +31,12 @@ pub fn run(args: &DeleteArgs) -> Result<(), Failure> {
             Failure::new("a kind and a name are needed").with_help("for instance `ripstop delete vs shop`")
         );
     };
-    let client = args.api.client()?;
-    let manner =
-        Manner { dry_run: args.dry_run, wait: args.wait.duration(), output: args.output, diff: false };
+    let client = args.change.api.client()?;
+    let ChangeArgs { message, dry_run, .. } = &args.change;
     api::run(async {
         let path = object::path(&client, &kind, &name, args.namespace.as_deref()).await?;
-        let (author, message) = (encoded(&api::user()), encoded(&args.message));
-        let path = format!("{path}?dry_run={}&author={author}&message={message}", args.dry_run);
-        change::make(&client, (Method::DELETE, &path), None, &[], manner).await
+        let (author, message) = (encoded(&api::user()), encoded(message));
+        let path = format!("{path}?dry_run={dry_run}&author={author}&message={message}");
+        change::make(&client, (Method::DELETE, &path), None, &[], args.change.manner()).await
     })
 }

@@ -4,9 +4,9 @@ use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::api::change::{self, Manner, paint_diff};
+use crate::api::change::{self, paint_diff};
 use crate::api::{self, ApiArgs, Client, encoded, object};
-use crate::command::apply::WaitArgs;
+use crate::command::change_args::ChangeArgs;
 use crate::failure::Failure;
 use crate::output::{Output, Table, cell, items};
 use crate::terminal::{Terminal, Tone};
@@ -43,19 +43,8 @@ pub struct RollbackArgs {
     /// The revision to go back to
     #[arg(value_name = "REVISION")]
     revision: u64,
-    /// Why; kept in the history
-    #[arg(short, long, default_value = "", value_name = "TEXT", hide_default_value = true)]
-    message: String,
-    /// Only show what would change
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    wait: WaitArgs,
-    /// What is shown
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    #[command(flatten)]
-    api: ApiArgs,
+    change: ChangeArgs,
 }
 
 /// Lists revisions, or shows one.
@@ -127,14 +116,19 @@ fn summary(changes: &[Value]) -> String {
 /// # Errors
 /// The revision is not kept, or files would have to change.
 pub fn rollback(args: &RollbackArgs) -> Result<(), Failure> {
-    let client = args.api.client()?;
-    let manner =
-        Manner { dry_run: args.dry_run, wait: args.wait.duration(), output: args.output, diff: args.dry_run };
+    let ChangeArgs { message, dry_run, .. } = &args.change;
+    let client = args.change.api.client()?;
     let body = json!({
         "revision": args.revision,
-        "message": args.message,
+        "message": message,
         "author": api::user(),
-        "dry_run": args.dry_run,
+        "dry_run": dry_run,
     });
-    api::run(change::make(&client, (Method::POST, "/api/v1/rollback"), Some(&body), &[], manner))
+    api::run(change::make(
+        &client,
+        (Method::POST, "/api/v1/rollback"),
+        Some(&body),
+        &[],
+        args.change.manner(),
+    ))
 }
