@@ -5,6 +5,7 @@
 //! Errors are `{"error": "...", "help": "..."}`. Nothing is decided here: pages show values that others keep, and pass
 //! changes to [`crate::change`].
 
+mod analyze;
 mod api_tokens;
 mod apply;
 mod auth;

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::body::MAX_DOCUMENTS_BYTES;
 use super::{
-    Api, api_tokens, apply, config, door, explain, history, metrics, openapi, problems, reply, resources,
-    rollout, status, tokens, workloads,
+    Api, analyze, api_tokens, apply, config, door, explain, history, metrics, openapi, problems, reply,
+    resources, rollout, status, tokens, workloads,
 };
 use crate::role::Role;
 
@@ -204,6 +204,14 @@ pub(super) const PAGES: &[Page] = &[
             || post(explain::page),
         )
     },
+    page(
+        "GET",
+        "/api/v1/analyze",
+        READ,
+        "Findings",
+        "what looks wrong across the resources in force, and what to do about it",
+        || get(analyze::page),
+    ),
     page(
         "GET",
         "/api/v1/problems",

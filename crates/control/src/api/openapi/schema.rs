@@ -224,6 +224,7 @@ fn answers_about_the_mesh() -> Vec<(&'static str, Value)> {
                 ("decision", reference("Decision")),
             ]),
         ),
+        ("Findings", object(&[("revision", integer("")), ("findings", list(reference("Finding")))])),
         ("Workloads", object(&[("revision", integer("")), ("workloads", list(reference("Workload")))])),
     ]
 }

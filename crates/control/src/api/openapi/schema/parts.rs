@@ -143,6 +143,23 @@ pub(super) fn of_explanations() -> Vec<(&'static str, Value)> {
 pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
     vec![
         (
+            "Finding",
+            object(&[
+                ("code", text("docs/analysis.md explains it")),
+                ("severity", one_of(&["error", "warning"])),
+                (
+                    "object",
+                    or_null(object(&[("kind", text("")), ("namespace", text("")), ("name", text(""))])),
+                ),
+                ("file", text("")),
+                ("line", integer("from 1; 0: no certain place")),
+                ("column", integer("")),
+                ("path", text("of the field")),
+                ("message", text("")),
+                ("remedy", text("what to do")),
+            ]),
+        ),
+        (
             "ProxyRollout",
             object(&[
                 ("namespace", text("")),
