@@ -133,6 +133,7 @@ impl Shop {
         let answer = self.socket.call("POST", "/api/v1/tokens", &wish).await.unwrap();
         let token = self.files.directory.join(format!("{workload}.token"));
         std::fs::write(&token, answer.body["token"].as_str().unwrap()).unwrap();
+        std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let mut command = self.start("ripstop");
         command
             .arg("proxy")

@@ -164,7 +164,7 @@ fn forwarding(lines: &mut Lines<'_>, forward: &Value) {
             &format!("{text} % to {}: {}, {tls}", cell(&target["cluster"]), cell(&target["balancer"])),
         );
         for place in items(&target["places"]) {
-            lines.line(2, "from", place);
+            lines.plain(2, &format!("from {}", self::place(place)));
         }
         if !target["ejection"].is_null() {
             lines.plain(2, &format!("an endpoint is left out {}", cell(&target["ejection"])));

@@ -34,7 +34,7 @@ pub(super) async fn page(State(api): State<Arc<Api>>, body: Result<Bytes, BytesR
     match explained.await {
         Ok(Ok(explanation)) => reply::document(StatusCode::OK, &document(&explanation, in_force.revision)),
         Ok(Err(error)) => {
-            let help = "GET /api/v1/workloads lists the workloads; name one as `from`, and its port as `listener_port` if it has several";
+            let help = "`ripstop get workloads` lists the workloads; name one as `from`, and its port as `listener_port` (`--port`) if it has several";
             reply::error(StatusCode::NOT_FOUND, &error.to_string(), help)
         }
         Err(_) => reply::broken(),

@@ -57,7 +57,7 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Path(number): Path<String>)
         return reply::error(
             StatusCode::BAD_REQUEST,
             "a revision is a whole number",
-            "GET /api/v1/history lists them",
+            "`ripstop history` lists them",
         );
     };
     match api.changes.store().revision(wanted) {
@@ -68,7 +68,7 @@ pub(super) async fn one(State(api): State<Arc<Api>>, Path(number): Path<String>)
         }
         Ok(None) => {
             let error = format!("revision {wanted} is not kept, or is not there yet");
-            reply::error(StatusCode::NOT_FOUND, &error, "GET /api/v1/history lists them")
+            reply::error(StatusCode::NOT_FOUND, &error, "`ripstop history` lists them")
         }
         Err(error) => refused(&Refusal::Store(error)),
     }

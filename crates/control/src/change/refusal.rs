@@ -58,10 +58,10 @@ impl Refusal {
                     .to_owned()
             }
             Refusal::Missing(_, Some(near)) => format!("did you mean {near}?"),
-            Refusal::Missing(_, None) => "GET /api/v1/resources lists what there is".to_owned(),
+            Refusal::Missing(_, None) => "`ripstop get` lists what there is".to_owned(),
             Refusal::Empty => "a document begins with `apiVersion` and `kind`".to_owned(),
             Refusal::TooMany(_) => "send them in several requests".to_owned(),
-            Refusal::NoRevision { .. } => "GET /api/v1/history lists them".to_owned(),
+            Refusal::NoRevision { .. } => "`ripstop history` lists them".to_owned(),
             Refusal::NotInText(_) => "apply the resource again".to_owned(),
             Refusal::Store(_) => "see the log of the control plane; nothing was changed".to_owned(),
         }
