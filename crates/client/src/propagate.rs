@@ -2,12 +2,15 @@
 //! acts on is `ripstop-policy`'s.
 
 use http::HeaderMap;
+use ripstop_policy::deadline::TIMEOUT_HEADER;
 use ripstop_policy::retry::ATTEMPT_HEADER;
 
-/// Passed on as they came: the number of the outer try, which keeps retries of several hops from multiplying, the
+/// Passed on as they came: the number of the outer try, which keeps retries of several hops from multiplying, the time that
+/// is left (somewhat too much, by what the application took), the
 /// request id, and what the usual tracers need (W3C Trace Context and B3).
-pub const HEADERS: [&str; 10] = [
+pub const HEADERS: [&str; 11] = [
     ATTEMPT_HEADER,
+    TIMEOUT_HEADER,
     "x-request-id",
     "traceparent",
     "tracestate",

@@ -4,9 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::address::HostPort;
+use crate::circuit_breaker::CircuitBreaker;
 use crate::health_check::HealthRules;
+use crate::load_shedding::LoadShedding;
 use crate::outlier::OutlierDetection;
 use crate::tls::{TransportSocket, TransportSocketMatch};
+use crate::upstream_connection::UpstreamConnection;
 use crate::upstream_http::UpstreamHttp;
 use crate::{ClusterLoadAssignment, ConfigFile, LbPolicy, LoadBalancing, Name, Percent};
 
@@ -29,8 +32,16 @@ pub struct Cluster {
     pub protocol: UpstreamProtocol,
     /// How HTTP is spoken beyond that.
     pub http: UpstreamHttp,
-    /// Limits on what may be under way at once, default priority.
+    /// How connections are made and how long they are kept.
+    pub connection: UpstreamConnection,
+    /// Limits on what may be under way at once.
     pub limits: CircuitLimits,
+    /// The same for routes of high priority, which are counted for themselves.
+    pub high_limits: CircuitLimits,
+    /// When it, or an endpoint of it, is left alone for a while.
+    pub breaker: Option<Box<CircuitBreaker>>,
+    /// Which requests are refused first; `None`: whichever come last.
+    pub shedding: Option<Box<LoadShedding>>,
     /// Passive health; `None`: no endpoint is ever ejected.
     pub outlier: Option<OutlierDetection>,
     /// Active health.
@@ -58,7 +69,11 @@ impl Cluster {
             transport_matches: Vec::new(),
             protocol: UpstreamProtocol::Http1,
             http: UpstreamHttp::default(),
+            connection: UpstreamConnection::default(),
             limits: CircuitLimits::default(),
+            high_limits: CircuitLimits::default(),
+            breaker: None,
+            shedding: None,
             outlier: None,
             health: HealthRules::default(),
             max_requests_per_connection: None,
@@ -181,6 +196,8 @@ pub struct CircuitLimits {
     pub max_retries: u32,
     /// Retries as a share of what is under way. On by default, unlike Envoy's.
     pub retry_budget: Option<RetryBudget>,
+    /// Metrics say how much is left.
+    pub track_remaining: bool,
 }
 
 impl Default for CircuitLimits {
@@ -192,6 +209,7 @@ impl Default for CircuitLimits {
             max_requests: 1024,
             max_retries: 3,
             retry_budget: Some(RetryBudget::default()),
+            track_remaining: false,
         }
     }
 }
@@ -203,11 +221,24 @@ pub struct RetryBudget {
     pub budget: Percent,
     /// This many may always be under way.
     pub min_concurrency: u32,
+    /// What it is a share of.
+    pub of: BudgetBase,
+}
+
+/// What a retry budget is a share of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BudgetBase {
+    /// What is under way and is no retry itself: 20 % make a load of at most 1.2. Ours; travels as
+    /// `filter_metadata["ripstop"]`.
+    #[default]
+    FirstTries,
+    /// All that is under way, as Envoy counts: retries feed their own budget, and 20 % allow a load of 1.25.
+    AllRequests,
 }
 
 impl Default for RetryBudget {
-    /// 20 %, at least 3, as Envoy has it when a budget is asked for.
+    /// 20 % of first tries, at least 3.
     fn default() -> RetryBudget {
-        RetryBudget { budget: Percent::whole(20), min_concurrency: 3 }
+        RetryBudget { budget: Percent::whole(20), min_concurrency: 3, of: BudgetBase::FirstTries }
     }
 }

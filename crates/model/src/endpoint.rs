@@ -73,6 +73,8 @@ pub struct LocalityEndpoints<A = Address> {
 pub struct Endpoint<A = Address> {
     /// Where it is reached.
     pub address: A,
+    /// Where it is reached as well, for instance over the other version of IP.
+    pub additional_addresses: Vec<Address>,
     /// Host name for `host_rewrite: auto` and for people; may be empty.
     pub hostname: Name,
     /// What the source of the endpoint knows of its health.
@@ -85,6 +87,8 @@ pub struct Endpoint<A = Address> {
     pub transport_labels: BTreeMap<Name, Name>,
     /// How it is checked, where it differs from the others.
     pub check: Option<Box<EndpointHealthCheck>>,
+    /// It runs a version on trial (`canary` in `filter_metadata["envoy.lb"]`).
+    pub canary: bool,
 }
 
 impl<A> Endpoint<A> {
@@ -99,12 +103,14 @@ impl Endpoint {
     pub fn new(address: impl Into<Address>) -> Endpoint {
         Endpoint {
             address: address.into(),
+            additional_addresses: Vec::new(),
             hostname: "".into(),
             health: HealthStatus::Unknown,
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
             transport_labels: BTreeMap::new(),
             check: None,
+            canary: false,
         }
     }
 }

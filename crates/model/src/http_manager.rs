@@ -14,6 +14,8 @@ use paths::{HostRules, PathRules, Underscores};
 use server::ServerHeader;
 use times::Times;
 
+use crate::adaptive_concurrency::AdaptiveConcurrency;
+use crate::admission_control::AdmissionControl;
 use crate::http1::Http1Options;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
@@ -75,6 +77,10 @@ pub struct HttpConnectionManager {
     pub proxy_100_continue: bool,
     /// What the router is told for all routes.
     pub router: RouterOptions,
+    /// Limits how many requests are under way by how long they take.
+    pub adaptive_concurrency: Option<Box<AdaptiveConcurrency>>,
+    /// Refuses a share of requests while many fail.
+    pub admission_control: Option<Box<AdmissionControl>>,
 }
 
 impl HttpConnectionManager {
@@ -116,6 +122,8 @@ impl HttpConnectionManager {
             upgrades: Vec::new(),
             proxy_100_continue: false,
             router: RouterOptions::default(),
+            adaptive_concurrency: None,
+            admission_control: None,
         }
     }
 }

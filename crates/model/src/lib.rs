@@ -14,10 +14,13 @@
 //! ```
 
 pub mod access_log;
+pub mod adaptive_concurrency;
 pub mod address;
+pub mod admission_control;
 pub mod api_listener;
 pub mod chain_match;
 pub mod cidr;
+pub mod circuit_breaker;
 pub mod cluster;
 pub mod config_file;
 pub mod endpoint;
@@ -29,6 +32,7 @@ pub mod http_manager;
 pub mod listener;
 pub mod listener_filter;
 pub mod load_balancing;
+pub mod load_shedding;
 pub mod matcher;
 pub mod mirror;
 pub mod network_filter;
@@ -44,6 +48,7 @@ pub mod snapshot;
 pub mod spiffe;
 pub mod tls;
 pub mod upgrade;
+pub mod upstream_connection;
 pub mod upstream_http;
 
 pub use access_log::AccessLog;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A fraction between 0 and 1, kept in millionths, which is the finest denominator of Envoy's
 /// `FractionalPercent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Percent {
     per_million: u32,
 }

@@ -10,14 +10,16 @@ mod rewrite;
 pub mod template;
 
 pub use action::{
-    ClusterChoice, ClusterNotFound, ClusterSplit, DirectResponse, Forward, RouteAction, SplitBy,
-    WeightedCluster,
+    ClusterChoice, ClusterNotFound, ClusterSplit, DirectResponse, Forward, RouteAction, RoutePriority,
+    SplitBy, WeightedCluster,
 };
 pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use matches::{PathMatch, RouteMatch, TlsMatch};
 pub use mutation::{AppendAction, HeaderAddition, HeaderMutations, Mutations};
 pub use redirect::{Redirect, RedirectPath, RedirectScheme, RedirectStatus};
-pub use retry::{Backoff, RetryOn, RetryPolicy};
+pub use retry::{
+    Backoff, Growth, HedgePolicy, Jitter, RateLimitedBackoff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
+};
 pub use rewrite::{HostRewrite, PathRewrite, RegexSubstitution};
 pub use template::{PathTemplate, RewriteTemplate};
 
@@ -83,6 +85,10 @@ pub struct VirtualHost {
     pub require_tls: RequireTls,
     /// For the routes that have none of their own.
     pub retry: Option<RetryPolicy>,
+    /// For the routes that have none of their own.
+    pub hedge: Option<HedgePolicy>,
+    /// For the routes that say nothing else: how many bytes of a request's body are kept for retries.
+    pub body_buffer_bytes: Option<u64>,
     /// Each try carries its number as `x-envoy-attempt-count`.
     pub request_attempt_count: bool,
     /// The answer carries the number of tries as `x-envoy-attempt-count`.
@@ -102,6 +108,8 @@ impl VirtualHost {
             routes,
             require_tls: RequireTls::None,
             retry: None,
+            hedge: None,
+            body_buffer_bytes: None,
             request_attempt_count: false,
             response_attempt_count: false,
             mirrors: Vec::new(),

@@ -20,9 +20,13 @@
 //! | which endpoint is put aside for what it answers | [`outlier::OutlierDetector`] |
 //! | which endpoint is well by what checks say, and when it is asked again | [`health::Session`], [`health::plan::Plan`] |
 //! | whether one more connection may be open | [`connection_count::ConnectionCount`] |
+//! | which address of an endpoint is tried first | [`happy_eyeballs`] |
 //! | whether one more may be under way | [`limits::ClusterLimits`] |
+//! | whether a request is let in at all | [`adaptive::Gradient`], [`admission::AdmissionController`] |
+//! | whether what is broken is asked at all | [`breaker::Breaker`] |
+//! | which requests are refused first | [`shedding::Shedder`] |
 //! | whether and when a request is tried again | [`retry::RetryState`] |
-//! | how long anything may take | [`timeout`], [`request_times`] |
+//! | how long anything may take | [`timeout`], [`request_times`], [`deadline`] |
 //! | what HTTP means in gRPC | [`grpc`] |
 //! | who may connect | [`rbac::Authorizer`] |
 //! | whether there is a token left | [`token_bucket::TokenBucket`] |
@@ -33,11 +37,16 @@
 //! one worker and taken by `&mut`.
 
 pub mod access_log;
+pub mod adaptive;
+pub mod admission;
 pub mod balance;
+pub mod breaker;
 pub mod connection_count;
+pub mod deadline;
 pub mod filter_chain;
 pub mod flags;
 pub mod grpc;
+pub mod happy_eyeballs;
 pub mod hash;
 pub mod health;
 pub mod host;
@@ -54,6 +63,7 @@ pub mod rewrite;
 pub mod route;
 pub mod runtime;
 pub mod sanitise;
+pub mod shedding;
 pub mod split;
 pub mod substitute;
 pub mod timeout;

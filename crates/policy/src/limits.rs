@@ -4,10 +4,10 @@
 //! within its limit, so it is never above the limit even for a moment (unless the limit was lowered meanwhile).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ripstop_model::Percent;
-use ripstop_model::cluster::CircuitLimits;
+use ripstop_model::cluster::{BudgetBase, CircuitLimits};
 
 use crate::flags::ResponseFlag;
 
@@ -24,6 +24,8 @@ pub struct ClusterLimits {
     retries: Gauge,
     budget_per_million: AtomicU32,
     budget_min_concurrency: AtomicU32,
+    /// Retries count among what the budget is a share of.
+    budget_of_all: AtomicBool,
 }
 
 /// What is counted and how much of it there may be.
@@ -113,6 +115,7 @@ impl ClusterLimits {
             retries: Gauge::new(limits.max_retries),
             budget_per_million: AtomicU32::new(NO_BUDGET),
             budget_min_concurrency: AtomicU32::new(0),
+            budget_of_all: AtomicBool::new(false),
         };
         made.replace(limits);
         Arc::new(made)
@@ -126,6 +129,8 @@ impl ClusterLimits {
         self.pending.limit.store(limits.max_pending_requests, Ordering::Relaxed);
         self.requests.limit.store(limits.max_requests, Ordering::Relaxed);
         self.retries.limit.store(limits.max_retries, Ordering::Relaxed);
+        let of_all = limits.retry_budget.is_some_and(|budget| budget.of == BudgetBase::AllRequests);
+        self.budget_of_all.store(of_all, Ordering::Relaxed);
         self.budget_min_concurrency.store(min_concurrency, Ordering::Relaxed);
         self.budget_per_million.store(budget, Ordering::Relaxed);
     }
@@ -145,6 +150,12 @@ impl ClusterLimits {
         self.acquire(Overflow::Requests, self.requests.limit())
     }
 
+    /// The same for a request of a kind that may fill only this share of the limit.
+    pub fn try_request_within(self: &Arc<Self>, share: Percent) -> Result<Permit, Overflow> {
+        let limit = share.of(self.requests.limit().into());
+        self.acquire(Overflow::Requests, u32::try_from(limit).unwrap_or(u32::MAX))
+    }
+
     /// One more retry, from the decision to retry to the end of the try. See [`ClusterLimits::retry_limit`].
     pub fn try_retry(self: &Arc<Self>) -> Result<Permit, Overflow> {
         self.acquire(Overflow::Retries, self.retry_limit())
@@ -152,8 +163,8 @@ impl ClusterLimits {
 
     /// How many retries may be under way at this moment.
     ///
-    /// With a budget: its share of the requests under way and pending *that are not retries themselves*, at least its
-    /// minimum. Envoy counts the retries in, so that they feed their own budget and 20 % allow a load of 1.25; here
+    /// With a budget: its share of the requests under way and pending, at least its minimum. Envoy counts the retries in,
+    /// so that they feed their own budget and 20 % allow a load of 1.25; [`BudgetBase::FirstTries`] leaves them out, and
     /// 20 % mean 1.2. Without a budget: `max_retries`.
     pub fn retry_limit(&self) -> u32 {
         let budget = self.budget_per_million.load(Ordering::Relaxed);
@@ -161,10 +172,24 @@ impl ClusterLimits {
             return self.retries.limit();
         }
         let all = u64::from(self.requests.count()) + u64::from(self.pending.count());
-        let first_tries = all.saturating_sub(u64::from(self.retries.count()));
-        let share = Percent::per_million(budget).of(first_tries);
+        let base = match self.budget_of_all.load(Ordering::Relaxed) {
+            true => all,
+            false => all.saturating_sub(u64::from(self.retries.count())),
+        };
+        let share = Percent::per_million(budget).of(base);
         let least = self.budget_min_concurrency.load(Ordering::Relaxed);
         u32::try_from(share).unwrap_or(u32::MAX).max(least)
+    }
+
+    /// How much more there may be of each.
+    pub fn remaining(&self) -> UnderWay {
+        let left = |gauge: &Gauge, limit: u32| limit.saturating_sub(gauge.count());
+        UnderWay {
+            connections: left(&self.connections, self.connections.limit()),
+            pending: left(&self.pending, self.pending.limit()),
+            requests: left(&self.requests, self.requests.limit()),
+            retries: left(&self.retries, self.retry_limit()),
+        }
     }
 
     /// What is under way now.
@@ -209,6 +234,7 @@ mod tests {
             max_requests: 2,
             max_retries: 1,
             retry_budget: None,
+            track_remaining: false,
         });
         let connection = limits.try_connection().unwrap();
         assert_eq!(limits.try_connection().unwrap_err(), Overflow::Connections);
@@ -218,6 +244,7 @@ mod tests {
         let _retry = limits.try_retry().unwrap();
         assert_eq!(limits.try_retry().unwrap_err(), Overflow::Retries);
         assert_eq!(limits.under_way(), UnderWay { connections: 1, pending: 0, requests: 2, retries: 1 });
+        assert_eq!(limits.remaining(), UnderWay::default());
         drop(connection);
         assert!(limits.try_connection().is_ok());
     }
@@ -248,8 +275,19 @@ mod tests {
             assert!(retries.len() <= 20);
         }
         assert_eq!(retries.len(), 20);
+        let envoys = RetryBudget { of: BudgetBase::AllRequests, ..RetryBudget::default() };
+        shared.replace(&CircuitLimits { retry_budget: Some(envoys), ..limits(1000) });
+        while let Ok(permit) = shared.try_retry() {
+            retries.push(permit);
+            requests.push(shared.try_request().unwrap());
+        }
+        assert_eq!(retries.len(), 24, "retries feed their own budget");
         shared.replace(&CircuitLimits {
-            retry_budget: Some(RetryBudget { budget: Percent::ZERO, min_concurrency: 0 }),
+            retry_budget: Some(RetryBudget {
+                budget: Percent::ZERO,
+                min_concurrency: 0,
+                ..RetryBudget::default()
+            }),
             ..limits(1000)
         });
         drop(retries);

@@ -40,6 +40,11 @@ impl Outcome {
             Outcome::Timeout => 504,
         }
     }
+
+    /// Whether it is one that the endpoint is to blame for.
+    pub fn is_failure(self) -> bool {
+        self.as_status() >= 500
+    }
 }
 
 /// Which detector put a host aside.

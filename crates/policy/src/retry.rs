@@ -4,7 +4,11 @@
 //! must bear it: what the upstream has provably not processed may be repeated whatever the method; anything else only
 //! where the method is safe or idempotent (RFC 9110, section 9.2), the request carries `Idempotency-Key`, or the policy
 //! says `any_method`; and never when a part of the body is gone. No *outer hop* may own the retries (see
-//! [`ATTEMPT_HEADER`]), and the retry *budget* of the cluster must have room. The wait is exponential with full jitter.
+//! [`ATTEMPT_HEADER`]), and the retry *budget* of the cluster must have room. How long is waited is in [`backoff`].
+//!
+//! Two things need no policy, because they are no failures of the upstream: a kept connection that was closed at the moment
+//! of its reuse, and a stream of HTTP/2 that was refused without being looked at. What the upstream has provably not seen is
+//! no load on it, so that it needs no place in the budget either.
 //!
 //! Who waits, and which host comes next, is decided elsewhere.
 
@@ -12,13 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-use ripstop_model::route::{Backoff, RetryPolicy};
+use ripstop_model::route::RetryPolicy;
 
+use self::rules::RetryRules;
 use crate::flags::ResponseFlag;
 use crate::limits::{ClusterLimits, Permit};
 
 pub mod asked;
+pub mod backoff;
 pub mod conditions;
+pub mod rules;
 
 /// The request header that keeps the retries of several hops from multiplying.
 ///
@@ -35,6 +42,11 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// How often a request whose reused connection turned out to be dead is sent again on another one, beyond what the
 /// policy grants.
 const STALE_CONNECTION_RETRIES: u32 = 1;
+
+/// How often a request that the upstream has not seen is sent again beyond what the policy grants: its stream was refused
+/// (RFC 9113, section 8.7), or its kept connection was closed before it was sent. A server that goes away takes its connections
+/// with it one by one; one that refuses again and again has too much to do.
+const UNSEEN_RETRIES: u32 = 3;
 
 /// What about a request matters for retries. Taken once, from the request as it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,8 +92,14 @@ pub struct Attempt {
     pub outcome: AttemptOutcome,
     /// `grpc-status` of the response head or trailers-only response.
     pub grpc_status: Option<u32>,
-    /// The response says `x-envoy-overloaded` or `x-envoy-ratelimited`: more of the same would not help.
+    /// The response says `x-envoy-overloaded`: more of the same would not help.
     pub overloaded: bool,
+    /// The response says `x-envoy-ratelimited`.
+    pub rate_limited: bool,
+    /// The response has a header that the policy retries on.
+    pub retriable_header: bool,
+    /// How long the response asks to wait.
+    pub reset_after: Option<Duration>,
     /// The connection had carried requests before.
     pub reused_connection: bool,
     /// A part of the request may have reached the upstream.
@@ -98,6 +116,9 @@ impl Attempt {
             outcome,
             grpc_status: None,
             overloaded: false,
+            rate_limited: false,
+            retriable_header: false,
+            reset_after: None,
             reused_connection: false,
             request_sent: !unsent,
             body_replayable: true,
@@ -121,11 +142,24 @@ pub enum RetryDecision {
     Retry {
         /// After this wait.
         after: Duration,
-        /// To be kept until that try has ended.
-        permit: Permit,
+        /// What it comes from.
+        wait: Wait,
+        /// Its place in the budget, to be kept until that try has ended; `None`: it needs none.
+        permit: Option<Permit>,
     },
     /// What came, or did not come, is the answer.
     No(NoRetry),
+}
+
+/// What the wait before a retry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// The back-off of the policy.
+    Backoff,
+    /// An answer that said when it is worth trying again.
+    Asked,
+    /// There is none, because the upstream has not seen the request.
+    Nothing,
 }
 
 /// Why a request is not tried again.
@@ -171,36 +205,53 @@ impl NoRetry {
 /// The tries of one request.
 #[derive(Clone, Debug)]
 pub struct RetryState {
-    policy: Option<RetryPolicy>,
+    rules: Option<Arc<RetryRules>>,
     facts: RequestFacts,
     /// Retries that the policy granted so far.
     retries: u32,
     /// Retries for a dead reused connection so far.
     stale: u32,
+    /// Retries of what the upstream has not seen, which no policy granted.
+    unseen: u32,
 }
 
 impl RetryState {
-    /// A request that is about to be tried for the first time. Without a policy only a dead reused connection is
-    /// made up for.
-    pub fn new(policy: Option<&RetryPolicy>, facts: RequestFacts) -> RetryState {
-        RetryState { policy: policy.cloned(), facts, retries: 0, stale: 0 }
+    /// A request that is about to be tried for the first time. Without rules only what was not processed is repeated.
+    pub fn new(rules: Option<Arc<RetryRules>>, facts: RequestFacts) -> RetryState {
+        RetryState { rules, facts, retries: 0, stale: 0, unseen: 0 }
     }
 
     /// The number of the current try, from 1 (`x-envoy-attempt-count`).
     pub fn attempt_number(&self) -> u32 {
-        1 + self.retries + self.stale
+        1 + self.retries + self.stale + self.unseen
     }
 
     /// What the current try carries in [`ATTEMPT_HEADER`]; `None`: nothing.
     pub fn attempt_header(&self) -> Option<u32> {
-        let owns = self.policy.as_ref().is_some_and(|policy| policy.num_retries > 0);
+        let owns = self.policy().is_some_and(|policy| policy.num_retries > 0);
         self.facts.outer_attempt.or(owns.then(|| self.attempt_number()))
     }
 
-    /// Whether the current try's body has to be kept for another one. False saves the memory.
-    pub fn may_retry(&self) -> bool {
-        self.policy.as_ref().is_some_and(|policy| self.retries < policy.num_retries)
+    /// The rules of the route and the request.
+    pub fn rules(&self) -> Option<&RetryRules> {
+        self.rules.as_deref()
+    }
+
+    fn policy(&self) -> Option<&RetryPolicy> {
+        self.rules.as_ref().map(|rules| &rules.policy)
+    }
+
+    /// Whether the current try's body has to be kept for another one. False saves the memory. `multiplexed`: the upstream
+    /// may refuse streams.
+    pub fn may_retry(&self, multiplexed: bool) -> bool {
+        self.policy().is_some_and(|policy| self.retries < policy.num_retries)
             || (self.facts.idempotent && self.stale < STALE_CONNECTION_RETRIES)
+            || (multiplexed && self.unseen < UNSEEN_RETRIES)
+    }
+
+    /// Whether the policy names what became of a try, so that it would be tried again if everything else allowed it.
+    pub fn would_retry(&self, attempt: &Attempt) -> bool {
+        self.policy().is_some_and(|policy| conditions::names(policy, attempt))
     }
 
     /// What is to be done after a try. `left` is the time left for the request; `None`: there is no limit.
@@ -211,16 +262,51 @@ impl RetryState {
         limits: &Arc<ClusterLimits>,
         rng: &mut fastrand::Rng,
     ) -> RetryDecision {
+        if self.is_unseen(attempt) {
+            if left.is_some_and(|left| left.is_zero()) {
+                return RetryDecision::No(NoRetry::Deadline);
+            }
+            self.unseen += 1;
+            return RetryDecision::Retry { after: Duration::ZERO, wait: Wait::Nothing, permit: None };
+        }
         if self.is_stale_connection(attempt) {
-            let decision = grant(Duration::ZERO, left, limits);
+            let decision = grant((Duration::ZERO, Wait::Nothing), left, limits);
             self.stale += u32::from(matches!(decision, RetryDecision::Retry { .. }));
             return decision;
         }
-        let after = match self.wait(attempt, rng) {
-            Ok(after) => after,
+        let named = self.would_retry(attempt);
+        if !named {
+            return RetryDecision::No(NoRetry::NotRetriable);
+        }
+        self.by_policy(attempt, left, limits, rng)
+    }
+
+    /// Whether another try begins beside one that has used up the time of one try (Envoy's `hedge_on_per_try_timeout`). As in
+    /// Envoy, it needs retries left, but no condition that names a timeout.
+    pub fn hedge(
+        &mut self,
+        body_replayable: bool,
+        left: Option<Duration>,
+        limits: &Arc<ClusterLimits>,
+        rng: &mut fastrand::Rng,
+    ) -> RetryDecision {
+        let attempt = Attempt { body_replayable, ..Attempt::new(AttemptOutcome::PerTryTimeout) };
+        self.by_policy(&attempt, left, limits, rng)
+    }
+
+    /// A retry of an outcome that the policy names.
+    fn by_policy(
+        &mut self,
+        attempt: &Attempt,
+        left: Option<Duration>,
+        limits: &Arc<ClusterLimits>,
+        rng: &mut fastrand::Rng,
+    ) -> RetryDecision {
+        let wait = match self.wait(attempt, rng) {
+            Ok(wait) => wait,
             Err(reason) => return RetryDecision::No(reason),
         };
-        let decision = grant(after, left, limits);
+        let decision = grant(wait, left, limits);
         self.retries += u32::from(matches!(decision, RetryDecision::Retry { .. }));
         decision
     }
@@ -228,20 +314,27 @@ impl RetryState {
     /// A connection that was kept for reuse was closed by the upstream at the moment of its reuse. That is an
     /// everyday race, not a failure; it needs no policy, no wait, and concerns no other hop.
     fn is_stale_connection(&self, attempt: &Attempt) -> bool {
-        let any_method = self.policy.as_ref().is_some_and(|policy| policy.any_method);
+        let any_method = self.policy().is_some_and(|policy| policy.any_method);
         attempt.outcome == AttemptOutcome::Reset
             && attempt.reused_connection
             && attempt.body_replayable
             && self.stale < STALE_CONNECTION_RETRIES
-            && (!attempt.request_sent || self.facts.idempotent || any_method)
+            && (self.facts.idempotent || any_method)
+    }
+
+    /// The upstream has certainly not looked at it, most likely because it is going away. That there is no connection at all
+    /// is another matter.
+    fn is_unseen(&self, attempt: &Attempt) -> bool {
+        let closed_before =
+            attempt.outcome == AttemptOutcome::Reset && attempt.reused_connection && !attempt.request_sent;
+        (attempt.outcome == AttemptOutcome::RefusedStream || closed_before)
+            && attempt.body_replayable
+            && self.unseen < UNSEEN_RETRIES
     }
 
     /// How long to wait, as far as policy and request go.
-    fn wait(&self, attempt: &Attempt, rng: &mut fastrand::Rng) -> Result<Duration, NoRetry> {
-        let policy = self.policy.as_ref().ok_or(NoRetry::NotRetriable)?;
-        if !conditions::names(policy, attempt) {
-            return Err(NoRetry::NotRetriable);
-        }
+    fn wait(&self, attempt: &Attempt, rng: &mut fastrand::Rng) -> Result<(Duration, Wait), NoRetry> {
+        let policy = self.policy().ok_or(NoRetry::NotRetriable)?;
         if attempt.overloaded {
             return Err(NoRetry::Overloaded);
         }
@@ -259,27 +352,26 @@ impl RetryState {
         if self.retries >= policy.num_retries {
             return Err(NoRetry::Exhausted);
         }
-        Ok(full_jitter(policy.backoff, self.retries, rng))
+        Ok(match attempt.reset_after {
+            Some(asked) => (backoff::after_reset(asked, rng), Wait::Asked),
+            None => (backoff::wait(policy.backoff, self.retries, rng), Wait::Backoff),
+        })
     }
 }
 
-/// A retry after `after`, if time and budget allow.
-fn grant(after: Duration, left: Option<Duration>, limits: &Arc<ClusterLimits>) -> RetryDecision {
+/// A retry after a wait, if time and budget allow.
+fn grant(
+    (after, wait): (Duration, Wait),
+    left: Option<Duration>,
+    limits: &Arc<ClusterLimits>,
+) -> RetryDecision {
     if left.is_some_and(|left| left <= after) {
         return RetryDecision::No(NoRetry::Deadline);
     }
     match limits.try_retry() {
-        Ok(permit) => RetryDecision::Retry { after, permit },
+        Ok(permit) => RetryDecision::Retry { after, wait, permit: Some(permit) },
         Err(_) => RetryDecision::No(NoRetry::Budget),
     }
-}
-
-/// A wait between zero and `base × 2^retry`, the latter at most `max`; `retry` counts from 0.
-pub fn full_jitter(backoff: Backoff, retry: u32, rng: &mut fastrand::Rng) -> Duration {
-    let longest = backoff.base.saturating_mul(2_u32.saturating_pow(retry)).min(backoff.max);
-    // Half a million years of nanoseconds fit.
-    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(rng.u64(0..=nanos))
 }
 
 #[cfg(test)]

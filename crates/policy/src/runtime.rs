@@ -61,6 +61,11 @@ impl Runtime {
         set.map_or(default, |number| u32::try_from(number).unwrap_or(u32::MAX))
     }
 
+    /// A text by its name alone.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).map(|value| &*value.text)
+    }
+
     fn get(&self, key: &str) -> Option<&RuntimeValue> {
         // The empty name means that nothing can be set.
         self.flat.get(key).filter(|_| !key.is_empty())

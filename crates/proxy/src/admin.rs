@@ -1,6 +1,7 @@
 //! The admin pages of a proxy, by Envoy's names and with Envoy's answers.
 
-pub mod certs;
+pub mod breakers;
+mod certs;
 pub mod clusters;
 pub mod commands;
 pub mod config_dump;
@@ -123,6 +124,11 @@ const DRAIN: &[Param] = &[
     ("inboundonly", "Only listeners for inbound traffic"),
     ("skip_exit", "With graceful: leave listeners in place afterwards"),
 ];
+const BREAKERS: &[Param] = &[
+    ("cluster", "Whose breakers"),
+    ("endpoint", "Only that of this endpoint"),
+    ("state", "open, closed, or auto: as outcomes say"),
+];
 const LOGGING: &[Param] = &[("level", "The level of everything"), ("paths", "name1:level1,name2:level2")];
 
 /// All pages.
@@ -134,6 +140,7 @@ pub fn pages(inspector: Inspector) -> Pages {
     };
     let title = format!("proxy {} of {}", inspector.node.id, inspector.node.cluster);
     let pages = Pages::default()
+        .get("/breakers", "circuit breakers", &[("format", "text or json")], page(breakers::show))
         .get("/certs", "print certs on machine", &[], page(certs::show))
         .get(
             "/clusters",
@@ -162,6 +169,7 @@ pub fn pages(inspector: Inspector) -> Pages {
             &STATS[..2],
             page(stats::prometheus),
         )
+        .post("/breakers/force", "force circuit breakers open or closed", BREAKERS, page(breakers::force))
         .post("/cpuprofiler", "there is none", &[("enable", "y or n")], page(commands::no_profiler))
         .post("/drain_listeners", "drain listeners", DRAIN, page(commands::drain_listeners))
         .post(

@@ -37,6 +37,8 @@ pub enum ProxyError {
     NoHealthyUpstream,
     /// A circuit limit is reached.
     Overflow,
+    /// A circuit breaker leaves the upstream alone.
+    BreakerOpen,
     /// No connection could be made.
     ConnectFailure,
     /// Nobody listens at the address of the endpoint.
@@ -146,6 +148,9 @@ impl ProxyError {
                 "upstream_reset_before_response_started{overflow}",
                 reset!("overflow"),
             ),
+            ProxyError::BreakerOpen => {
+                (Upstream, 503, Flag::UpstreamOverflow, "circuit_breaker_open", "circuit breaker open")
+            }
             ProxyError::ConnectFailure => (
                 Upstream,
                 503,
@@ -282,6 +287,7 @@ mod tests {
         check(ProxyError::NoCluster, 503, "NC");
         check(ProxyError::NoHealthyUpstream, 503, "UH");
         check(ProxyError::Overflow, 503, "UO");
+        check(ProxyError::BreakerOpen, 503, "UO");
         check(ProxyError::ConnectTimeout, 503, "UF");
         check(ProxyError::UpstreamClosed, 503, "UC");
         check(ProxyError::RequestTimeout, 504, "UT");

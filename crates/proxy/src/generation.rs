@@ -4,6 +4,7 @@
 //! hosts) are shared from one to the next.
 
 pub mod addresses;
+pub mod breakers;
 pub mod cluster;
 pub mod compile;
 pub mod http_rules;

@@ -34,6 +34,7 @@ pub mod stream;
 pub mod target;
 pub mod tee;
 pub mod terminate;
+pub mod trial;
 pub mod tunnel;
 pub mod under_way;
 pub mod upgrade;

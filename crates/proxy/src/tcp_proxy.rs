@@ -186,7 +186,7 @@ async fn connect(
                 }
             }
         };
-        note_outcome(cluster, &entry, Outcome::ConnectFailure);
+        note_outcome(cluster, &entry, Outcome::ConnectFailure, None);
         facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
         if !matches!(error, ConnectError::Timeout) {
             facts.upstream.failure = reason(&error);

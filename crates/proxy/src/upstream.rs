@@ -1,5 +1,6 @@
 //! Connections to endpoints: making them, keeping them, and sending a request over one.
 
+pub mod addresses;
 pub mod connect;
 pub mod error;
 pub mod lease;

@@ -49,8 +49,23 @@ pub fn original_destination(stream: &TcpStream) -> Option<SocketAddr> {
     found.ok()?.as_socket()
 }
 
-/// Asks the kernel to probe a silent peer, so that a vanished one is noticed.
-pub fn set_keepalive(stream: &TcpStream, idle: Duration, interval: Duration) -> io::Result<()> {
-    let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval);
+/// Asks the kernel to probe a silent peer, so that a vanished one is noticed: after `idle`, every `interval`, and to give it up
+/// after so many `probes`. `None` is the kernel's default.
+pub fn set_keepalive(
+    stream: &TcpStream,
+    idle: Option<Duration>,
+    interval: Option<Duration>,
+    probes: Option<u32>,
+) -> io::Result<()> {
+    let mut keepalive = TcpKeepalive::new();
+    if let Some(idle) = idle {
+        keepalive = keepalive.with_time(idle);
+    }
+    if let Some(interval) = interval {
+        keepalive = keepalive.with_interval(interval);
+    }
+    if let Some(probes) = probes {
+        keepalive = keepalive.with_retries(probes);
+    }
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

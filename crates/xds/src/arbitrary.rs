@@ -1,7 +1,10 @@
 //! Random valid model values for tests: every field takes its default, its limits and values between.
 
 mod access_log;
+mod adaptive_concurrency;
+mod admission_control;
 mod balancing;
+mod circuit_breaker;
 mod cluster;
 mod endpoint;
 mod health_check;
@@ -13,6 +16,7 @@ mod outlier;
 mod route;
 mod tls;
 mod upgrade;
+mod upstream_connection;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -3,12 +3,16 @@
 //! as a warning elsewhere. Which fields are supported is written down in `decode/support/table.rs`.
 
 mod access_log;
+mod adaptive_concurrency;
+mod admission_control;
 mod balancing;
 mod chain_match;
+mod circuit_breaker;
 mod cluster;
 mod common;
 pub(crate) mod config_source;
 mod endpoint;
+mod extension;
 mod filter_chain;
 mod format;
 mod health_check;
@@ -18,6 +22,7 @@ mod http_filters;
 mod http_manager;
 mod listener;
 mod listener_filter;
+mod load_shedding;
 mod matcher;
 mod mirror;
 mod network_filter;
@@ -32,6 +37,7 @@ mod subsets;
 mod support;
 mod tls;
 mod upgrade;
+mod upstream_connection;
 mod upstream_http;
 
 #[cfg(test)]

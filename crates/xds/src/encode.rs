@@ -5,8 +5,11 @@
 //! regex. And a listener that matches `transport_protocol` comes back with the TLS inspector that this needs.
 
 mod access_log;
+mod adaptive_concurrency;
+mod admission_control;
 mod balancing;
 mod chain_match;
+mod circuit_breaker;
 mod cluster;
 mod common;
 mod endpoint;
@@ -18,6 +21,7 @@ mod http_filters;
 mod http_manager;
 mod listener;
 mod listener_filter;
+mod load_shedding;
 mod matcher;
 mod mirror;
 mod network_filter;
@@ -28,6 +32,7 @@ mod route;
 mod runtime;
 mod tls;
 mod upgrade;
+mod upstream_connection;
 
 use prost::Message;
 use ripstop_model::{ApiListener, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};

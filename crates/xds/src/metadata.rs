@@ -4,11 +4,21 @@
 pub(crate) const RIPSTOP: &str = "ripstop";
 /// Envoy's namespace for the labels of an endpoint.
 pub(crate) const ENVOY_LB: &str = "envoy.lb";
+/// In [`ENVOY_LB`] of an endpoint, bool: it runs a version on trial.
+pub(crate) const CANARY: &str = "canary";
 /// Envoy's namespace for what chooses the transport socket of an endpoint.
 pub(crate) const TRANSPORT_SOCKET_MATCH: &str = "envoy.transport_socket_match";
 
 /// On a route, bool: retries whatever the method.
 pub(crate) const ANY_METHOD: &str = "any_method";
+/// On a route, text: words that say how retries wait, and [`ANY_METHOD`].
+pub(crate) const RETRY: &str = "retry";
+/// On a cluster, struct: when it, or an endpoint of it, is left alone for a while.
+pub(crate) const CIRCUIT_BREAKER: &str = "circuit_breaker";
+/// On a cluster, struct: which requests are refused first.
+pub(crate) const LOAD_SHEDDING: &str = "load_shedding";
+/// On a cluster, bool: the retry budget is a share of first tries, which are not retries themselves.
+pub(crate) const RETRY_BUDGET_OF_FIRST_TRIES: &str = "retry_budget_of_first_tries";
 /// On a cluster, bool: `UpstreamProtocol::Auto` without TLS, which Envoy's `auto_config` refuses.
 pub(crate) const AUTO_PROTOCOL: &str = "auto_protocol";
 /// On a cluster, number: the least response time decides; seconds for which a slow answer is remembered.

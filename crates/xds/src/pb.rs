@@ -11,7 +11,12 @@ pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
 };
+pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
+    UpstreamConnectionOptions, upstream_connection_options,
+};
 pub(crate) use envoy_types::pb::envoy::config::core::v3::CidrRange;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::TcpKeepalive;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::{HealthCheck, RequestMethod, health_check};
 pub(crate) use envoy_types::pb::envoy::config::core::v3::KeepaliveSettings;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::UpstreamHttpProtocolOptions;
@@ -76,6 +81,16 @@ pub(crate) use envoy_types::pb::envoy::extensions::http::header_formatters::pres
 pub(crate) use envoy_types::pb::envoy::extensions::path::r#match::uri_template::v3::UriTemplateMatchConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::path::rewrite::uri_template::v3::UriTemplateRewriteConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
+pub(crate) use envoy_types::pb::envoy::config::route::v3::HedgePolicy;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::admission_control::v3::{
+    AdmissionControl, admission_control,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::adaptive_concurrency::v3::{
+    AdaptiveConcurrency, GradientControllerConfig, adaptive_concurrency, gradient_controller_config,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::retry::host::omit_canary_hosts::v3::OmitCanaryHostsPredicate;
+pub(crate) use envoy_types::pb::envoy::extensions::retry::host::omit_host_metadata::v3::OmitHostMetadataConfig;
+pub(crate) use envoy_types::pb::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::ProxyProtocolConfig;
 pub(crate) use envoy_types::pb::envoy::config::listener::v3::{
@@ -99,7 +114,7 @@ pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::{
     RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher,
 };
 pub(crate) use envoy_types::pb::envoy::r#type::v3::{
-    CodecClientType, FractionalPercent, Int64Range, Percent, fractional_percent,
+    CodecClientType, FractionalPercent, HttpStatus, Int64Range, Percent, fractional_percent,
 };
 pub(crate) use envoy_types::pb::google::protobuf::{
     Any, BoolValue, Duration, Struct, UInt32Value, UInt64Value, Value, value,

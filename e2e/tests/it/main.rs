@@ -14,5 +14,6 @@ mod listener_changes;
 mod metrics;
 mod original_dst;
 mod proxyless;
+mod resilience;
 mod security;
 mod serving;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ripstop_model::Percent;
-use ripstop_model::cluster::RetryBudget;
+use ripstop_model::cluster::{BudgetBase, RetryBudget};
 use ripstop_yaml::Reader;
 
 use crate::document::common::{Decoder, positive_duration, required_port};
@@ -60,6 +60,8 @@ pub(super) fn retry_budget(reader: Reader<'_>) -> RetryBudget {
     RetryBudget {
         budget: budget.unwrap_or(default.budget),
         min_concurrency: min_concurrency.unwrap_or(default.min_concurrency),
+        // What is written is meant as Envoy counts it.
+        of: BudgetBase::AllRequests,
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) const NO_LIMITS: CircuitLimits = CircuitLimits {
     max_requests: u32::MAX,
     max_retries: u32::MAX,
     retry_budget: None,
+    track_remaining: false,
 };
 
 /// How an endpoint is chosen.
@@ -89,6 +90,7 @@ pub(super) fn limits(pool: &ConnectionPool, budget: Option<RetryBudget>) -> Circ
         max_retries: pool.max_retries.unwrap_or(NO_LIMITS.max_retries),
         // A number that somebody has written holds instead of the budget that nobody has.
         retry_budget: budget.or_else(|| pool.max_retries.is_none().then(RetryBudget::default)),
+        track_remaining: false,
     }
 }
 

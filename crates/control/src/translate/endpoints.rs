@@ -41,12 +41,14 @@ fn of<A>(
     let endpoint = |member: &Member<'_>| {
         Some(Endpoint {
             address: address(&member.address)?,
+            additional_addresses: Vec::new(),
             hostname: member.name.clone(),
             health: HealthStatus::Unknown,
             check: None,
             weight: NonZeroU32::new(member.weight).unwrap_or(NonZeroU32::MIN),
             labels: member.labels.clone(),
             transport_labels: Default::default(),
+            canary: false,
         })
     };
     let localities = groups.into_iter().map(|group| LocalityEndpoints {

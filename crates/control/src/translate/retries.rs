@@ -28,7 +28,8 @@ pub(super) fn retry_policy(retries: Option<&Retries>) -> Option<RetryPolicy> {
     if retries.attempts == 0 {
         return None;
     }
-    let backoff = retries.backoff.map(|base| Backoff { base, max: base.saturating_mul(MAX_BACKOFF_FACTOR) });
+    let backoff =
+        retries.backoff.map(|base| Backoff::exponential(base, base.saturating_mul(MAX_BACKOFF_FACTOR)));
     Some(RetryPolicy {
         num_retries: retries.attempts,
         per_try_timeout: retries.per_try_timeout,

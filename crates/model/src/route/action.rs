@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HashPolicy, HeaderMutations, HostRewrite, PathRewrite, Redirect, RetryPolicy};
+use super::{HashPolicy, HeaderMutations, HedgePolicy, HostRewrite, PathRewrite, Redirect, RetryPolicy};
 use crate::Name;
 use crate::mirror::RequestMirror;
 use crate::route_times::RouteTimes;
@@ -37,6 +37,16 @@ impl DirectResponse {
     }
 }
 
+/// Envoy's `RoutingPriority`: which limits of the cluster a request is counted against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RoutePriority {
+    /// Those for everything.
+    #[default]
+    Default,
+    /// Those for what matters most.
+    High,
+}
+
 /// Envoy's `RouteAction`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
@@ -56,6 +66,13 @@ pub struct Forward {
     pub timeout: Option<Duration>,
     /// `None`: that of the virtual host, and without that the request is tried once.
     pub retry: Option<RetryPolicy>,
+    /// Whether a try that takes too long is raced by another; `None`: what the virtual host says, and without that no.
+    pub hedge: Option<HedgePolicy>,
+    /// How many bytes of a request's body are kept for retries; `None`: what the virtual host says, and without that
+    /// 64 KiB.
+    pub body_buffer_bytes: Option<u64>,
+    /// Which limits of the cluster count.
+    pub priority: RoutePriority,
     /// Time limits other than `timeout`.
     pub times: RouteTimes,
     /// Upgrades that are allowed or forbidden otherwise than the connection manager says.
@@ -84,6 +101,9 @@ impl Forward {
             hash: Vec::new(),
             timeout: None,
             retry: None,
+            hedge: None,
+            body_buffer_bytes: None,
+            priority: RoutePriority::Default,
             times: RouteTimes::default(),
             upgrades: Vec::new(),
             mirrors: Vec::new(),

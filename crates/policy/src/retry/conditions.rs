@@ -18,11 +18,14 @@ const GRPC: [(u32, RetryOn); 5] = [
 pub fn names(policy: &RetryPolicy, attempt: &Attempt) -> bool {
     let on = |condition| policy.on.contains(condition);
     match attempt.outcome {
+        // As in Envoy, whoever limits the rate is asked again only by who says so.
+        AttemptOutcome::Status(_) if attempt.rate_limited => on(RetryOn::ENVOY_RATE_LIMITED),
         AttemptOutcome::Status(status) => {
             (on(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
                 || (on(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
                 || (on(RetryOn::RETRIABLE_4XX) && status == 409)
                 || (on(RetryOn::RETRIABLE_STATUS_CODES) && policy.retriable_statuses.contains(&status))
+                || (on(RetryOn::RETRIABLE_HEADERS) && attempt.retriable_header)
                 || GRPC.iter().any(|&(code, condition)| attempt.grpc_status == Some(code) && on(condition))
         }
         outcome => {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::limits::UnderWay;
 use ripstop_model::cluster::CircuitLimits;
-use ripstop_model::route::RetryOn;
+use ripstop_model::route::{Backoff, Jitter, RateLimitedBackoff, ResetFormat, ResetHeader, RetryOn};
+use std::time::SystemTime;
 
 const IDEMPOTENT: RequestFacts = RequestFacts { idempotent: true, outer_attempt: None };
 const NOT_IDEMPOTENT: RequestFacts = RequestFacts { idempotent: false, outer_attempt: None };
@@ -21,9 +22,13 @@ fn policy(on: RetryOn) -> RetryPolicy {
     RetryPolicy { num_retries: 2, ..RetryPolicy::on(on) }
 }
 
+fn state(policy: Option<&RetryPolicy>, facts: RequestFacts) -> RetryState {
+    RetryState::new(policy.map(|policy| RetryRules::compile(policy).unwrap()), facts)
+}
+
 /// `None`: it is retried.
 fn decide(policy: Option<&RetryPolicy>, facts: RequestFacts, attempt: &Attempt) -> Option<NoRetry> {
-    match RetryState::new(policy, facts).decide(attempt, None, &limits(), &mut dice()) {
+    match state(policy, facts).decide(attempt, None, &limits(), &mut dice()) {
         RetryDecision::Retry { .. } => None,
         RetryDecision::No(why) => Some(why),
     }
@@ -50,30 +55,34 @@ fn envoys_words_name_what_envoys_words_name() {
         grpc(8),
         grpc(13),
         grpc(14),
+        Attempt { retriable_header: true, ..Attempt::new(Status(200)) },
+        Attempt { rate_limited: true, ..Attempt::new(Status(503)) },
     ];
     let check = |word: &str, expected: &str| {
         let mut policy = policy(RetryOn::from_word(word).unwrap());
         policy.retriable_statuses = vec![418];
         let row: String = outcomes
             .iter()
-            .map(|attempt| if decide(Some(&policy), IDEMPOTENT, attempt).is_none() { 'x' } else { '.' })
+            .map(|attempt| if conditions::names(&policy, attempt) { 'x' } else { '.' })
             .collect();
         assert_eq!(row, expected, "{word}");
     };
-    //                              200 409 418 500 503, connect refused reset unsent time-out, gRPC
-    check("5xx", "...xxxxxxx.....");
-    check("gateway-error", "....xxxxxx.....");
-    check("reset", ".....xxxxx.....");
-    check("reset-before-request", ".....x..x......");
-    check("connect-failure", ".....x.........");
-    check("refused-stream", "......x........");
-    check("retriable-4xx", ".x.............");
-    check("retriable-status-codes", "..x............");
-    check("cancelled", "..........x....");
-    check("deadline-exceeded", "...........x...");
-    check("resource-exhausted", "............x..");
-    check("internal", ".............x.");
-    check("unavailable", "..............x");
+    //                              200 409 418 500 503, connect refused reset unsent time-out, gRPC, header, limited
+    check("5xx", "...xxxxxxx.......");
+    check("gateway-error", "....xxxxxx.......");
+    check("reset", ".....xxxxx.......");
+    check("reset-before-request", ".....x..x........");
+    check("connect-failure", ".....x...........");
+    check("refused-stream", "......x..........");
+    check("retriable-4xx", ".x...............");
+    check("retriable-status-codes", "..x..............");
+    check("cancelled", "..........x......");
+    check("deadline-exceeded", "...........x.....");
+    check("resource-exhausted", "............x....");
+    check("internal", ".............x...");
+    check("unavailable", "..............x..");
+    check("retriable-headers", "...............x.");
+    check("envoy-ratelimited", "................x");
 }
 
 #[test]
@@ -117,17 +126,17 @@ fn a_body_that_is_gone_or_an_overloaded_upstream_ends_it() {
 fn a_dead_reused_connection_is_made_up_for_once() {
     let (limits, mut rng) = (limits(), dice());
     let stale = Attempt { reused_connection: true, ..Attempt::new(AttemptOutcome::Reset) };
-    let mut state = RetryState::new(None, IDEMPOTENT);
-    assert!(state.may_retry());
-    let too_late = state.decide(&stale, Some(Duration::ZERO), &limits, &mut rng);
+    let mut tries = state(None, IDEMPOTENT);
+    assert!(tries.may_retry(false));
+    let too_late = tries.decide(&stale, Some(Duration::ZERO), &limits, &mut rng);
     assert!(matches!(too_late, RetryDecision::No(NoRetry::Deadline)));
-    match state.decide(&stale, None, &limits, &mut rng) {
+    match tries.decide(&stale, None, &limits, &mut rng) {
         RetryDecision::Retry { after, .. } => assert_eq!(after, Duration::ZERO),
         RetryDecision::No(why) => panic!("{why}"),
     }
-    assert!(!state.may_retry());
+    assert!(!tries.may_retry(false));
     assert!(matches!(
-        state.decide(&stale, None, &limits, &mut rng),
+        tries.decide(&stale, None, &limits, &mut rng),
         RetryDecision::No(NoRetry::NotRetriable)
     ));
     assert_eq!(decide(None, NOT_IDEMPOTENT, &stale), Some(NoRetry::NotRetriable));
@@ -143,18 +152,18 @@ fn retries_end_with_policy_budget_and_time() {
     let (limits, mut rng) = (limits(), dice());
     let failed = Attempt::new(AttemptOutcome::Status(503));
     let all = policy(RetryOn::SERVER_ERROR);
-    let mut state = RetryState::new(Some(&all), IDEMPOTENT);
-    assert_eq!((state.attempt_number(), state.attempt_header()), (1, Some(1)));
-    let no_time = state.decide(&failed, Some(Duration::ZERO), &limits, &mut rng);
+    let mut tries = state(Some(&all), IDEMPOTENT);
+    assert_eq!((tries.attempt_number(), tries.attempt_header()), (1, Some(1)));
+    let no_time = tries.decide(&failed, Some(Duration::ZERO), &limits, &mut rng);
     assert!(matches!(no_time, RetryDecision::No(NoRetry::Deadline)));
-    let first = state.decide(&failed, None, &limits, &mut rng);
-    let second = state.decide(&failed, None, &limits, &mut rng);
+    let first = tries.decide(&failed, None, &limits, &mut rng);
+    let second = tries.decide(&failed, None, &limits, &mut rng);
     assert!(matches!((&first, &second), (RetryDecision::Retry { .. }, RetryDecision::Retry { .. })));
-    assert_eq!((state.attempt_number(), state.attempt_header()), (3, Some(3)));
-    let RetryDecision::No(why) = state.decide(&failed, None, &limits, &mut rng) else { panic!("retried") };
+    assert_eq!((tries.attempt_number(), tries.attempt_header()), (3, Some(3)));
+    let RetryDecision::No(why) = tries.decide(&failed, None, &limits, &mut rng) else { panic!("retried") };
     assert_eq!((why, why.flag()), (NoRetry::Exhausted, Some(ResponseFlag::UpstreamRetryLimitExceeded)));
 
-    let mut other = RetryState::new(Some(&all), IDEMPOTENT);
+    let mut other = state(Some(&all), IDEMPOTENT);
     let third = other.decide(&failed, None, &limits, &mut rng);
     assert_eq!(limits.under_way(), UnderWay { retries: 3, ..UnderWay::default() });
     assert!(matches!(other.decide(&failed, None, &limits, &mut rng), RetryDecision::No(NoRetry::Budget)));
@@ -166,10 +175,10 @@ fn retries_end_with_policy_budget_and_time() {
 #[test]
 fn the_outermost_retrying_hop_numbers_the_tries() {
     let all = policy(RetryOn::SERVER_ERROR);
-    assert_eq!(RetryState::new(None, IDEMPOTENT).attempt_header(), None);
+    assert_eq!(state(None, IDEMPOTENT).attempt_header(), None);
     let outer = RequestFacts { outer_attempt: Some(4), ..IDEMPOTENT };
-    assert_eq!(RetryState::new(Some(&all), outer).attempt_header(), Some(4));
-    assert_eq!(RetryState::new(None, outer).attempt_header(), Some(4));
+    assert_eq!(state(Some(&all), outer).attempt_header(), Some(4));
+    assert_eq!(state(None, outer).attempt_header(), Some(4));
 }
 
 #[test]
@@ -192,16 +201,77 @@ fn facts_are_read_off_the_request() {
 }
 
 #[test]
-fn jitter_is_full_and_bounded() {
-    let mut rng = dice();
-    let ms = Duration::from_millis;
-    let backoff = Backoff { base: ms(25), max: ms(250) };
-    for (retry, longest) in [(0, 25), (1, 50), (2, 100), (3, 200), (4, 250), (40, 250), (u32::MAX, 250)] {
-        let waits: Vec<_> = (0..500).map(|_| full_jitter(backoff, retry, &mut rng)).collect();
-        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
-        assert!(*most <= ms(longest) && *most > ms(longest * 9 / 10), "{retry}: {most:?}");
-        assert!(*least < ms(longest / 10), "{retry}: {least:?}");
+fn a_stream_that_was_refused_unseen_needs_no_policy() {
+    let (limits, mut rng) = (limits(), dice());
+    let refused = Attempt::new(AttemptOutcome::RefusedStream);
+    for policy in [None, Some(&policy(RetryOn::RETRIABLE_4XX))] {
+        let mut tries = state(policy, NOT_IDEMPOTENT);
+        assert!(tries.may_retry(true));
+        for _ in 0..UNSEEN_RETRIES {
+            let decision = tries.decide(&refused, None, &limits, &mut rng);
+            let unbudgeted =
+                matches!(decision, RetryDecision::Retry { wait: Wait::Nothing, permit: None, .. });
+            assert!(unbudgeted, "{decision:?}");
+        }
+        let last = tries.decide(&refused, None, &limits, &mut rng);
+        assert!(matches!(last, RetryDecision::No(NoRetry::NotRetriable)), "{last:?}");
+        assert_eq!(tries.attempt_number(), 1 + UNSEEN_RETRIES);
     }
-    let wide = Backoff { base: Duration::MAX, max: Duration::MAX };
-    full_jitter(wide, u32::MAX, &mut rng);
+    let gone = Attempt { body_replayable: false, ..refused };
+    assert_eq!(decide(None, NOT_IDEMPOTENT, &gone), Some(NoRetry::NotRetriable));
+}
+
+#[test]
+fn a_slow_try_is_raced_as_long_as_there_are_retries() {
+    let (limits, mut rng) = (limits(), dice());
+    let none_named = policy(RetryOn::RETRIABLE_4XX);
+    let mut tries = state(Some(&none_named), IDEMPOTENT);
+    let first = tries.hedge(true, None, &limits, &mut rng);
+    let second = tries.hedge(true, None, &limits, &mut rng);
+    assert!(matches!((&first, &second), (RetryDecision::Retry { .. }, RetryDecision::Retry { .. })));
+    assert!(matches!(tries.hedge(true, None, &limits, &mut rng), RetryDecision::No(NoRetry::Exhausted)));
+    let mut post = state(Some(&none_named), NOT_IDEMPOTENT);
+    assert!(matches!(post.hedge(true, None, &limits, &mut rng), RetryDecision::No(NoRetry::Method)));
+    let mut gone = state(Some(&none_named), IDEMPOTENT);
+    assert!(matches!(gone.hedge(false, None, &limits, &mut rng), RetryDecision::No(NoRetry::Body)));
+    let mut without = state(None, IDEMPOTENT);
+    assert!(matches!(without.hedge(true, None, &limits, &mut rng), RetryDecision::No(NoRetry::NotRetriable)));
+}
+
+#[test]
+fn who_limits_the_rate_is_asked_again_only_by_who_says_so_and_when_it_said() {
+    let headers: HeaderMap = [("x-envoy-ratelimited", "true"), ("retry-after", "20")]
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .into_iter()
+        .collect();
+    let header = ResetHeader { name: "retry-after".into(), format: ResetFormat::Seconds };
+    let limited = RateLimitedBackoff { headers: vec![header], max: RateLimitedBackoff::DEFAULT_MAX };
+    let server_error = RetryPolicy { rate_limited: Some(limited), ..policy(RetryOn::SERVER_ERROR) };
+    let rules = RetryRules::compile(&server_error).unwrap();
+    let attempt = rules.answer(503, &headers, SystemTime::UNIX_EPOCH);
+    assert_eq!(decide(Some(&server_error), IDEMPOTENT, &attempt), Some(NoRetry::NotRetriable));
+    let asked = RetryPolicy { on: RetryOn::ENVOY_RATE_LIMITED, ..server_error };
+    match state(Some(&asked), IDEMPOTENT).decide(&attempt, None, &limits(), &mut dice()) {
+        RetryDecision::Retry { after, wait, .. } => {
+            assert_eq!(wait, Wait::Asked);
+            assert!(after >= Duration::from_secs(20) && after <= Duration::from_secs(30), "{after:?}");
+        }
+        RetryDecision::No(why) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn the_wait_is_that_of_the_policy() {
+    let ms = Duration::from_millis;
+    let backoff = Backoff { jitter: Jitter::None, ..Backoff::exponential(ms(40), ms(100)) };
+    let fixed = RetryPolicy { num_retries: 3, backoff, ..policy(RetryOn::SERVER_ERROR) };
+    let (limits, mut rng) = (limits(), dice());
+    let mut tries = state(Some(&fixed), IDEMPOTENT);
+    for expected in [40, 80, 100] {
+        let failed = Attempt::new(AttemptOutcome::Status(503));
+        match tries.decide(&failed, None, &limits, &mut rng) {
+            RetryDecision::Retry { after, .. } => assert_eq!(after, ms(expected)),
+            RetryDecision::No(why) => panic!("{why}"),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch};
 
 use super::RequestHead;
@@ -69,7 +69,19 @@ impl HeaderMatcher {
     /// condition on the value of a header that is not there is not fulfilled, even an inverted one, unless a missing
     /// header counts as empty.
     pub fn matches(&self, request: &RequestHead<'_>) -> bool {
-        let found = self.source.value(request);
+        self.holds(self.source.value(request))
+    }
+
+    /// The same for the headers of an answer, which has no pseudo-headers here.
+    pub fn matches_answer(&self, headers: &HeaderMap) -> bool {
+        let found = match &self.source {
+            Source::Header(name) => joined(headers, name),
+            _ => None,
+        };
+        self.holds(found)
+    }
+
+    fn holds(&self, found: Option<Cow<'_, [u8]>>) -> bool {
         if let Value::Present(wanted) = self.value {
             return ((found.is_some() || self.treat_missing_as_empty) == wanted) != self.invert;
         }
@@ -102,18 +114,20 @@ impl Source {
                 None => pseudo(request.path),
                 Some(query) => Some(Cow::Owned(format!("{}?{query}", request.path).into_bytes())),
             },
-            Source::Header(name) => {
-                let mut values = request.headers.get_all(name).iter().map(|value| value.as_bytes());
-                let first = values.next()?;
-                let mut joined = Cow::Borrowed(first);
-                for value in values {
-                    let all = joined.to_mut();
-                    all.push(b',');
-                    all.extend_from_slice(value);
-                }
-                Some(joined)
-            }
+            Source::Header(name) => joined(request.headers, name),
             Source::Never => None,
         }
     }
+}
+
+/// All values of a header, with commas between.
+fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
+    let mut joined = Cow::Borrowed(values.next()?);
+    for value in values {
+        let all = joined.to_mut();
+        all.push(b',');
+        all.extend_from_slice(value);
+    }
+    Some(joined)
 }

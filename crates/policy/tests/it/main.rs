@@ -1,5 +1,6 @@
 //! Simulations and properties of the policies: seeded dice, virtual time, no threads, no sleeps.
 
+mod breaker;
 mod chain;
 mod places;
 mod properties;

@@ -46,6 +46,11 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
     line("default_priority::max_pending_requests", &limits.max_pending_requests);
     line("default_priority::max_requests", &limits.max_requests);
     line("default_priority::max_retries", &limits.max_retries);
+    let limits = &cluster.config.high_limits;
+    line("high_priority::max_connections", &limits.max_connections);
+    line("high_priority::max_pending_requests", &limits.max_pending_requests);
+    line("high_priority::max_requests", &limits.max_requests);
+    line("high_priority::max_retries", &limits.max_retries);
     for entry in cluster.hosts.entries() {
         let host = &entry.host;
         let address = host.address().to_string();

@@ -1,13 +1,20 @@
 //! What is counted of the process as a whole, and of clusters by their present state. What requests and connections count is
 //! in [`crate::stats`].
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use ripstop_model::Name;
+use ripstop_policy::adaptive::GradientStatus;
+use ripstop_policy::breaker::State;
+use ripstop_policy::limits::UnderWay;
 
 use ripstop_xds::ResourceType;
 
 use super::Inspector;
 use super::state::state;
+use crate::generation::Generation;
 use crate::generation::cluster::ActiveCluster;
 use crate::stats::prometheus::Text;
 use crate::stats::series::{Series, Value};
@@ -104,27 +111,74 @@ const OF_CLUSTERS: &[(&str, OfCluster)] = &[
     ("outlier_detection.ejections_active", |cluster| {
         cluster.hosts.entries().iter().filter(|entry| entry.host.is_ejected()).count() as u64
     }),
+    ("breakers_open", |cluster| breakers_in(cluster, State::Open)),
+    ("breakers_half_open", |cluster| breakers_in(cluster, State::HalfOpen)),
+    ("circuit_breakers.default.cx_open", |cluster| u64::from(remaining(cluster).connections == 0)),
+    ("circuit_breakers.default.rq_open", |cluster| u64::from(remaining(cluster).requests == 0)),
+    ("circuit_breakers.default.rq_pending_open", |cluster| u64::from(remaining(cluster).pending == 0)),
+    ("circuit_breakers.default.rq_retry_open", |cluster| u64::from(remaining(cluster).retries == 0)),
+    ("circuit_breakers.high.cx_open", |cluster| u64::from(remaining_high(cluster).connections == 0)),
+    ("circuit_breakers.high.rq_open", |cluster| u64::from(remaining_high(cluster).requests == 0)),
+    ("circuit_breakers.high.rq_pending_open", |cluster| u64::from(remaining_high(cluster).pending == 0)),
+    ("circuit_breakers.high.rq_retry_open", |cluster| u64::from(remaining_high(cluster).retries == 0)),
+    // As in Envoy, zero where nobody asked for it.
+    ("circuit_breakers.default.remaining_cx", |cluster| tracked(cluster).connections.into()),
+    ("circuit_breakers.default.remaining_pending", |cluster| tracked(cluster).pending.into()),
+    ("circuit_breakers.default.remaining_rq", |cluster| tracked(cluster).requests.into()),
+    ("circuit_breakers.default.remaining_retries", |cluster| tracked(cluster).retries.into()),
     ("upstream_rq_pending_active", |cluster| cluster.lasting.limits.under_way().pending.into()),
     ("max_host_weight", |cluster| {
         cluster.hosts.entries().iter().map(|entry| u64::from(entry.endpoint.weight.get())).max().unwrap_or(0)
     }),
-    ("circuit_breakers.default.cx_open", |cluster| {
-        let limits = &cluster.config.limits;
-        u64::from(cluster.lasting.limits.under_way().connections >= limits.max_connections)
-    }),
-    ("circuit_breakers.default.rq_pending_open", |cluster| {
-        let limits = &cluster.config.limits;
-        u64::from(cluster.lasting.limits.under_way().pending >= limits.max_pending_requests)
-    }),
-    ("circuit_breakers.default.rq_open", |cluster| {
-        let limits = &cluster.config.limits;
-        u64::from(cluster.lasting.limits.under_way().requests >= limits.max_requests)
-    }),
-    ("circuit_breakers.default.rq_retry_open", |cluster| {
-        let limits = &cluster.lasting.limits;
-        u64::from(limits.under_way().retries >= limits.retry_limit())
-    }),
 ];
+
+fn remaining(cluster: &ActiveCluster) -> UnderWay {
+    cluster.lasting.limits.remaining()
+}
+
+fn remaining_high(cluster: &ActiveCluster) -> UnderWay {
+    cluster.lasting.high_limits.remaining()
+}
+
+fn tracked(cluster: &ActiveCluster) -> UnderWay {
+    let asked = cluster.config.limits.track_remaining;
+    if asked { remaining(cluster) } else { UnderWay::default() }
+}
+
+/// How many circuit breakers of a cluster are in this state.
+fn breakers_in(cluster: &ActiveCluster, state: State) -> u64 {
+    cluster.breakers.all().filter(|breaker| breaker.state() == state).count() as u64
+}
+
+/// Reads a value of a connection manager that limits itself.
+type OfGradient = fn(&GradientStatus) -> u64;
+
+/// Values of adaptive concurrency, by the last part of the name.
+const OF_GRADIENTS: &[(&str, OfGradient)] = &[
+    ("burst_queue_size", |status| status.headroom.into()),
+    ("concurrency_limit", |status| status.limit.into()),
+    // In thousandths, as Envoy has it.
+    ("gradient", |status| (status.gradient * 1000.0) as u64),
+    ("min_rtt_calculation_active", |status| status.measuring.into()),
+    ("min_rtt_msecs", |status| millis(status.min_rtt)),
+    ("sample_rtt_msecs", |status| millis(status.sample_rtt)),
+];
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The connection managers that limit themselves, by the prefix of their metrics; the first one of a prefix.
+fn gradients(generation: &Generation) -> BTreeMap<Name, GradientStatus> {
+    let managers = generation.listeners.values().flat_map(|listener| listener.managers());
+    let mut all = BTreeMap::new();
+    for manager in managers {
+        if let Some(gradient) = &manager.gradient {
+            all.entry(manager.config.stat_prefix.clone()).or_insert_with(|| gradient.status());
+        }
+    }
+    all
+}
 
 /// All of it by dotted name.
 pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
@@ -134,9 +188,15 @@ pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
         .collect();
     let generation = inspector.applied.borrow().generation.clone();
     for cluster in generation.all_clusters() {
-        for (name, value) in OF_CLUSTERS {
+        for (name, value) in OF_CLUSTERS.iter().copied() {
             let name = format!("cluster.{}.{name}", cluster.name());
             all.push(Series { name, value: Value::Gauge(value(cluster)), used: true });
+        }
+    }
+    for (prefix, status) in gradients(&generation) {
+        for (name, value) in OF_GRADIENTS {
+            let name = format!("http.{prefix}.adaptive_concurrency.gradient_controller.{name}");
+            all.push(Series { name, value: Value::Gauge(value(&status)), used: true });
         }
     }
     all
@@ -156,10 +216,16 @@ pub(super) fn exposition(inspector: &Inspector) -> String {
     }
     let generation = inspector.applied.borrow().generation.clone();
     let clusters: Vec<_> = generation.all_clusters().collect();
-    for (name, value) in OF_CLUSTERS {
+    for (name, value) in OF_CLUSTERS.iter().copied() {
         let values = clusters.iter().map(|cluster| (&**cluster.name(), value(cluster)));
         let name = format!("envoy_cluster_{}", name.replace('.', "_"));
         out.family(&name, "gauge", "envoy_cluster_name", values);
+    }
+    let gradients = gradients(&generation);
+    for (name, value) in OF_GRADIENTS {
+        let values = gradients.iter().map(|(prefix, status)| (&**prefix, value(status)));
+        let name = format!("envoy_http_adaptive_concurrency_gradient_controller_{name}");
+        out.family(&name, "gauge", "envoy_http_conn_manager_prefix", values);
     }
     out.tables(&inspector.registry.tables());
     out.into_string()

@@ -76,6 +76,7 @@ fn assignment<'a>(
                 }
                 ips.into_iter().map(move |ip| Endpoint {
                     address: Address::socket(ip, target.port),
+                    additional_addresses: endpoint.additional_addresses.clone(),
                     hostname: if endpoint.hostname.is_empty() {
                         target.host.clone()
                     } else {
@@ -86,6 +87,7 @@ fn assignment<'a>(
                     labels: endpoint.labels.clone(),
                     transport_labels: endpoint.transport_labels.clone(),
                     check: endpoint.check.clone(),
+                    canary: endpoint.canary,
                 })
             })
             .collect(),
@@ -107,12 +109,14 @@ mod tests {
     fn snapshot(kind: DnsKind, hosts: &[&str]) -> Arc<Snapshot> {
         let endpoints = hosts.iter().map(|host| Endpoint {
             address: HostPort { host: (*host).into(), port: 80 },
+            additional_addresses: Vec::new(),
             hostname: "".into(),
             health: Default::default(),
             weight: NonZeroU32::MIN,
             labels: BTreeMap::new(),
             transport_labels: BTreeMap::new(),
             check: None,
+            canary: false,
         });
         let hosts = ClusterLoadAssignment {
             cluster_name: "other".into(),

@@ -1,18 +1,26 @@
 //! A cluster ready for requests. What outlives a change of configuration is [`Lasting`].
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use ripstop_identity::context::ContextError;
 use ripstop_model::cluster::{Cluster, Discovery};
+use ripstop_model::route::RoutePriority;
+use ripstop_model::tls::CertificateSource;
 use ripstop_model::{Address, ClusterLoadAssignment, Name};
+use ripstop_policy::breaker::Breaker;
 use ripstop_policy::host::HostSet;
 use ripstop_policy::limits::ClusterLimits;
 use ripstop_policy::outlier::OutlierDetector;
+use ripstop_policy::runtime::Runtime;
+use ripstop_policy::shedding::Shedder;
 
+use super::breakers::{Breakers, CompiledFallback, fallback};
 use super::compile::Sinks;
+use super::slot::ClusterSlot;
 use super::transport::{ActiveTransport, Transports, Ways};
 use crate::health::cluster::{CheckError, ClusterCheck, ClusterHealth};
 use crate::health::failing::FailingHosts;
@@ -34,6 +42,14 @@ pub struct ActiveCluster {
     ways: Ways,
     /// How they are asked whether they are well.
     pub check: Option<Arc<ClusterCheck>>,
+    /// Its endpoints are reached as those of the mesh are, so that what is told between our own proxies is understood.
+    pub in_mesh: bool,
+    /// What leaves it or its endpoints alone for a while.
+    pub breakers: Breakers,
+    /// Which requests are refused first.
+    pub shedder: Option<Shedder>,
+    /// What takes the place of requests that those do not let through.
+    pub fallback: Option<CompiledFallback>,
     /// What it shares with the generations before and after.
     pub lasting: Lasting,
 }
@@ -45,12 +61,24 @@ pub struct Lasting {
     pub stats: Arc<PerWorker<ClusterStats>>,
     /// What is under way, and how much of it there may be.
     pub limits: Arc<ClusterLimits>,
+    /// The same for routes of high priority.
+    pub high_limits: Arc<ClusterLimits>,
     /// Passive health, where it is wanted.
     pub outlier: Option<Arc<OutlierDetector>>,
     /// Active health, where it is wanted.
     pub health: Option<Arc<ClusterHealth>>,
     /// How many requests wait for a connection because the limit is reached: idle ones must be let go.
     pub starving: Arc<AtomicU32>,
+}
+
+impl Lasting {
+    /// The limits that count for requests of this priority.
+    pub fn limits_of(&self, priority: RoutePriority) -> &Arc<ClusterLimits> {
+        match priority {
+            RoutePriority::Default => &self.limits,
+            RoutePriority::High => &self.high_limits,
+        }
+    }
 }
 
 /// A cluster that cannot be made to work.
@@ -84,6 +112,10 @@ pub struct ClusterParts<'a> {
     pub sinks: &'a mut Sinks,
     /// Where endpoints are reported that said of themselves that they fail.
     pub failing: &'a FailingHosts,
+    /// The slots of clusters by name.
+    pub slots: &'a HashMap<Name, Arc<ClusterSlot>>,
+    /// What is set by name.
+    pub runtime: &'a Runtime,
 }
 
 impl ActiveCluster {
@@ -127,7 +159,17 @@ impl ActiveCluster {
                 Some(Arc::new(compiled.map_err(error)?))
             }
         };
+        let breakers = Breakers::compile(config, &hosts, previous, parts.runtime);
+        let in_mesh = config
+            .transport
+            .tls
+            .as_ref()
+            .is_some_and(|tls| matches!(tls.certificate, Some(CertificateSource::WorkloadIdentity)));
         Ok(ActiveCluster {
+            in_mesh,
+            breakers,
+            shedder: config.shedding.as_deref().map(Shedder::compile),
+            fallback: fallback(config, parts.slots),
             config: config.clone(),
             assignment: assignment.cloned(),
             hosts,
@@ -136,6 +178,14 @@ impl ActiveCluster {
             check,
             lasting: lasting(config, previous, parts),
         })
+    }
+
+    /// The breaker of an endpoint, where each has one.
+    pub fn breaker_of(&self, address: &Address) -> Option<&Arc<Breaker>> {
+        match &self.breakers {
+            Breakers::Endpoints(breakers) => breakers.get(self.hosts.get(address)?.index),
+            Breakers::None | Breakers::Cluster(_) => None,
+        }
     }
 
     /// Its name.
@@ -165,6 +215,7 @@ impl ActiveCluster {
             && a.transport_matches == b.transport_matches
             && a.protocol == b.protocol
             && a.http == b.http
+            && a.connection == b.connection
             && a.max_requests_per_connection == b.max_requests_per_connection
     }
 
@@ -215,11 +266,15 @@ fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, parts: &ClusterPa
             if previous.config.limits != config.limits {
                 previous.lasting.limits.replace(&config.limits);
             }
+            if previous.config.high_limits != config.high_limits {
+                previous.lasting.high_limits.replace(&config.high_limits);
+            }
             Lasting { outlier, health, ..previous.lasting.clone() }
         }
         None => Lasting {
             stats: parts.registry.cluster(&config.name),
             limits: ClusterLimits::new(&config.limits),
+            high_limits: ClusterLimits::new(&config.high_limits),
             outlier,
             health,
             starving: Arc::default(),

@@ -13,6 +13,7 @@ use ripstop_policy::runtime::Runtime;
 
 use super::Generation;
 use super::addresses::keep_apart;
+use super::breakers::fallback_cluster;
 use super::cluster::{ActiveCluster, ClusterError, ClusterParts};
 use super::listener::{ActiveListener, ListenerError, Parts};
 use super::network_filter::SharedBuckets;
@@ -126,7 +127,8 @@ impl Compiler {
         let listeners = self.listeners(&snapshot, &previous, &mut rejected);
         // The slots of all clusters first: their number is the length of the table.
         let named = |name: &Name| (name.clone(), self.slots.of(name));
-        let slots: HashMap<_, _> = snapshot.clusters.keys().map(named).collect();
+        let fallbacks = snapshot.clusters.values().filter_map(|config| fallback_cluster(config));
+        let slots: HashMap<_, _> = snapshot.clusters.keys().chain(fallbacks).map(named).collect();
         let clusters = self.clusters(&snapshot, &previous, &slots, &mut rejected);
         let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters, slots };
         self.previous = Arc::new(generation);
@@ -262,6 +264,8 @@ impl Compiler {
                         contexts: &self.tls,
                         sinks: &mut self.sinks,
                         failing: &self.failing,
+                        slots,
+                        runtime: &self.runtime,
                     };
                     match ActiveCluster::compile(config, assignment, old_cluster, &mut parts) {
                         Ok(compiled) => Some(Arc::new(compiled)),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use ripstop_identity::context::ContextError;
@@ -14,6 +14,8 @@ use ripstop_model::listener::Listener;
 use ripstop_model::network_filter::{ConnectionFilter, NetworkFilter, TcpProxy};
 use ripstop_model::route::WeightedCluster;
 use ripstop_model::{Address, FilterChain, Name};
+use ripstop_policy::adaptive::Gradient;
+use ripstop_policy::admission::AdmissionController;
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::filter_chain::{ChainTable, ChainTableError, Facts};
 use ripstop_policy::route::CompileError;
@@ -99,6 +101,10 @@ pub struct ActiveManager {
     pub rules: HttpRules,
     /// What it calls itself in responses.
     pub server: HeaderValue,
+    /// What refuses a share of requests while many fail.
+    pub admission: Option<Arc<AdmissionController>>,
+    /// How many requests it lets in at once, where that follows from how long they take.
+    pub gradient: Option<Arc<Gradient>>,
 }
 
 /// Where the routes of a manager are.
@@ -266,6 +272,14 @@ impl ActiveListener {
         self.chains.get(index).map(|chain| (index, chain))
     }
 
+    /// The connection managers of its chains.
+    pub fn managers(&self) -> impl Iterator<Item = &ActiveManager> {
+        self.chains.iter().filter_map(|chain| match &chain.filter {
+            ActiveFilter::Http(manager) => Some(&**manager),
+            _ => None,
+        })
+    }
+
     /// How many chains there are, the default one included.
     pub fn chain_count(&self) -> usize {
         self.chains.len()
@@ -355,6 +369,17 @@ fn server(config: &HttpConnectionManager) -> HeaderValue {
     name.unwrap_or(HeaderValue::from_static("ripstop"))
 }
 
+fn admission(config: &HttpConnectionManager, runtime: &Runtime) -> Option<Arc<AdmissionController>> {
+    let control = config.admission_control.as_deref().filter(|control| runtime.enabled(&control.enabled))?;
+    Some(Arc::new(AdmissionController::new(control.clone(), runtime, Instant::now())))
+}
+
+fn gradient(config: &HttpConnectionManager, runtime: &Runtime) -> Option<Arc<Gradient>> {
+    let adaptive =
+        config.adaptive_concurrency.as_deref().filter(|adaptive| runtime.enabled(&adaptive.enabled))?;
+    Some(Arc::new(Gradient::new(adaptive.clone(), Instant::now(), fastrand::Rng::new())))
+}
+
 fn compile_manager(
     listener: &Name,
     config: &HttpConnectionManager,
@@ -375,5 +400,7 @@ fn compile_manager(
         routes,
         rules: HttpRules::compile(config, parts.runtime),
         server: server(config),
+        admission: admission(config, parts.runtime),
+        gradient: gradient(config, parts.runtime),
     })
 }

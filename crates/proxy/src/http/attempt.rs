@@ -9,6 +9,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use ripstop_model::LbPolicy;
+use ripstop_model::route::RoutePriority;
 use ripstop_policy::grpc;
 use ripstop_policy::host::{ActiveRequest, HostEntry};
 use ripstop_policy::limits::Permit;
@@ -19,6 +20,7 @@ use super::expect::{Gate, Word};
 use super::leash::{Leash, LeashHolder};
 use super::request_body::RequestBody;
 use super::target::Target;
+use super::trial::Trial;
 use super::upgrade::Asked;
 use crate::error::ProxyError;
 use crate::health::failing::look_at;
@@ -35,6 +37,8 @@ use crate::worker::cluster::WorkerCluster;
 pub struct Outgoing {
     /// Method.
     pub method: Method,
+    /// Host and path.
+    pub target: Target,
     /// Headers, without `host`.
     pub headers: HeaderMap,
     /// Body.
@@ -43,6 +47,12 @@ pub struct Outgoing {
     pub asked: Option<Asked>,
     /// Whom it is sent for, for endpoints that are told.
     pub client: Option<Client>,
+    /// The try as the circuit breaker sees it.
+    pub trial: Option<Rc<Trial>>,
+    /// Which limits of the cluster count.
+    pub priority: RoutePriority,
+    /// Its place in the retry budget, if it is a retry.
+    pub retry: Option<Permit>,
 }
 
 /// A try that got no answer.
@@ -74,7 +84,6 @@ pub struct UpstreamRequest {
     entry: Arc<HostEntry>,
     lease: Lease,
     started: Instant,
-    status: u16,
     reused: bool,
     leash: LeashHolder,
     _active: ActiveRequest,
@@ -84,6 +93,8 @@ pub struct UpstreamRequest {
     _open: Option<Rc<OpenConnection>>,
     /// Whether the end of the answer says how it went.
     call: bool,
+    /// Where the breaker waits for that.
+    trial: Option<Rc<Trial>>,
 }
 
 /// Sends the request to `entry` and waits for the head of the answer; tells `sent_over` when it has a connection.
@@ -91,29 +102,34 @@ pub async fn attempt(
     cluster: &Rc<WorkerCluster>,
     on: &Worker,
     entry: &Arc<HostEntry>,
-    target: &Target,
-    outgoing: Outgoing,
-    retry: Option<Permit>,
+    mut outgoing: Outgoing,
     sent_over: &SentOver,
 ) -> Result<(Response<Incoming>, UpstreamRequest), Failed> {
     let (active, worker) = (&cluster.active, on.id);
     let stats = active.lasting.stats.of(worker);
-    let Ok(permit) = active.lasting.limits.try_request() else {
+    let (trial, retry) = (outgoing.trial.take(), outgoing.retry.take());
+    let trial = trial.as_ref();
+    let limits = active.lasting.limits_of(outgoing.priority);
+    let room = match &active.shedder {
+        Some(shedder) => limits.try_request_within(shedder.share(&outgoing.headers)),
+        None => limits.try_request(),
+    };
+    let Ok(permit) = room else {
         stats.rq_pending_overflow.inc();
         return Err(unsent(ProxyError::Overflow, outgoing.body));
     };
     let host_request = entry.host.begin_request();
     let options = &active.config.http.server_name;
-    let purpose = Purpose::of(options, target.authority.as_str(), &outgoing.headers);
+    let purpose = Purpose::of(options, outgoing.target.authority.as_str(), &outgoing.headers);
     let purpose = purpose.for_client(outgoing.client.filter(|_| active.tells_clients()));
-    let mut lease = match cluster.pools.lease(on, active, &entry.host, purpose).await {
+    let mut lease = match cluster.pools.lease(on, active, limits, &entry.host, purpose).await {
         Ok(lease) => lease,
         Err(error) => {
             let error = error.proxy_error();
             if error == ProxyError::Overflow {
                 stats.rq_pending_overflow.inc();
             } else {
-                record(cluster, entry, Outcome::ConnectFailure);
+                record(cluster, entry, Outcome::ConnectFailure, trial);
             }
             return Err(unsent(error, outgoing.body));
         }
@@ -122,9 +138,8 @@ pub async fn attempt(
     let asked = outgoing.asked.clone();
     let open = asked.as_ref().and_then(|_| lease.hold());
     let (leash, holder) = Leash::new();
-    let Some(request) =
-        request(&lease, active.transport(entry.host.address()).tls.is_some(), target, outgoing, leash)
-    else {
+    let tls = active.transport(entry.host.address()).tls.is_some();
+    let Some(request) = request(&lease, tls, outgoing, leash) else {
         return Err(unsent(ProxyError::MissingHost, RequestBody::empty()));
     };
     stats.rq_total.inc();
@@ -142,7 +157,7 @@ pub async fn attempt(
                 && !asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) =>
         {
             stats.rq_rx_reset.inc();
-            record(cluster, entry, Outcome::Reset);
+            record(cluster, entry, Outcome::Reset, trial);
             let attempt = Attempt { reused_connection: reused, ..Attempt::new(AttemptOutcome::Reset) };
             Err(Failed { attempt, error: ProxyError::UpstreamProtocol, body: None })
         }
@@ -155,7 +170,7 @@ pub async fn attempt(
             let ended = grpc::status(response.headers());
             if !call || ended.is_some() {
                 let status = ended.filter(|_| call).map_or(status, grpc::http_of_status);
-                record(cluster, entry, Outcome::Status(status));
+                record(cluster, entry, Outcome::Status(status), trial);
             }
             if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
                 let now = Instant::now();
@@ -167,7 +182,6 @@ pub async fn attempt(
                 entry: entry.clone(),
                 lease,
                 started,
-                status,
                 reused,
                 leash: holder,
                 _active: host_request,
@@ -175,6 +189,7 @@ pub async fn attempt(
                 _retry: retry,
                 _open: open,
                 call: call && ended.is_none(),
+                trial: trial.filter(|_| call && ended.is_none()).cloned(),
             };
             // The request stays under way until its answer has ended.
             stats.rq_active.inc();
@@ -184,7 +199,7 @@ pub async fn attempt(
             tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
             if !failure.proxy_error.is_clients() {
                 stats.rq_rx_reset.inc();
-                record(cluster, entry, Outcome::Reset);
+                record(cluster, entry, Outcome::Reset, trial);
             }
             let attempt = Attempt {
                 // A stream that is reset says nothing against its connection.
@@ -216,14 +231,8 @@ fn unsent(error: ProxyError, body: RequestBody) -> Failed {
     Failed { attempt: Attempt::new(AttemptOutcome::ConnectFailure), error, body: Some(body) }
 }
 
-fn request(
-    lease: &Lease,
-    tls: bool,
-    target: &Target,
-    outgoing: Outgoing,
-    leash: Rc<Leash>,
-) -> Option<Request<RequestBody>> {
-    let Outgoing { method, mut headers, mut body, asked, client: _ } = outgoing;
+fn request(lease: &Lease, tls: bool, outgoing: Outgoing, leash: Rc<Leash>) -> Option<Request<RequestBody>> {
+    let Outgoing { method, target, mut headers, mut body, asked, .. } = outgoing;
     let connect = matches!(asked, Some(Asked::Connect));
     let (uri, version): (Uri, Version) = if lease.is_http2() {
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
@@ -274,8 +283,11 @@ fn method_has_body(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::CONNECT | Method::TRACE)
 }
 
-/// Tells outlier detection and the counters of the endpoint how a request to it went.
-pub fn record(cluster: &WorkerCluster, entry: &HostEntry, outcome: Outcome) {
+/// Tells outlier detection, the circuit breaker and the counters of the endpoint how a request to it went.
+pub fn record(cluster: &WorkerCluster, entry: &HostEntry, outcome: Outcome, trial: Option<&Rc<Trial>>) {
+    if let Some(trial) = trial {
+        trial.ended(outcome);
+    }
     entry.host.count_outcome(outcome);
     let active = &cluster.active;
     let Some(detector) = &active.lasting.outlier else { return };
@@ -297,16 +309,16 @@ impl UpstreamRequest {
         self.started
     }
 
-    /// The try as the retry policy sees it.
-    pub fn as_attempt(&self) -> Attempt {
-        Attempt { reused_connection: self.reused, ..Attempt::new(AttemptOutcome::Status(self.status)) }
+    /// Whether its connection had carried requests before.
+    pub fn is_reused(&self) -> bool {
+        self.reused
     }
 
     /// The answer to a call has ended in this way.
     pub fn call_ended(&mut self, status: Option<u32>) {
         if std::mem::take(&mut self.call) {
             let status = status.map_or(500, grpc::http_of_status);
-            record(&self.cluster, &self.entry, Outcome::Status(status));
+            record(&self.cluster, &self.entry, Outcome::Status(status), self.trial.as_ref());
         }
     }
 
@@ -334,15 +346,15 @@ impl UpstreamRequest {
             | ProxyError::MaxDurationAnswer => stats.rq_cancelled.inc(),
             ProxyError::PerTryIdle => {
                 stats.rq_per_try_idle_timeout.inc();
-                record(&self.cluster, &self.entry, Outcome::Timeout);
+                record(&self.cluster, &self.entry, Outcome::Timeout, self.trial.as_ref());
             }
             ProxyError::RequestTimeout => {
                 stats.rq_timeout.inc();
-                record(&self.cluster, &self.entry, Outcome::Timeout);
+                record(&self.cluster, &self.entry, Outcome::Timeout, self.trial.as_ref());
             }
             _ => {
                 stats.rq_rx_reset.inc();
-                record(&self.cluster, &self.entry, Outcome::Reset);
+                record(&self.cluster, &self.entry, Outcome::Reset, self.trial.as_ref());
             }
         }
     }

@@ -164,6 +164,8 @@ pub struct ClockLimits {
     pub idle: Option<Duration>,
     /// How long nothing may move in one try.
     pub try_idle: Option<Duration>,
+    /// When the answer has to be over, because nobody waits any longer.
+    pub until: Option<Instant>,
     /// When the stream has to be over.
     pub end: Option<Instant>,
     /// When the request has to be whole.
@@ -176,6 +178,7 @@ pub struct Clock {
     deadline: Deadline,
     idle: Idle,
     try_idle: Idle,
+    until: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
     end: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
     whole: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
 }
@@ -187,19 +190,21 @@ impl Clock {
             deadline: Deadline::new(limits.timeout, progress),
             idle: Idle { limit: limits.idle, sleep: None },
             try_idle: Idle { limit: limits.try_idle, sleep: None },
+            until: limits.until.map(|until| (until, None)),
             end: limits.end.map(|end| (end, None)),
             whole: limits.whole.map(|whole| (whole, None)),
         }
     }
 
-    /// What is left of the time that the route gives; `None` where there is no limit, or it does not count yet.
+    /// What is left of the time that the route or the client gives; `None` where there is no limit, or it does not count yet.
     pub fn left(&self, now: Instant) -> Option<Duration> {
-        self.deadline.left(now)
+        let until = self.until.as_ref().map(|(until, _)| until.saturating_duration_since(now));
+        self.deadline.left(now).into_iter().chain(until).min()
     }
 
     /// Which limit was exceeded at `now`. For who cannot wait.
     pub fn exceeded(&self, now: Instant) -> Option<ProxyError> {
-        if self.deadline.left(now).is_some_and(|left| left.is_zero()) {
+        if self.left(now).is_some_and(|left| left.is_zero()) {
             return Some(ProxyError::RequestTimeout);
         }
         if self.end.as_ref().is_some_and(|(end, _)| *end <= now) {
@@ -220,6 +225,12 @@ impl Clock {
     pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<ProxyError> {
         if self.deadline.poll_over(cx).is_ready() {
             return Poll::Ready(ProxyError::RequestTimeout);
+        }
+        if let Some((until, sleep)) = &mut self.until {
+            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*until).into())));
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(ProxyError::RequestTimeout);
+            }
         }
         if let Some((end, sleep)) = &mut self.end {
             let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));

@@ -1,6 +1,7 @@
 //! Headers that belong to one connection and must not travel further, and the names of headers that we add ourselves.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ripstop_policy::deadline::TIMEOUT_HEADER;
 use ripstop_policy::retry::ATTEMPT_HEADER;
 
 /// Headers that describe the connection, not the message (RFC 9110 §7.6.1).
@@ -26,6 +27,8 @@ pub const X_ENVOY_ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-o
 pub const X_ENVOY_ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 /// Ours for the same between hops, see [`ripstop_policy::retry::ATTEMPT_HEADER`].
 pub const X_RIPSTOP_ATTEMPT: HeaderName = HeaderName::from_static(ATTEMPT_HEADER);
+/// Ours for the time that is left, see [`ripstop_policy::deadline::TIMEOUT_HEADER`].
+pub const X_RIPSTOP_TIMEOUT_MS: HeaderName = HeaderName::from_static(TIMEOUT_HEADER);
 /// `x-request-id`.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `x-envoy-force-trace`.

@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use ripstop_policy::deadline;
 use ripstop_policy::grpc::is_grpc;
 use ripstop_policy::redirect::{Redirector, RequestUrl};
 use ripstop_policy::request_times::{Limits, RequestTimes};
@@ -131,6 +133,20 @@ impl Clean {
             self.stream.levels.route = Some(levels.clone());
             describe(&mut self.stream, &self.target, &self.headers);
         }
+        if let Some(admission) = &self.manager.admission {
+            if !self.worker.dice(|rng| admission.admits(Instant::now(), rng)) {
+                self.manager.stats.of(self.worker.id).rq_admission_denied.inc();
+                return reply::admission_denied(self.stream, &self.manager);
+            }
+            self.stream.admission = Some(admission.clone());
+        }
+        if let Some(gradient) = &self.manager.gradient {
+            let Some(admitted) = gradient.admit(Instant::now()) else {
+                self.manager.stats.of(self.worker.id).rq_concurrency_exceeded.inc();
+                return reply::concurrency_exceeded(self.stream, &self.manager, gradient.config());
+            };
+            self.stream.admitted = Some(admitted);
+        }
         match &route.action {
             CompiledAction::Direct { status, body } => {
                 reply::direct(self.stream, &self.manager, *status, body.clone())
@@ -185,8 +201,10 @@ impl Clean {
         }
         let times = self.prepare(forward, share_host);
         let copies = mirror::wanted(&self.worker, generation, forward, &self.headers, &self.target);
+        let told = deadline::told(&self.headers);
         let forwarding = Forwarding {
             worker: &self.worker,
+            generation,
             manager: &self.manager,
             route: forward,
             cluster,
@@ -196,7 +214,9 @@ impl Clean {
             affinity,
             tunnel: None,
             copies,
+            told,
             times,
+            fell_back: false,
             stream: self.stream,
         };
         match self.tunnel {
@@ -212,7 +232,7 @@ impl Clean {
         let limits = Limits {
             timeout: forward.timeout,
             times: &forward.times,
-            per_try: forward.retry.as_ref().and_then(|retry| retry.per_try_timeout),
+            per_try: forward.retry.as_ref().and_then(|retry| retry.policy().per_try_timeout),
             manager_max_stream: self.manager.config.times.max_stream_duration,
             respect_expected: self.manager.config.router.respect_expected_rq_timeout,
         };

@@ -9,6 +9,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use ripstop_model::route::RoutePriority;
 use ripstop_policy::balance::{Pick, PickContext};
 
 use super::attempt::{Outgoing, SentOver, attempt};
@@ -110,17 +111,20 @@ pub fn send(worker: &Rc<Worker>, wanted: Vec<Wanted>, original: &Original<'_>) -
         let copy = Copy {
             worker: worker.clone(),
             cluster,
-            target: Target {
-                authority,
-                path: original.target.path.clone(),
-                scheme: original.target.scheme.clone(),
-            },
             outgoing: Outgoing {
                 method: original.method.clone(),
+                target: Target {
+                    authority,
+                    path: original.target.path.clone(),
+                    scheme: original.target.scheme.clone(),
+                },
                 headers: original.headers.clone(),
                 body,
                 asked: None,
                 client: None,
+                trial: None,
+                priority: RoutePriority::Default,
+                retry: None,
             },
             timeout: original.timeout.unwrap_or(MIRROR_TIMEOUT),
         };
@@ -154,14 +158,13 @@ impl Drop for Place {
 struct Copy {
     worker: Rc<Worker>,
     cluster: Rc<WorkerCluster>,
-    target: Target,
     outgoing: Outgoing,
     timeout: Duration,
 }
 
 impl Copy {
     async fn run(self) {
-        let Copy { worker, cluster, target, outgoing, timeout } = self;
+        let Copy { worker, cluster, outgoing, timeout } = self;
         let stats = cluster.active.lasting.stats.of(worker.id);
         let now = Instant::now();
         let picked =
@@ -172,7 +175,7 @@ impl Copy {
         };
         let end = tokio::time::Instant::now() + timeout;
         let unlogged = SentOver::default();
-        let sending = attempt(&cluster, &worker, &entry, &target, outgoing, None, &unlogged);
+        let sending = attempt(&cluster, &worker, &entry, outgoing, &unlogged);
         let (response, request) = match tokio::time::timeout_at(end, sending).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => return,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
+use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
 use ripstop_policy::grpc;
 
 use super::headers::X_ENVOY_OVERLOADED;
@@ -15,7 +16,7 @@ use crate::generation::listener::ActiveManager;
 /// The answer to a request that failed.
 pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyError) -> Response<ResponseBody> {
     stream.fail(error);
-    let is_overflow = error == ProxyError::Overflow;
+    let is_overflow = matches!(error, ProxyError::Overflow | ProxyError::BreakerOpen);
     if is_overflow {
         // No endpoint was asked.
         stream.facts.host = None;
@@ -46,6 +47,42 @@ pub fn refuse(
 ) -> Response<ResponseBody> {
     stream.facts.details = details;
     answer(stream, manager, status, Bytes::new())
+}
+
+/// The answer to a request that is refused because many fail.
+pub fn admission_denied(mut stream: ActiveStream, manager: &ActiveManager) -> Response<ResponseBody> {
+    stream.facts.details = "denied_by_admission_control";
+    answer(stream, manager, StatusCode::SERVICE_UNAVAILABLE, Bytes::new())
+}
+
+/// The answer to a request for which there is no room at the moment.
+pub fn concurrency_exceeded(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    config: &AdaptiveConcurrency,
+) -> Response<ResponseBody> {
+    stream.facts.details = "reached_concurrency_limit";
+    // Decoding takes nothing else.
+    let status = StatusCode::from_u16(config.exceeded_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    answer(stream, manager, status, Bytes::from_static(b"reached concurrency limit"))
+}
+
+/// The answer that takes the place of one of an upstream that is left alone.
+pub fn fallback(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    body: Bytes,
+) -> Response<ResponseBody> {
+    stream.fail(ProxyError::BreakerOpen);
+    stream.facts.details = "circuit_breaker_fallback";
+    stream.facts.host = None;
+    let mut response = answer(stream, manager, status, body);
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
 }
 
 /// The answer that a route holds.

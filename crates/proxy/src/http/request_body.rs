@@ -16,8 +16,8 @@ use super::expect::Gate;
 use super::leash::Leash;
 use super::tee::{CutOff, Tee, TeeEnd};
 
-/// Most bytes of a body that are kept for a retry. A longer body is sent once.
-pub const REPLAY_LIMIT_BYTES: usize = 64 * 1024;
+/// Most bytes of a body that are kept for a retry, unless the route says otherwise. A longer body is sent once.
+pub const REPLAY_LIMIT_BYTES: u64 = 64 * 1024;
 
 /// What the upstream connection reads the body of a request from.
 pub struct RequestBody {
@@ -153,18 +153,30 @@ struct Kept {
     source: Counted,
     /// What was read so far, unless it is too much. Copied, so that small pieces do not keep large buffers.
     data: Vec<u8>,
+    /// More is not kept.
+    limit_bytes: u64,
     too_much: bool,
     trailers: Option<http::HeaderMap>,
     ended: bool,
-    /// The reading that may go on; earlier ones may not.
+    /// The first reading that may go on; earlier ones may not.
+    first_reading: u32,
+    /// The latest reading.
     reading: u32,
 }
 
 impl Replayable {
-    /// Keeps what is read of `source`.
-    pub fn new(source: Counted) -> Replayable {
-        let kept =
-            Kept { source, data: Vec::new(), too_much: false, trailers: None, ended: false, reading: 0 };
+    /// Keeps what is read of `source`, as long as it is no more than `limit_bytes`.
+    pub fn new(source: Counted, limit_bytes: u64) -> Replayable {
+        let kept = Kept {
+            source,
+            data: Vec::new(),
+            limit_bytes,
+            too_much: false,
+            trailers: None,
+            ended: false,
+            first_reading: 0,
+            reading: 0,
+        };
         Replayable { shared: Rc::new(RefCell::new(kept)) }
     }
 
@@ -175,6 +187,15 @@ impl Replayable {
 
     /// Reads it from the beginning. The reading before, if any, is over.
     pub fn read(&self) -> RequestBody {
+        let mut kept = self.shared.borrow_mut();
+        kept.first_reading = kept.reading + 1;
+        drop(kept);
+        self.read_beside()
+    }
+
+    /// Reads it from the beginning, while the readings before go on. For bodies that have been read to their end: what they
+    /// read is all there.
+    pub fn read_beside(&self) -> RequestBody {
         let mut kept = self.shared.borrow_mut();
         kept.reading += 1;
         let reading = Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 };
@@ -194,7 +215,7 @@ impl Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let mut kept = self.shared.borrow_mut();
         let kept = &mut *kept;
-        if kept.reading != self.reading {
+        if self.reading < kept.first_reading {
             return Poll::Ready(Some(Err(RequestBodyError::GivenUp)));
         }
         if let Some(ahead) = kept.data.get(self.next..).filter(|ahead| !ahead.is_empty()) {
@@ -226,7 +247,7 @@ impl Reading {
 
 impl Kept {
     fn keep(&mut self, data: &[u8]) {
-        if self.data.len() + data.len() > REPLAY_LIMIT_BYTES {
+        if self.data.len() as u64 + data.len() as u64 > self.limit_bytes {
             self.too_much = true;
             self.data = Vec::new();
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, Method, Version};
+use ripstop_policy::adaptive::Admitted;
+use ripstop_policy::admission::AdmissionController;
 use ripstop_policy::flags::ResponseFlag;
 
 use super::deadline::Progress;
@@ -37,6 +39,10 @@ pub struct ActiveStream {
     failed: bool,
     /// It is a call of gRPC.
     pub is_grpc: bool,
+    /// What is told how it went.
+    pub admission: Option<Arc<AdmissionController>>,
+    /// Its place among those that are let in at once.
+    pub admitted: Option<Admitted>,
 }
 
 /// Keeps the connection of a client as long as a tunnel on it.
@@ -82,6 +88,8 @@ impl ActiveStream {
             upgraded: false,
             failed: false,
             is_grpc: false,
+            admission: None,
+            admitted: None,
         }
     }
 
@@ -209,6 +217,9 @@ impl ActiveStream {
     /// Its answer was given whole.
     pub fn finish(&mut self) {
         self.complete = true;
+        if let Some(admitted) = self.admitted.take() {
+            admitted.answered(Instant::now());
+        }
     }
 }
 
@@ -230,6 +241,9 @@ impl Drop for ActiveStream {
             stats.rq_rx_reset.inc();
         }
         let now = Instant::now();
+        if let Some(admission) = self.admission.take().filter(|_| self.facts.status != 0) {
+            admission.record(self.facts.status, self.facts.grpc_status.filter(|_| self.is_grpc), now);
+        }
         if self.facts.status != 0 {
             stats.rq_status.inc(self.facts.status);
             stats.rq_time.record(now.saturating_duration_since(self.facts.times.begun));

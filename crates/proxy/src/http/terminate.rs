@@ -59,7 +59,7 @@ impl RawConnection {
         };
         stats.cx_connect_fail.inc();
         entry.host.count_connect_failure();
-        record(cluster, entry, Outcome::ConnectFailure);
+        record(cluster, entry, Outcome::ConnectFailure, None);
         Err(error)
     }
 

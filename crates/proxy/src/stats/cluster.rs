@@ -58,6 +58,22 @@ pub struct ClusterStats {
     pub rq_retry_limit_exceeded: Cell,
     /// Retries not made because the body was too large to keep.
     pub rq_retry_body_too_large: Cell,
+    /// Requests of which more came than is kept for retries, so that they could not be tried again.
+    pub rq_retry_or_shadow_abandoned: Cell,
+    /// Retries after the wait of the policy.
+    pub rq_retry_backoff_exponential: Cell,
+    /// Retries after the wait that an answer asked for.
+    pub rq_retry_backoff_ratelimited: Cell,
+    /// Requests that a circuit breaker did not let through.
+    pub rq_breaker_open: Cell,
+    /// Of these, the ones whose place something else took.
+    pub rq_breaker_fallback: Cell,
+    /// Times that a circuit breaker opened.
+    pub breaker_opened: Cell,
+    /// Times that one began to probe.
+    pub breaker_half_opened: Cell,
+    /// Times that one closed again.
+    pub breaker_closed: Cell,
     /// Copies of requests that were not sent because too many were under way.
     pub rq_mirror_lost: Cell,
     /// Picks for which no healthy host was there.

@@ -68,6 +68,10 @@ pub struct HttpStats {
     pub no_route: Cell,
     /// Requests whose cluster does not exist.
     pub no_cluster: Cell,
+    /// Requests refused by admission control.
+    pub rq_admission_denied: Cell,
+    /// Requests refused by adaptive concurrency.
+    pub rq_concurrency_exceeded: Cell,
     /// Answers by status.
     pub rq_status: StatusCounts,
     /// From the head of the request to the last byte of the answer.

@@ -58,6 +58,14 @@ pub(super) const CLUSTER: &[Field<ClusterStats>] = &[
     ("upstream_rq_retry_overflow", Kind::Counter, |s| &s.rq_retry_overflow),
     ("upstream_rq_retry_limit_exceeded", Kind::Counter, |s| &s.rq_retry_limit_exceeded),
     ("upstream_rq_retry_body_too_large", Kind::Counter, |s| &s.rq_retry_body_too_large),
+    ("retry_or_shadow_abandoned", Kind::Counter, |s| &s.rq_retry_or_shadow_abandoned),
+    ("upstream_rq_retry_backoff_exponential", Kind::Counter, |s| &s.rq_retry_backoff_exponential),
+    ("upstream_rq_retry_backoff_ratelimited", Kind::Counter, |s| &s.rq_retry_backoff_ratelimited),
+    ("upstream_rq_breaker_open", Kind::Counter, |s| &s.rq_breaker_open),
+    ("upstream_rq_breaker_fallback", Kind::Counter, |s| &s.rq_breaker_fallback),
+    ("breaker_opened", Kind::Counter, |s| &s.breaker_opened),
+    ("breaker_half_opened", Kind::Counter, |s| &s.breaker_half_opened),
+    ("breaker_closed", Kind::Counter, |s| &s.breaker_closed),
     ("upstream_rq_mirror_lost", Kind::Counter, |s| &s.rq_mirror_lost),
     ("lb_healthy_panic", Kind::Counter, |s| &s.lb_healthy_panic),
 ];
@@ -92,6 +100,8 @@ pub(super) const HTTP: &[Field<HttpStats>] = &[
     ("downstream_rq_redirected_with_normalized_path", Kind::Counter, |s| &s.rq_redirected_path),
     ("requests_rejected_with_underscores_in_headers", Kind::Counter, |s| &s.rq_underscore),
     ("dropped_headers_with_underscores", Kind::Counter, |s| &s.headers_underscore),
+    ("admission_control.rq_rejected", Kind::Counter, |s| &s.rq_admission_denied),
+    ("adaptive_concurrency.gradient_controller.rq_blocked", Kind::Counter, |s| &s.rq_concurrency_exceeded),
     ("no_route", Kind::Counter, |s| &s.no_route),
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];

@@ -97,7 +97,8 @@ impl TunnelRequest {
         context: &Context<'_>,
         purpose: Purpose,
     ) -> Result<Tunnel, TunnelError> {
-        let mut lease = cluster.pools.lease(worker, &cluster.active, host, purpose).await?;
+        let limits = &cluster.active.lasting.limits;
+        let mut lease = cluster.pools.lease(worker, &cluster.active, limits, host, purpose).await?;
         let open = lease.hold();
         let tls = cluster.active.transport(host.address()).tls.is_some();
         let (near, far) = tokio::io::duplex(TUNNEL_BUFFER_BYTES);

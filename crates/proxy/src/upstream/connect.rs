@@ -13,13 +13,13 @@ use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::proxy_header;
-use ripstop_runtime::socket;
 use ripstop_runtime::stream::Stream;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::addresses;
 use super::error::ConnectError;
 use super::metered::Metered;
 use super::purpose::Purpose;
@@ -177,10 +177,7 @@ async fn open_transport(
     purpose: &Purpose,
     config: fn(&ClientContext) -> &Arc<rustls::ClientConfig>,
 ) -> Result<Transport, ConnectError> {
-    let stream = match host.address() {
-        Address::Socket(address) => socket::connect(*address).await.map(Stream::Tcp),
-        Address::Pipe(path) => socket::connect_unix(path).await.map(Stream::Unix),
-    };
+    let stream = addresses::connect(cluster, host).await;
     let mut stream = stream.map_err(|error| ConnectError::Tcp(Arc::new(error)))?;
     let way = cluster.transport(host.address());
     if let Some(version) = way.proxy_protocol {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -33,6 +34,8 @@ pub struct Http1Lease {
     /// Most requests that may be sent over it.
     pub(super) max_requests: Option<u32>,
     pub(super) open: Weak<OpenConnection>,
+    /// When the connection is too old.
+    pub(super) expires: Option<Instant>,
 }
 
 /// A stream of a shared HTTP/2 connection.

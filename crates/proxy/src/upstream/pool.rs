@@ -2,7 +2,7 @@
 //!
 //! HTTP/1: a connection serves one request at a time; idle ones are taken last in, first out, so that surplus ones grow
 //! old and are closed. HTTP/2: one connection for each endpoint, and another when its streams run out. The number of
-//! connections is limited over all workers by [`ripstop_policy::limits::ClusterLimits`].
+//! connections, whatever the priority of the requests that they are made for, is limited over all workers by [`ripstop_policy::limits::ClusterLimits`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use hyper::client::conn::{http1, http2};
 use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::host::Host;
-use ripstop_policy::limits::Overflow;
+use ripstop_policy::limits::{ClusterLimits, Overflow};
 use tokio::sync::Notify;
 
 use super::connect::{Connected, OpenConnection, connect};
@@ -62,6 +62,8 @@ struct Idle {
     info: Rc<UpstreamInfo>,
     requests: u32,
     since: Instant,
+    /// When it is too old.
+    expires: Option<Instant>,
 }
 
 struct Shared {
@@ -70,6 +72,8 @@ struct Shared {
     streams: Rc<Cell<u32>>,
     requests: Cell<u32>,
     idle_since: Cell<Instant>,
+    /// When it is too old.
+    expires: Option<Instant>,
 }
 
 /// A request that waits for a connection because the limit is reached.
@@ -100,6 +104,7 @@ impl Pools {
         self: &Rc<Self>,
         worker: &Worker,
         cluster: &Arc<ActiveCluster>,
+        limits: &Arc<ClusterLimits>,
         host: &Arc<Host>,
         purpose: Purpose,
     ) -> Result<Lease, ConnectError> {
@@ -107,13 +112,12 @@ impl Pools {
         if let Some(lease) = self.take(cluster, to) {
             return Ok(lease);
         }
-        let limits = &cluster.lasting.limits;
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
         cluster.lasting.stats.of(worker.id).rq_pending_total.inc();
         let mut starving = None;
         loop {
             let full = if self.multiplexes(cluster, to) {
-                match self.connecting(worker.id, cluster, host, to) {
+                match self.connecting(worker.id, cluster, limits, host, to) {
                     Ok(attempt) => {
                         attempt.wait().await?;
                         false
@@ -126,7 +130,9 @@ impl Pools {
                         let (connected, info) =
                             connect(worker.id, cluster, host, &to.purpose, permit).await?;
                         if let Connected::Http1(sender, open) = connected {
-                            let idle = Idle { sender, open, info, requests: 0, since: Instant::now() };
+                            let now = Instant::now();
+                            let expires = worker.dice(|rng| expiry(cluster, now, rng));
+                            let idle = Idle { sender, open, info, requests: 0, since: now, expires };
                             return Ok(self.http1_lease(cluster, to, idle));
                         }
                         false
@@ -167,6 +173,7 @@ impl Pools {
         self: &Rc<Self>,
         worker: usize,
         cluster: &Arc<ActiveCluster>,
+        limits: &Arc<ClusterLimits>,
         host: &Arc<Host>,
         to: &Destination,
     ) -> Result<Rc<SharedConnect>, Overflow> {
@@ -175,14 +182,15 @@ impl Pools {
         if let Some(connecting) = &pool.connecting {
             return Ok(connecting.clone());
         }
-        let permit = cluster.lasting.limits.try_connection()?;
+        let permit = limits.try_connection()?;
         let connecting = Rc::new(SharedConnect::default());
         pool.connecting = Some(connecting.clone());
         let (pools, cluster, host, to, attempt) =
             (self.clone(), cluster.clone(), host.clone(), to.clone(), connecting.clone());
         tokio::task::spawn_local(async move {
             let outcome = connect(worker, &cluster, &host, &to.purpose, permit).await;
-            attempt.finish(pools.connected(&to, outcome));
+            let expires = expiry(&cluster, Instant::now(), &mut fastrand::Rng::new());
+            attempt.finish(pools.connected(&to, outcome, expires));
         });
         Ok(connecting)
     }
@@ -192,6 +200,7 @@ impl Pools {
         &self,
         to: &Destination,
         outcome: Result<(Connected, Rc<UpstreamInfo>), ConnectError>,
+        expires: Option<Instant>,
     ) -> Result<(), ConnectError> {
         let mut hosts = self.hosts.borrow_mut();
         let pool = hosts.entry(to.clone()).or_default();
@@ -201,7 +210,7 @@ impl Pools {
         match connected {
             Connected::Http1(sender, open) => {
                 pool.chose_http2 = Some(false);
-                pool.idle.push(Idle { sender, open, info, requests: 0, since: now });
+                pool.idle.push(Idle { sender, open, info, requests: 0, since: now, expires });
             }
             Connected::Http2(sender) => {
                 pool.chose_http2 = Some(true);
@@ -211,6 +220,7 @@ impl Pools {
                     streams: Rc::default(),
                     requests: Cell::new(0),
                     idle_since: Cell::new(now),
+                    expires,
                 });
             }
         }
@@ -223,8 +233,13 @@ impl Pools {
         let pool = hosts.get_mut(to)?;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
         let max_streams = cluster.config.http.http2.max_concurrent_streams.unwrap_or(MAX_STREAMS);
+        let now = ages(cluster).then(Instant::now);
+        let too_old =
+            |expires: Option<Instant>| expires.zip(now).is_some_and(|(expires, now)| expires <= now);
         pool.shared.retain(|shared| {
-            !shared.sender.is_closed() && max_requests.is_none_or(|max| shared.requests.get() < max)
+            !shared.sender.is_closed()
+                && max_requests.is_none_or(|max| shared.requests.get() < max)
+                && !too_old(shared.expires)
         });
         if let Some(shared) = pool.shared.iter().find(|shared| shared.streams.get() < max_streams) {
             let reused = shared.requests.get() > 0;
@@ -235,7 +250,7 @@ impl Pools {
             return Some(Lease::Http2(Http2Lease { sender, info, pools, reused, _streams: streams }));
         }
         while let Some(idle) = pool.idle.pop() {
-            if !idle.sender.is_closed() {
+            if !idle.sender.is_closed() && !too_old(idle.expires) {
                 drop(hosts);
                 return Some(self.http1_lease(cluster, to, idle));
             }
@@ -244,10 +259,19 @@ impl Pools {
     }
 
     fn http1_lease(self: &Rc<Self>, cluster: &ActiveCluster, to: &Destination, idle: Idle) -> Lease {
-        let Idle { sender, open, info, requests, .. } = idle;
+        let Idle { sender, open, info, requests, expires, .. } = idle;
         let max_requests = cluster.config.max_requests_per_connection.map(u32::from);
         let to = to.clone();
-        Lease::Http1(Http1Lease { sender, info, to, pools: self.clone(), requests, max_requests, open })
+        Lease::Http1(Http1Lease {
+            sender,
+            info,
+            to,
+            pools: self.clone(),
+            requests,
+            max_requests,
+            open,
+            expires,
+        })
     }
 
     /// A connection whose last answer was read to its end.
@@ -263,6 +287,7 @@ impl Pools {
                     info: lease.info,
                     requests: lease.requests,
                     since: Instant::now(),
+                    expires: lease.expires,
                 });
             }
         }
@@ -308,14 +333,29 @@ impl Pools {
             expired
         };
         self.hosts.borrow_mut().retain(|_, pool| {
-            pool.idle.retain(|idle| !idle.sender.is_closed() && !expired(idle.since));
+            let too_old = |expires: Option<Instant>| expires.is_some_and(|expires| expires <= now);
+            pool.idle
+                .retain(|idle| !idle.sender.is_closed() && !expired(idle.since) && !too_old(idle.expires));
             pool.shared.retain(|shared| {
                 let idle = shared.streams.get() == 0 && expired(shared.idle_since.get());
-                !shared.sender.is_closed() && !idle
+                !shared.sender.is_closed() && !idle && !too_old(shared.expires)
             });
             pool.idle.shrink_to(pool.idle.len() * 2);
             !pool.idle.is_empty() || !pool.shared.is_empty() || pool.connecting.is_some()
         });
         closed.get()
     }
+}
+
+/// Whether connections of the cluster grow too old.
+fn ages(cluster: &ActiveCluster) -> bool {
+    cluster.config.connection.max_age.is_some()
+}
+
+/// When a connection that is made now is too old; the dice spread those that are made together.
+fn expiry(cluster: &ActiveCluster, now: Instant, rng: &mut fastrand::Rng) -> Option<Instant> {
+    let connection = &cluster.config.connection;
+    let age = connection.max_age?;
+    let jitter = f64::from(connection.max_age_jitter.as_per_million()) / 1e6;
+    now.checked_add(age)?.checked_add(age.mul_f64(jitter * rng.f64()))
 }

@@ -1,11 +1,14 @@
 //! The proxy in one process: real sockets, real upstreams, configuration handed over as snapshots.
 #![allow(clippy::unwrap_used)]
 
+mod adaptive;
 mod bad_input;
 mod bodies;
+mod breakers;
 mod configuration;
 mod connection_logs;
 mod control_plane;
+mod deadlines;
 mod floods;
 mod framing;
 mod harness;
@@ -16,8 +19,10 @@ mod listeners;
 mod logged_upstream;
 mod mirrors;
 mod mutations;
+mod pools;
 mod requests;
 mod resilience;
+mod retries;
 mod sanitise;
 mod silence;
 mod sources;

@@ -5,18 +5,21 @@ use std::time::Duration;
 use fastrand::Rng;
 use ripstop_model::address::HostPort;
 use ripstop_model::cluster::{
-    CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget, UpstreamProtocol,
+    BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::load_shedding::LoadShedding;
 use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
 use super::balancing::load_balancing;
+use super::circuit_breaker::circuit_breaker;
 use super::endpoint::{assignment, endpoint, load_assignment};
 use super::health_check;
 use super::http2::http2_options;
 use super::outlier::outlier;
 use super::tls::{transport_match, transport_socket};
+use super::upstream_connection::upstream_connection;
 use super::{config_file, count, duration, list, name, option, percent, positive};
 
 /// A cluster.
@@ -30,6 +33,10 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         // Without TLS it is said in another way, which leaves no room for them.
         UpstreamProtocol::Auto => transport.tls.is_some(),
     };
+    // It is said for the whole cluster.
+    let of = if rng.bool() { BudgetBase::FirstTries } else { BudgetBase::AllRequests };
+    let limits = circuit_limits(rng, of);
+    let high_limits = if rng.bool() { circuit_limits(rng, of) } else { CircuitLimits::default() };
     Cluster {
         name: name(rng),
         discovery: match rng.u8(0..4) {
@@ -44,20 +51,40 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         transport_matches: list(rng, 2, transport_match),
         protocol,
         http: upstream_http(rng, spoken_http2),
-        limits: CircuitLimits {
-            max_connections: rng.u32(..),
-            max_pending_requests: rng.u32(..),
-            max_requests: rng.u32(..),
-            max_retries: rng.u32(..),
-            retry_budget: option(rng, |rng| RetryBudget {
-                budget: percent(rng),
-                min_concurrency: rng.u32(..),
-            }),
-        },
+        connection: upstream_connection(rng),
+        limits,
+        high_limits,
+        breaker: option(rng, |rng| Box::new(circuit_breaker(rng))),
+        shedding: option(rng, |rng| Box::new(load_shedding(rng))),
         outlier: option(rng, outlier),
         health: health_check::rules(rng),
         max_requests_per_connection: option(rng, count),
         idle_timeout: option(rng, duration),
+    }
+}
+
+fn load_shedding(rng: &mut Rng) -> LoadShedding {
+    let levels: std::collections::BTreeMap<_, _> =
+        list(rng, 3, |rng| (name(rng), percent(rng))).into_iter().collect();
+    LoadShedding {
+        header: name(rng).to_ascii_lowercase().into(),
+        levels: levels.into_iter().collect(),
+        others: percent(rng),
+    }
+}
+
+fn circuit_limits(rng: &mut Rng, of: BudgetBase) -> CircuitLimits {
+    CircuitLimits {
+        max_connections: rng.u32(..),
+        max_pending_requests: rng.u32(..),
+        max_requests: rng.u32(..),
+        max_retries: rng.u32(..),
+        retry_budget: option(rng, |rng| RetryBudget {
+            budget: percent(rng),
+            min_concurrency: rng.u32(..),
+            of,
+        }),
+        track_remaining: rng.bool(),
     }
 }
 

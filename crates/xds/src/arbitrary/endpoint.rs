@@ -22,12 +22,14 @@ pub(super) fn endpoint<A>(rng: &mut Rng, address: fn(&mut Rng) -> A) -> Endpoint
     };
     Endpoint {
         address: address(rng),
+        additional_addresses: list(rng, 2, super::address),
         hostname: if rng.bool() { name(rng) } else { "".into() },
         health: healths[rng.usize(0..healths.len())],
         weight: count(rng),
         labels: labels(rng),
         transport_labels: labels(rng),
         check: health_check::of_endpoint(rng),
+        canary: rng.bool(),
     }
 }
 

@@ -9,7 +9,8 @@ use fastrand::Rng;
 use ripstop_model::matcher::{HeaderMatch, HeaderValueMatch, StringMatch, StringPattern};
 use ripstop_model::mirror::{MirrorTarget, RequestMirror};
 use ripstop_model::route::{
-    Backoff, DirectResponse, PathMatch, RequireTls, RetryOn, RetryPolicy, RouteAction,
+    Backoff, DirectResponse, Growth, HedgePolicy, Jitter, PathMatch, RateLimitedBackoff, RequireTls,
+    ResetFormat, ResetHeader, RetryOn, RetryPolicy, RouteAction,
 };
 use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
@@ -54,12 +55,36 @@ pub(super) fn retry_policy(rng: &mut Rng) -> RetryPolicy {
         num_retries: rng.u32(..),
         per_try_timeout: option(rng, duration),
         per_try_idle_timeout: option(rng, positive),
-        backoff: Backoff { base, max: base + duration(rng) },
+        backoff: Backoff {
+            base,
+            max: base + duration(rng),
+            growth: [Growth::Exponential, Growth::Linear, Growth::Constant, Growth::Fibonacci]
+                [rng.usize(0..4)],
+            jitter: [Jitter::Full, Jitter::Half, Jitter::None][rng.usize(0..3)],
+        },
+        rate_limited: option(rng, rate_limited),
         avoid_previous_hosts: rng.bool(),
+        omit_canary_hosts: rng.bool(),
+        omit_host_labels: list(rng, 2, |rng| [(name(rng), name(rng)), (name(rng), name(rng))].into()),
+        avoid_previous_priorities: option(rng, |rng| rng.u32(1..1000)),
         host_selection_attempts: rng.u32(1..),
         any_method: rng.bool(),
         retriable_statuses: list(rng, 3, |rng| rng.u16(100..600)),
+        retriable_headers: list(rng, 2, header_match),
+        retriable_request_headers: list(rng, 2, header_match),
     }
+}
+
+fn rate_limited(rng: &mut Rng) -> RateLimitedBackoff {
+    let header = |rng: &mut Rng| ResetHeader {
+        name: name(rng).to_ascii_lowercase().into(),
+        format: if rng.bool() { ResetFormat::Seconds } else { ResetFormat::UnixTimestamp },
+    };
+    RateLimitedBackoff { headers: vec![header(rng), header(rng)], max: positive(rng) }
+}
+
+pub(super) fn hedge(rng: &mut Rng) -> HedgePolicy {
+    HedgePolicy { on_per_try_timeout: rng.bool() }
 }
 
 fn mirror(rng: &mut Rng) -> RequestMirror {
@@ -116,6 +141,8 @@ fn virtual_host(rng: &mut Rng) -> VirtualHost {
             _ => RequireTls::None,
         },
         retry: option(rng, retry_policy),
+        hedge: option(rng, hedge),
+        body_buffer_bytes: option(rng, |rng| rng.u64(..)),
         request_attempt_count: rng.bool(),
         response_attempt_count: rng.bool(),
         mirrors: list(rng, 1, mirror),

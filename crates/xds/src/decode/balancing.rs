@@ -160,7 +160,7 @@ fn slow_start_config(cx: &mut Context, wire: Option<&pb::cluster::SlowStartConfi
 }
 
 /// A number with a name, in thousandths.
-fn milli(cx: &mut Context, field: &str, wire: Option<&pb::RuntimeDouble>) -> Option<u32> {
+pub(super) fn milli(cx: &mut Context, field: &str, wire: Option<&pb::RuntimeDouble>) -> Option<u32> {
     let wire = wire?;
     cx.at(field, |cx| {
         if !matches!(wire.runtime_key.as_str(), "" | UNSET) {

@@ -1,21 +1,33 @@
 //! Clusters ← wire.
 
-use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
+use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
 use ripstop_model::{Cluster, Discovery};
 
 use super::balancing::load_balancing;
-use super::common::{Context, check_metadata_keys, percent, positive_duration, text_labels};
+use super::circuit_breaker::circuit_breaker;
+use super::common::{Context, check_metadata_keys, metadata_mark, percent, positive_duration, text_labels};
 use super::config_source::{ConfigOrigin, config_source};
+use super::load_shedding::load_shedding;
 use super::{endpoint, health_check, outlier, tls, upstream_http};
-use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION};
+use crate::metadata::{
+    AUTO_PROTOCOL, CIRCUIT_BREAKER, LEAST_RESPONSE_TIME, LOAD_SHEDDING, MAX_EJECTION_PER_MILLION,
+    RETRY_BUDGET_OF_FIRST_TRIES,
+};
 use crate::pb;
 
 pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
     check_metadata_keys(
         cx,
         wire.metadata.as_ref(),
-        &[AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION],
+        &[
+            AUTO_PROTOCOL,
+            CIRCUIT_BREAKER,
+            LEAST_RESPONSE_TIME,
+            LOAD_SHEDDING,
+            MAX_EJECTION_PER_MILLION,
+            RETRY_BUDGET_OF_FIRST_TRIES,
+        ],
     );
     let discovery = discovery(cx, wire);
     let lb = load_balancing(cx, wire);
@@ -27,7 +39,12 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
     };
     let transport_matches =
         cx.items("transport_socket_matches", &wire.transport_socket_matches, transport_match);
-    let limits = cx.at("circuit_breakers", |cx| circuit_limits(cx, wire.circuit_breakers.as_ref()));
+    let of_first = metadata_mark(cx, wire.metadata.as_ref(), RETRY_BUDGET_OF_FIRST_TRIES);
+    let of = if of_first { BudgetBase::FirstTries } else { BudgetBase::AllRequests };
+    let mut limits = |priority| {
+        cx.at("circuit_breakers", |cx| circuit_limits(cx, wire.circuit_breakers.as_ref(), priority, of))
+    };
+    let (limits, high_limits) = (limits(pb::RoutingPriority::Default), limits(pb::RoutingPriority::High));
     let outlier = wire.outlier_detection.as_ref().map(|outlier| {
         let exact = outlier::max_ejection(cx, wire.metadata.as_ref());
         cx.at("outlier_detection", |cx| outlier::outlier_detection(cx, outlier, exact))
@@ -42,7 +59,11 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         transport_matches,
         protocol: http.protocol,
         http: http.http,
+        connection: http.connection,
         limits,
+        high_limits,
+        breaker: circuit_breaker(cx, wire.metadata.as_ref()).map(Box::new),
+        shedding: load_shedding(cx, wire.metadata.as_ref()).map(Box::new),
         outlier,
         health: health?,
         max_requests_per_connection: http.max_requests_per_connection,
@@ -137,13 +158,17 @@ fn dns(cx: &mut Context, wire: &pb::Cluster, kind: DnsKind) -> Option<Discovery>
     })))
 }
 
-fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> CircuitLimits {
+/// The limits of one priority. As in Envoy, the first thresholds of it count.
+fn circuit_limits(
+    cx: &mut Context,
+    wire: Option<&pb::CircuitBreakers>,
+    priority: pb::RoutingPriority,
+    of: BudgetBase,
+) -> CircuitLimits {
     let defaults = CircuitLimits::default();
     let thresholds = wire.map_or(&[][..], |wire| wire.thresholds.as_slice());
-    for (index, _) in thresholds.iter().enumerate().filter(|(_, limits)| limits.priority != 0) {
-        cx.item("thresholds", index, |cx| cx.warn("only the priority DEFAULT is supported"));
-    }
-    let Some((index, limits)) = thresholds.iter().enumerate().find(|(_, limits)| limits.priority == 0) else {
+    let mut thresholds = thresholds.iter().enumerate();
+    let Some((index, limits)) = thresholds.find(|(_, limits)| limits.priority() == priority) else {
         return defaults;
     };
     let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |limit| limit.value);
@@ -156,6 +181,7 @@ fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> Circu
             Some(RetryBudget {
                 budget: share.unwrap_or(default.budget),
                 min_concurrency: or(budget.min_retry_concurrency.as_ref(), default.min_concurrency),
+                of,
             })
         }
         // Whoever limits retries by number does not want them limited by a share as well.
@@ -168,5 +194,6 @@ fn circuit_limits(cx: &mut Context, wire: Option<&pb::CircuitBreakers>) -> Circu
         max_requests: or(limits.max_requests.as_ref(), defaults.max_requests),
         max_retries: or(limits.max_retries.as_ref(), defaults.max_retries),
         retry_budget,
+        track_remaining: limits.track_remaining,
     }
 }

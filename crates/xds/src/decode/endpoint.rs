@@ -7,9 +7,9 @@ use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use super::common::{Context, address, check_metadata_keys, metadata_mark, named_address};
+use super::common::{Context, address, check_metadata_keys, metadata_mark, metadata_value, named_address};
 use super::health_check;
-use crate::metadata::{ENVOY_LB, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
+use crate::metadata::{CANARY, ENVOY_LB, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
 pub(super) fn load_assignment(
@@ -81,14 +81,24 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
     let check = cx.at("endpoint", |cx| {
         cx.at("health_check_config", |cx| health_check::of_endpoint(cx, target.health_check_config.as_ref()))
     });
+    let additional_addresses = cx.at("endpoint", |cx| {
+        cx.items("additional_addresses", &target.additional_addresses, |cx, wire| {
+            cx.at("address", |cx| super::common::address(cx, wire.address.as_ref()))
+        })
+    });
     Some(Endpoint {
         address,
+        additional_addresses,
         hostname: target.hostname.as_str().into(),
         health: health(cx, wire.health_status),
         weight,
         labels: labels(cx, wire.metadata.as_ref(), ENVOY_LB),
         transport_labels: labels(cx, wire.metadata.as_ref(), TRANSPORT_SOCKET_MATCH),
         check: check?,
+        canary: matches!(
+            metadata_value(wire.metadata.as_ref(), ENVOY_LB, CANARY),
+            Some(pb::value::Kind::BoolValue(true))
+        ),
     })
 }
 
@@ -118,6 +128,7 @@ fn labels(cx: &mut Context, metadata: Option<&pb::Metadata>, namespace: &str) ->
             Some(pb::value::Kind::StringValue(text)) => {
                 labels.insert(key.as_str().into(), text.as_str().into());
             }
+            Some(pb::value::Kind::BoolValue(_)) if (namespace, key.as_str()) == (ENVOY_LB, CANARY) => {}
             _ => cx.at("metadata", |cx| {
                 cx.warn(format!("label '{key}' of {namespace} is not a text and is left out"));
             }),

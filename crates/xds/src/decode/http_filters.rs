@@ -1,7 +1,11 @@
 //! The HTTP filters of a connection manager ← wire.
 
+use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
+use ripstop_model::admission_control::AdmissionControl;
 use ripstop_model::router::RouterOptions;
 
+use super::adaptive_concurrency::adaptive_concurrency;
+use super::admission_control::admission_control;
 use super::common::{Context, is, type_name, unpack};
 use crate::pb;
 use crate::pb::http_filter::ConfigType;
@@ -20,6 +24,8 @@ const HARMLESS: [&str; 6] = [
 #[derive(Default)]
 pub(super) struct Filters {
     pub(super) router: RouterOptions,
+    pub(super) adaptive_concurrency: Option<AdaptiveConcurrency>,
+    pub(super) admission_control: Option<AdmissionControl>,
 }
 
 pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filters {
@@ -34,6 +40,22 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
                         cx.reject("the router must be the last filter");
                     }
                     read.router = cx.at("typed_config", |cx| router(cx, any)).unwrap_or_default();
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any))
+                    if is::<pb::AdaptiveConcurrency>(any) && !filter.disabled =>
+                {
+                    if read.adaptive_concurrency.is_some() {
+                        return cx.reject("there can be only one adaptive_concurrency");
+                    }
+                    read.adaptive_concurrency = cx.at("typed_config", |cx| adaptive_concurrency(cx, any));
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::AdmissionControl>(any) && !filter.disabled => {
+                    if read.admission_control.is_some() {
+                        return cx.reject("there can be only one admission_control");
+                    }
+                    read.admission_control = cx.at("typed_config", |cx| admission_control(cx, any));
                     return;
                 }
                 Some(ConfigType::TypedConfig(any)) => type_name(any),

@@ -64,6 +64,8 @@ pub(super) fn http_manager(
         upgrades,
         proxy_100_continue: wire.proxy_100_continue,
         router: filters.router,
+        adaptive_concurrency: filters.adaptive_concurrency.map(Box::new),
+        admission_control: filters.admission_control.map(Box::new),
     };
     Some(manager)
 }

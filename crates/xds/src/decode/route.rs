@@ -13,10 +13,10 @@ use ripstop_model::route::RequireTls;
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
 use self::action::Inherited;
-use super::common::{Context, check_metadata_keys, metadata_mark};
+use super::common::{Context, check_metadata_keys};
 use super::mirror::mirrors;
 use super::retry;
-use crate::metadata::ANY_METHOD;
+use crate::metadata::{ANY_METHOD, RETRY};
 use crate::pb;
 
 pub(super) use mutation::addition;
@@ -72,10 +72,10 @@ fn configuration(
 fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) -> Option<VirtualHost> {
     use pb::virtual_host::TlsRequirementType;
     filters::check(cx, &wire.typed_per_filter_config);
-    check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD]);
-    let any_method = metadata_mark(cx, wire.metadata.as_ref(), ANY_METHOD);
+    check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD, RETRY]);
+    let extras = retry::extras(cx, wire.metadata.as_ref());
     let retry = match &wire.retry_policy {
-        Some(policy) => Some(cx.at("retry_policy", |cx| retry::retry_policy(cx, policy, any_method))?),
+        Some(policy) => Some(cx.at("retry_policy", |cx| retry::retry_policy(cx, policy, extras))?),
         None => None,
     };
     Some(VirtualHost {
@@ -89,6 +89,11 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) 
             TlsRequirementType::All => RequireTls::All,
         },
         retry,
+        hedge: wire
+            .hedge_policy
+            .as_ref()
+            .map(|hedge| cx.at("hedge_policy", |cx| retry::hedge_policy(cx, hedge))),
+        body_buffer_bytes: body_buffer(wire),
         request_attempt_count: wire.include_request_attempt_count,
         response_attempt_count: wire.include_attempt_count_in_response,
         mirrors: mirrors(cx, &wire.request_mirror_policies),
@@ -96,15 +101,21 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) 
     })
 }
 
+/// Every version of Envoy reads the older field, newer ones the other as well.
+#[allow(deprecated, reason = "files say it so")]
+fn body_buffer(wire: &pb::VirtualHost) -> Option<u64> {
+    retry::body_buffer(wire.request_body_buffer_limit.as_ref(), wire.per_request_buffer_limit_bytes.as_ref())
+}
+
 fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Route> {
     filters::check(cx, &wire.typed_per_filter_config);
-    check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD]);
-    let any_method = metadata_mark(cx, wire.metadata.as_ref(), ANY_METHOD);
+    check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD, RETRY]);
+    let extras = retry::extras(cx, wire.metadata.as_ref());
     let matches = match &wire.r#match {
         Some(wire) => cx.at("match", |cx| matches::route_match(cx, wire)),
         None => cx.at("match", |cx| cx.refuse("a route needs a match")),
     };
-    let action = action::action(cx, wire, matches.as_ref(), any_method, inherited);
+    let action = action::action(cx, wire, matches.as_ref(), extras, inherited);
     let headers = mutation::mutations(cx, &mutation::level!(wire));
     Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action?, headers })
 }

@@ -154,6 +154,7 @@ mod tests {
         "envoy.config.rbac.v3.Permission",
         "envoy.config.rbac.v3.Principal",
         "envoy.config.route.v3.RetryPolicy.RetryHostPredicate",
+        "envoy.config.route.v3.RetryPolicy.RetryPriority",
         "envoy.config.route.v3.FilterAction",
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig",
         "envoy.config.route.v3.ClusterSpecifierPlugin",

@@ -311,11 +311,11 @@ fn direct_responses_may_stand_in_files() {
 #[test]
 fn old_header_rules_and_retry_words_are_read() {
     let headers = "headers: [ { name: X-A, exact_match: v }, { name: b } ]";
-    let retry = "retry_policy: { retry_on: 'connect-failure, retriable-headers' }";
+    let retry = "retry_policy: { retry_on: 'connect-failure, http3-post-connect-failure' }";
     let yaml =
         format!("{{ match: {{ prefix: /, {headers} }}, route: {{ cluster: c, timeout: 0s, {retry} }} }}");
     let decoded = route(&yaml).unwrap();
-    warned(&decoded, "virtual_hosts[0].routes[0].route.retry_policy.retry_on", "retriable-headers");
+    warned(&decoded, "virtual_hosts[0].routes[0].route.retry_policy.retry_on", "http3-post-connect-failure");
     let route = &decoded.value.virtual_hosts[0].routes[0];
     assert_eq!(&*route.matches.headers[0].name, "x-a");
     let HeaderValueMatch::String(rule) = &route.matches.headers[0].value else { panic!("no text rule") };

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http2::Http2Options;
+use ripstop_model::upstream_connection::UpstreamConnection;
 use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
 
 use super::common::{Context, duration, is, metadata_mark, type_name, unpack};
 use super::http2::http2_options;
+use super::upstream_connection::upstream_connection;
 use crate::metadata::AUTO_PROTOCOL;
 use crate::pb;
 
@@ -16,6 +18,7 @@ use crate::pb;
 pub(super) struct HttpOptions {
     pub(super) protocol: UpstreamProtocol,
     pub(super) http: UpstreamHttp,
+    pub(super) connection: UpstreamConnection,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_requests_per_connection: Option<NonZeroU32>,
 }
@@ -61,6 +64,7 @@ pub(super) fn http_options(cx: &mut Context, wire: &pb::Cluster) -> HttpOptions 
         .and_then(|common| common.max_requests_per_connection.as_ref())
         .or(wire.max_requests_per_connection.as_ref());
     HttpOptions {
+        connection: upstream_connection(cx, wire.upstream_connection_options.as_ref(), common),
         protocol: if auto_mark { UpstreamProtocol::Auto } else { protocol },
         http: UpstreamHttp { server_name, http2: http2.unwrap_or_default() },
         idle_timeout: cx.at("common_http_protocol_options", |cx| {
@@ -121,7 +125,6 @@ fn warn_of_http1(cx: &mut Context, wire: &pb::Http1ProtocolOptions) {
 fn warn_of_common(cx: &mut Context, wire: &pb::HttpProtocolOptions) {
     let set = [
         ("max_headers_count", wire.max_headers_count.is_some()),
-        ("max_connection_duration", wire.max_connection_duration.is_some()),
         ("max_stream_duration", wire.max_stream_duration.is_some()),
         ("headers_with_underscores_action", wire.headers_with_underscores_action != 0),
     ];

@@ -1,20 +1,26 @@
 //! Clusters → wire.
 
 use prost::Message;
-use ripstop_model::cluster::{CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, UpstreamProtocol};
+use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, UpstreamProtocol};
 use ripstop_model::tls::TransportSocketMatch;
 use ripstop_model::upstream_http::RequestServerName;
-use ripstop_model::{Cluster, Discovery, LbPolicy};
+use ripstop_model::{Cluster, Discovery, LbPolicy, Percent};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
+use super::circuit_breaker::circuit_breaker;
 use super::common::{
     OrderedMetadata, OrderedStruct, ads, any, config_file, duration, metadata, percent, text_struct,
     u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
 use super::http2::http2_options;
+use super::load_shedding::load_shedding;
+use super::upstream_connection::upstream_connection;
 use super::{health_check, outlier, tls};
-use crate::metadata::{AUTO_PROTOCOL, LEAST_RESPONSE_TIME, MAX_EJECTION_PER_MILLION, RIPSTOP};
+use crate::metadata::{
+    AUTO_PROTOCOL, CIRCUIT_BREAKER, LEAST_RESPONSE_TIME, LOAD_SHEDDING, MAX_EJECTION_PER_MILLION,
+    RETRY_BUDGET_OF_FIRST_TRIES, RIPSTOP,
+};
 use crate::pb;
 
 /// Key of the HTTP options in `typed_extension_protocol_options`.
@@ -98,9 +104,10 @@ fn message(cluster: &Cluster) -> pb::Cluster {
         cluster_discovery_type: Some(pb::cluster::ClusterDiscoveryType::Type(kind.into())),
         eds_cluster_config,
         connect_timeout: Some(duration(cluster.connect_timeout)),
-        circuit_breakers: Some(circuit_breakers(&cluster.limits)),
+        circuit_breakers: Some(circuit_breakers(cluster)),
         outlier_detection: cluster.outlier.as_ref().map(outlier::outlier_detection),
         transport_socket: tls::upstream_socket(&cluster.transport),
+        upstream_connection_options: upstream_connection(&cluster.connection),
         typed_extension_protocol_options: http_options(cluster)
             .map(|options| (HTTP_OPTIONS.to_owned(), any(&options)))
             .into_iter()
@@ -131,35 +138,46 @@ fn put_dns(message: &mut pb::Cluster, dns: &DnsDiscovery) {
     message.respect_dns_ttl = dns.respect_ttl;
 }
 
-fn circuit_breakers(limits: &CircuitLimits) -> pb::CircuitBreakers {
+fn circuit_breakers(cluster: &Cluster) -> pb::CircuitBreakers {
+    let mut thresholds = vec![thresholds(&cluster.limits, pb::RoutingPriority::Default)];
+    if cluster.high_limits != CircuitLimits::default() {
+        thresholds.push(self::thresholds(&cluster.high_limits, pb::RoutingPriority::High));
+    }
+    pb::CircuitBreakers { thresholds, ..Default::default() }
+}
+
+fn thresholds(limits: &CircuitLimits, priority: pb::RoutingPriority) -> pb::circuit_breakers::Thresholds {
     let retry_budget = limits.retry_budget.map(|budget| pb::circuit_breakers::thresholds::RetryBudget {
         budget_percent: Some(percent(budget.budget)),
         min_retry_concurrency: Some(u32_value(budget.min_concurrency)),
         ..Default::default()
     });
-    let thresholds = pb::circuit_breakers::Thresholds {
+    pb::circuit_breakers::Thresholds {
+        priority: priority.into(),
         max_connections: Some(u32_value(limits.max_connections)),
         max_pending_requests: Some(u32_value(limits.max_pending_requests)),
         max_requests: Some(u32_value(limits.max_requests)),
         max_retries: Some(u32_value(limits.max_retries)),
         retry_budget,
+        track_remaining: limits.track_remaining,
         ..Default::default()
-    };
-    pb::CircuitBreakers { thresholds: vec![thresholds], ..Default::default() }
+    }
 }
 
 /// `None` where Envoy's defaults (HTTP/1.1) say the same.
 fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
     use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
     use pb::upstream_http_options::{AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions};
-    let common =
-        (cluster.idle_timeout.is_some() || cluster.max_requests_per_connection.is_some()).then(|| {
-            pb::HttpProtocolOptions {
-                idle_timeout: cluster.idle_timeout.map(duration),
-                max_requests_per_connection: cluster.max_requests_per_connection.map(|n| u32_value(n.get())),
-                ..Default::default()
-            }
-        });
+    let connection = &cluster.connection;
+    let jitter = Some(connection.max_age_jitter).filter(|jitter| *jitter != Percent::ZERO);
+    let common = pb::HttpProtocolOptions {
+        idle_timeout: cluster.idle_timeout.map(duration),
+        max_requests_per_connection: cluster.max_requests_per_connection.map(|n| u32_value(n.get())),
+        max_connection_duration: connection.max_age.map(duration),
+        max_connection_duration_jitter: jitter.map(percent),
+        ..Default::default()
+    };
+    let common = Some(common).filter(|common| *common != pb::HttpProtocolOptions::default());
     let RequestServerName { auto_sni, auto_san_validation, override_header } = &cluster.http.server_name;
     let names = pb::UpstreamHttpProtocolOptions {
         auto_sni: *auto_sni,
@@ -197,9 +215,19 @@ fn unsayable(cluster: &Cluster) -> Vec<(String, pb::value::Kind)> {
     if cluster.protocol == UpstreamProtocol::Auto && cluster.transport.tls.is_none() {
         values.push((AUTO_PROTOCOL.to_owned(), pb::value::Kind::BoolValue(true)));
     }
+    if let Some(breaker) = &cluster.breaker {
+        values.push((CIRCUIT_BREAKER.to_owned(), circuit_breaker(breaker)));
+    }
+    if let Some(shedding) = &cluster.shedding {
+        values.push((LOAD_SHEDDING.to_owned(), load_shedding(shedding)));
+    }
     if let LbPolicy::LeastResponseTime { decay } = cluster.lb.policy {
         let seconds = pb::value::Kind::NumberValue(decay.as_secs_f64());
         values.push((LEAST_RESPONSE_TIME.to_owned(), seconds));
+    }
+    let budgets = [cluster.limits.retry_budget, cluster.high_limits.retry_budget];
+    if budgets.into_iter().flatten().any(|budget| budget.of == BudgetBase::FirstTries) {
+        values.push((RETRY_BUDGET_OF_FIRST_TRIES.to_owned(), pb::value::Kind::BoolValue(true)));
     }
     if let Some(outlier) = &cluster.outlier {
         let exact = outlier.max_ejection_percent.as_per_million();

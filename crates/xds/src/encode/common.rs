@@ -28,6 +28,10 @@ pub(super) fn u32_value(value: u32) -> pb::UInt32Value {
     pb::UInt32Value { value }
 }
 
+pub(super) fn u64_value(value: u64) -> pb::UInt64Value {
+    pb::UInt64Value { value }
+}
+
 pub(super) fn bool_value(value: bool) -> pb::BoolValue {
     pb::BoolValue { value }
 }
@@ -149,14 +153,62 @@ pub(super) struct OrderedMetadata {
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct OrderedStruct {
     #[prost(btree_map = "string, message", tag = "1")]
-    fields: BTreeMap<String, pb::Value>,
+    fields: BTreeMap<String, OrderedValue>,
+}
+
+/// `google.protobuf.Value` with what is in it in order.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OrderedValue {
+    #[prost(oneof = "OrderedKind", tags = "1, 2, 3, 4, 5, 6")]
+    kind: Option<OrderedKind>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum OrderedKind {
+    #[prost(int32, tag = "1")]
+    Null(i32),
+    #[prost(double, tag = "2")]
+    Number(f64),
+    #[prost(string, tag = "3")]
+    Text(String),
+    #[prost(bool, tag = "4")]
+    Bool(bool),
+    #[prost(message, tag = "5")]
+    Struct(OrderedStruct),
+    #[prost(message, tag = "6")]
+    List(OrderedList),
+}
+
+/// `google.protobuf.ListValue` with what is in it in order.
+#[derive(Clone, PartialEq, Message)]
+struct OrderedList {
+    #[prost(message, repeated, tag = "1")]
+    values: Vec<OrderedValue>,
 }
 
 impl OrderedStruct {
     pub(super) fn new(values: impl IntoIterator<Item = (String, pb::value::Kind)>) -> OrderedStruct {
-        let value = |(key, kind)| (key, pb::Value { kind: Some(kind) });
-        OrderedStruct { fields: values.into_iter().map(value).collect() }
+        OrderedStruct { fields: values.into_iter().map(|(key, kind)| (key, ordered(kind))).collect() }
     }
+}
+
+fn ordered(kind: pb::value::Kind) -> OrderedValue {
+    use pb::value::Kind;
+    let kinds = |value: pb::Value| value.kind;
+    let kind = match kind {
+        Kind::NullValue(null) => OrderedKind::Null(null),
+        Kind::NumberValue(number) => OrderedKind::Number(number),
+        Kind::StringValue(text) => OrderedKind::Text(text),
+        Kind::BoolValue(value) => OrderedKind::Bool(value),
+        Kind::StructValue(inner) => {
+            let fields = inner.fields.into_iter().filter_map(|(key, value)| Some((key, value.kind?)));
+            OrderedKind::Struct(OrderedStruct::new(fields))
+        }
+        Kind::ListValue(list) => OrderedKind::List(OrderedList {
+            values: list.values.into_iter().filter_map(kinds).map(ordered).collect(),
+        }),
+    };
+    OrderedValue { kind: Some(kind) }
 }
 
 /// `None` without values, so that nothing is sent for nothing.
@@ -187,13 +239,20 @@ pub(super) fn texts<'a>(
 
 /// A struct of texts.
 pub(super) fn text_struct(of: &BTreeMap<ripstop_model::Name, ripstop_model::Name>) -> OrderedStruct {
-    let fields = texts(of).map(|(key, kind)| (key, pb::Value { kind: Some(kind) })).collect();
-    OrderedStruct { fields }
+    OrderedStruct::new(texts(of))
 }
 
 /// A single mark, as an ordinary message: with one entry there is no order to keep.
 pub(super) fn mark(namespace: &str, key: &str) -> pb::Metadata {
-    let value = pb::Value { kind: Some(pb::value::Kind::BoolValue(true)) };
-    let fields = pb::Struct { fields: [(key.to_owned(), value)].into() };
+    single(namespace, key, pb::value::Kind::BoolValue(true))
+}
+
+/// The same with a text.
+pub(super) fn mark_text(namespace: &str, key: &str, text: String) -> pb::Metadata {
+    single(namespace, key, pb::value::Kind::StringValue(text))
+}
+
+fn single(namespace: &str, key: &str, kind: pb::value::Kind) -> pb::Metadata {
+    let fields = pb::Struct { fields: [(key.to_owned(), pb::Value { kind: Some(kind) })].into() };
     pb::Metadata { filter_metadata: [(namespace.to_owned(), fields)].into(), ..Default::default() }
 }

@@ -6,11 +6,11 @@
 use prost::Message;
 use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::LocalityEndpoints;
-use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus};
+use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus};
 
 use super::common::{OrderedMetadata, address, both, metadata, named_address, texts, u32_value};
 use super::health_check;
-use crate::metadata::{ENVOY_LB, RIPSTOP, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
+use crate::metadata::{CANARY, ENVOY_LB, RIPSTOP, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
 
 /// `envoy.config.endpoint.v3.ClusterLoadAssignment`
@@ -97,20 +97,26 @@ fn locality<A>(endpoints: &LocalityEndpoints<A>, address: fn(&A) -> pb::Address)
 }
 
 fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> OrderedEndpoint {
+    let canary = endpoint.canary.then(|| (CANARY.to_owned(), pb::value::Kind::BoolValue(true)));
     OrderedEndpoint {
         endpoint: Some(pb::Endpoint {
             address: Some(address(&endpoint.address)),
             hostname: endpoint.hostname.to_string(),
+            additional_addresses: endpoint.additional_addresses.iter().map(additional_address).collect(),
             health_check_config: endpoint.check.as_deref().map(health_check::of_endpoint),
             ..Default::default()
         }),
         health_status: health_status(endpoint.health),
         metadata: both(
-            metadata(ENVOY_LB, texts(&endpoint.labels)),
+            metadata(ENVOY_LB, texts(&endpoint.labels).chain(canary)),
             metadata(TRANSPORT_SOCKET_MATCH, texts(&endpoint.transport_labels)),
         ),
         load_balancing_weight: Some(u32_value(endpoint.weight.get())),
     }
+}
+
+fn additional_address(of: &Address) -> pb::endpoint::AdditionalAddress {
+    pb::endpoint::AdditionalAddress { address: Some(address(of)) }
 }
 
 /// Numbers of `envoy.config.core.v3.HealthStatus`.

@@ -9,7 +9,7 @@ use ripstop_model::http2::Http2Options;
 
 use super::access_log::access_log;
 use super::common::{ads, bool_value, config_file, duration, u32_value};
-use super::http_filters::router;
+use super::http_filters::filters;
 use super::http1::http1_options;
 use super::http2::http2_options;
 use super::route::route_configuration;
@@ -37,7 +37,7 @@ pub(super) fn http_manager(manager: &HttpConnectionManager) -> pb::HttpConnectio
         codec_type: codec(manager.codec).into(),
         stat_prefix: manager.stat_prefix.to_string(),
         route_specifier: Some(routes),
-        http_filters: vec![router(&manager.router)],
+        http_filters: filters(manager),
         common_http_protocol_options: (common != pb::HttpProtocolOptions::default()).then_some(common),
         http_protocol_options: http1,
         http2_protocol_options: http2,

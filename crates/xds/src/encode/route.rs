@@ -8,10 +8,9 @@ pub(super) mod mutation;
 use ripstop_model::route::{RequireTls, RouteAction};
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
-use super::common::{bool_value, mark, u32_value};
+use super::common::{bool_value, u32_value, u64_value};
 use super::mirror::mirror;
-use super::retry::retry_policy;
-use crate::metadata::{ANY_METHOD, RIPSTOP};
+use super::retry::{extras, hedge_policy, retry_policy};
 use crate::pb;
 
 pub(super) use mutation::addition;
@@ -39,7 +38,6 @@ pub(super) fn route_configuration(routes: &RouteConfiguration) -> pb::RouteConfi
 
 fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
     use pb::virtual_host::TlsRequirementType;
-    let any_method = host.retry.as_ref().is_some_and(|retry| retry.any_method);
     let require_tls = match host.require_tls {
         RequireTls::None => TlsRequirementType::None,
         RequireTls::ExternalOnly => TlsRequirementType::ExternalOnly,
@@ -51,7 +49,9 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
         routes: host.routes.iter().map(route).collect(),
         require_tls: require_tls.into(),
         retry_policy: host.retry.as_ref().map(retry_policy),
-        metadata: any_method.then(|| mark(RIPSTOP, ANY_METHOD)),
+        metadata: extras(host.retry.as_ref()),
+        hedge_policy: host.hedge.map(hedge_policy),
+        request_body_buffer_limit: host.body_buffer_bytes.map(u64_value),
         include_request_attempt_count: host.request_attempt_count,
         include_attempt_count_in_response: host.response_attempt_count,
         request_headers_to_add: mutation::added(host.headers.as_ref().map(|headers| &headers.request)),
@@ -64,9 +64,9 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
 }
 
 fn route(route: &Route) -> pb::Route {
-    let any_method = match &route.action {
-        RouteAction::Forward(forward) => forward.retry.as_ref().is_some_and(|retry| retry.any_method),
-        _ => false,
+    let forward = match &route.action {
+        RouteAction::Forward(forward) => Some(forward),
+        _ => None,
     };
     pb::Route {
         name: route.name.to_string(),
@@ -77,7 +77,8 @@ fn route(route: &Route) -> pb::Route {
             route.headers.as_ref().map(|headers| &headers.response),
         ),
         r#match: Some(matches::route_match(&route.matches)),
-        metadata: any_method.then(|| mark(RIPSTOP, ANY_METHOD)),
+        metadata: extras(forward.and_then(|forward| forward.retry.as_ref())),
+        request_body_buffer_limit: forward.and_then(|forward| forward.body_buffer_bytes).map(u64_value),
         action: Some(action::action(&route.action)),
         ..Default::default()
     }

@@ -10,8 +10,7 @@ use crate::resource::Retries;
 const MAX_ATTEMPTS: u32 = 1000;
 
 /// Words that Envoy knows in `retryOn` and our proxies do not.
-const WORDS_NOT_IN_FORCE: [&str; 3] =
-    ["envoy-ratelimited", "retriable-headers", "http3-post-connect-failure"];
+const WORDS_NOT_IN_FORCE: [&str; 1] = ["http3-post-connect-failure"];
 
 pub(in crate::document) fn decode(reader: Reader<'_>) -> Retries {
     let attempts = reader.u32("attempts").unwrap_or(0);

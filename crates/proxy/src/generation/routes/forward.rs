@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use ripstop_model::Name;
-use ripstop_model::route::RetryPolicy;
 use ripstop_model::route::{
-    ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HostRewrite, Route, SplitBy, VirtualHost,
+    ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HedgePolicy, HostRewrite, Route, RoutePriority,
+    SplitBy, VirtualHost,
 };
 use ripstop_model::route_times::RouteTimes;
 use ripstop_model::upgrade::Upgrade;
 use ripstop_policy::hash::{HashInput, RequestHasher};
+use ripstop_policy::retry::rules::RetryRules;
 use ripstop_policy::rewrite::PathRewriter;
 use ripstop_policy::route::RequestHead;
 use ripstop_policy::route::text::RegexError;
@@ -23,6 +24,7 @@ use ripstop_policy::timeout::route_timeout;
 use crate::generation::mirrors::CompiledMirror;
 use crate::generation::slot::{ClusterSlot, ClusterSlots};
 use crate::http::mutation::{Level, level};
+use crate::http::request_body::REPLAY_LIMIT_BYTES;
 
 /// A compiled [`Forward`].
 pub struct CompiledForward {
@@ -38,7 +40,13 @@ pub struct CompiledForward {
     /// From the start of the request to the end of the response; `None`: no limit.
     pub timeout: Option<Duration>,
     /// When and how it is tried again.
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<Arc<RetryRules>>,
+    /// Whether a try that takes too long is raced by the next.
+    pub hedge: HedgePolicy,
+    /// Which limits of the cluster count.
+    pub priority: RoutePriority,
+    /// How many bytes of a request's body are kept for another try.
+    pub body_buffer_bytes: u64,
     /// Its other time limits.
     pub times: RouteTimes,
     /// What decides over the endpoint, where the cluster wants that.
@@ -121,7 +129,18 @@ impl CompiledForward {
             host_rewrite: forward.host_rewrite.as_ref().map(host_rewrite).transpose()?.flatten(),
             append_x_forwarded_host: forward.append_x_forwarded_host,
             timeout: route_timeout(forward.timeout),
-            retry: forward.retry.clone().or_else(|| host.retry.clone()),
+            retry: forward
+                .retry
+                .as_ref()
+                .or(host.retry.as_ref())
+                .map(|policy| RetryRules::compile(policy).map_err(at("route.retry_policy")))
+                .transpose()?,
+            priority: forward.priority,
+            hedge: forward.hedge.or(host.hedge).unwrap_or_default(),
+            body_buffer_bytes: forward
+                .body_buffer_bytes
+                .or(host.body_buffer_bytes)
+                .unwrap_or(REPLAY_LIMIT_BYTES),
             hasher: (!forward.hash.is_empty())
                 .then(|| RequestHasher::compile(&forward.hash).map_err(at("route.hash_policy")))
                 .transpose()?,

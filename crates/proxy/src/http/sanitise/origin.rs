@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ripstop_policy::sanitise::origin::{Evidence, client};
 
 use crate::generation::listener::ActiveManager;
-use crate::http::headers::{X_ENVOY_ORIGINAL_PATH, X_RIPSTOP_ATTEMPT};
+use crate::http::headers::{X_ENVOY_ORIGINAL_PATH, X_RIPSTOP_ATTEMPT, X_RIPSTOP_TIMEOUT_MS};
 use crate::http::target::Target;
 use crate::listener::connection::ConnectionInfo;
 
@@ -36,13 +36,14 @@ const INTERNAL_ONLY: [HeaderName; 14] = [
 ];
 
 /// And these of nobody who comes in at an edge.
-const NOT_AT_AN_EDGE: [HeaderName; 6] = [
+const NOT_AT_AN_EDGE: [HeaderName; 7] = [
     HeaderName::from_static("x-envoy-decorator-operation"),
     HeaderName::from_static("x-envoy-downstream-service-cluster"),
     HeaderName::from_static("x-envoy-downstream-service-node"),
     HeaderName::from_static("x-envoy-original-host"),
     X_ENVOY_ORIGINAL_PATH,
     X_RIPSTOP_ATTEMPT,
+    X_RIPSTOP_TIMEOUT_MS,
 ];
 
 /// Where a request comes from.

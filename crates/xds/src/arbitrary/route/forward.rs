@@ -4,7 +4,7 @@ use fastrand::Rng;
 use ripstop_model::Name;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
-    PathRewrite, PathTemplate, RegexSubstitution, RewriteTemplate, SplitBy, WeightedCluster,
+    PathRewrite, PathTemplate, RegexSubstitution, RewriteTemplate, RoutePriority, SplitBy, WeightedCluster,
 };
 
 use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
@@ -99,6 +99,9 @@ pub(super) fn forward(rng: &mut Rng, template: Option<&PathTemplate>) -> Forward
         hash: list(rng, 2, hash_policy),
         timeout: option(rng, duration),
         retry: option(rng, retry_policy),
+        hedge: option(rng, super::hedge),
+        body_buffer_bytes: option(rng, |rng| rng.u64(..)),
+        priority: if rng.bool() { RoutePriority::High } else { RoutePriority::Default },
         times: route_times(rng),
         upgrades: upgrade::of_route(rng),
         mirrors: list(rng, 2, mirror),

@@ -1,9 +1,10 @@
 //! What becomes of a request ← wire. Forwarding is in [`super::forward`].
 
-use ripstop_model::route::{DirectResponse, RouteAction, RouteMatch};
+use ripstop_model::route::{DirectResponse, Forward, RouteAction, RouteMatch};
 
 use super::{forward, redirect};
 use crate::decode::common::{Context, data_source};
+use crate::decode::retry::{self, Extras};
 use crate::pb;
 
 /// What a route takes from the configuration around it.
@@ -18,14 +19,16 @@ pub(super) fn action(
     cx: &mut Context,
     wire: &pb::Route,
     matches: Option<&RouteMatch>,
-    any_method: bool,
+    extras: Extras,
     inherited: Inherited,
 ) -> Option<RouteAction> {
     use pb::route::Action;
     match &wire.action {
-        Some(Action::Route(forward)) => cx
-            .at("route", |cx| forward::forward(cx, forward, matches, any_method))
-            .map(|forward| RouteAction::Forward(Box::new(forward))),
+        Some(Action::Route(forward)) => {
+            let forward = cx.at("route", |cx| forward::forward(cx, forward, matches, extras))?;
+            let body_buffer_bytes = body_buffer(wire);
+            Some(RouteAction::Forward(Box::new(Forward { body_buffer_bytes, ..forward })))
+        }
         Some(Action::DirectResponse(response)) => cx
             .at("direct_response", |cx| direct_response(cx, response, inherited))
             .map(RouteAction::DirectResponse),
@@ -40,6 +43,11 @@ pub(super) fn action(
             cx.refuse("a route needs an action: route, redirect, direct_response or non_forwarding_action")
         }
     }
+}
+
+#[allow(deprecated, reason = "files say it so")]
+fn body_buffer(wire: &pb::Route) -> Option<u64> {
+    retry::body_buffer(wire.request_body_buffer_limit.as_ref(), wire.per_request_buffer_limit_bytes.as_ref())
 }
 
 fn direct_response(

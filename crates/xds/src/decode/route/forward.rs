@@ -3,7 +3,7 @@
 use ripstop_model::Name;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
-    PathMatch, PathRewrite, RewriteTemplate, RouteMatch, SplitBy, WeightedCluster,
+    PathMatch, PathRewrite, RewriteTemplate, RouteMatch, RoutePriority, SplitBy, WeightedCluster,
 };
 
 use super::lower_case;
@@ -18,7 +18,7 @@ pub(super) fn forward(
     cx: &mut Context,
     wire: &pb::RouteAction,
     matches: Option<&RouteMatch>,
-    any_method: bool,
+    extras: retry::Extras,
 ) -> Option<Forward> {
     use pb::route_action::ClusterNotFoundResponseCode;
     let cluster = cluster_choice(cx, wire);
@@ -26,7 +26,7 @@ pub(super) fn forward(
     let host_rewrite = host_rewrite(cx, wire);
     let timeout = duration(cx, "timeout", wire.timeout.as_ref());
     let retry = match &wire.retry_policy {
-        Some(policy) => cx.at("retry_policy", |cx| retry::retry_policy(cx, policy, any_method)),
+        Some(policy) => cx.at("retry_policy", |cx| retry::retry_policy(cx, policy, extras)),
         None => None,
     };
     Some(Forward {
@@ -43,6 +43,17 @@ pub(super) fn forward(
         hash: cx.items("hash_policy", &wire.hash_policy, hash_policy),
         timeout,
         retry,
+        hedge: wire
+            .hedge_policy
+            .as_ref()
+            .map(|hedge| cx.at("hedge_policy", |cx| retry::hedge_policy(cx, hedge))),
+        // Stands in the route around it.
+        body_buffer_bytes: None,
+        // Other numbers are refused by Envoy's own rules.
+        priority: match wire.priority() {
+            pb::RoutingPriority::Default => RoutePriority::Default,
+            pb::RoutingPriority::High => RoutePriority::High,
+        },
         times: route_times(cx, wire),
         upgrades: upgrade::of_route(cx, &wire.upgrade_configs),
         mirrors: mirrors(cx, &wire.request_mirror_policies),

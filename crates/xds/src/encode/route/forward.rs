@@ -2,12 +2,12 @@
 
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashPolicy, HashSource, HostRewrite, PathRewrite,
-    RewriteTemplate, SplitBy, WeightedCluster,
+    RewriteTemplate, RoutePriority, SplitBy, WeightedCluster,
 };
 
 use crate::encode::common::{any, bool_value, duration, u32_value};
 use crate::encode::mirror::mirror;
-use crate::encode::retry::retry_policy;
+use crate::encode::retry::{hedge_policy, retry_policy};
 use crate::encode::{matcher, upgrade};
 use crate::pb;
 
@@ -48,6 +48,12 @@ pub(super) fn forward(forward: &Forward) -> pb::RouteAction {
         hash_policy: forward.hash.iter().map(hash_policy).collect(),
         timeout: forward.timeout.map(duration),
         retry_policy: forward.retry.as_ref().map(retry_policy),
+        hedge_policy: forward.hedge.map(hedge_policy),
+        priority: match forward.priority {
+            RoutePriority::Default => pb::RoutingPriority::Default,
+            RoutePriority::High => pb::RoutingPriority::High,
+        }
+        .into(),
         idle_timeout: forward.times.idle_timeout.map(duration),
         max_stream_duration: forward.times.max_stream.map(|max| pb::route_action::MaxStreamDuration {
             max_stream_duration: max.max.map(duration),

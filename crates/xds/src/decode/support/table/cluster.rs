@@ -9,7 +9,7 @@ pub(super) const CLUSTER: &[Support] = &[
             transport_socket_matches least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config \
             lb_subset_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
-            max_requests_per_connection common_http_protocol_options dns_refresh_rate \
+            upstream_connection_options max_requests_per_connection common_http_protocol_options dns_refresh_rate \
             respect_dns_ttl dns_lookup_family health_checks \
             ignore_health_on_host_removal close_connections_on_host_health_failure",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
@@ -17,7 +17,7 @@ pub(super) const CLUSTER: &[Support] = &[
             dns_jitter dns_failure_refresh_rate dns_resolvers \
             use_tcp_for_dns_lookups \
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
-            upstream_connection_options lrs_server lrs_report_endpoint_metrics \
+            lrs_server lrs_report_endpoint_metrics \
             track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
             queuing_policies",
     },
@@ -82,8 +82,9 @@ pub(super) const CLUSTER: &[Support] = &[
     },
     Support {
         message: "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
-        read: "priority max_connections max_pending_requests max_requests max_retries retry_budget",
-        harmless: "track_remaining max_connection_pools",
+        read: "priority max_connections max_pending_requests max_requests max_retries retry_budget \
+            track_remaining",
+        harmless: "max_connection_pools",
     },
     Support {
         message: "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget",
@@ -102,6 +103,11 @@ pub(super) const CLUSTER: &[Support] = &[
             failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time_jitter",
         harmless: "successful_active_health_check_uneject_host monitors always_eject_one_host \
             detect_degraded_hosts",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.UpstreamConnectionOptions",
+        read: "tcp_keepalive happy_eyeballs_config",
+        harmless: "set_local_interface_name_on_upstream_connections",
     },
     Support {
         message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

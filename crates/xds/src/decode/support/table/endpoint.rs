@@ -25,8 +25,8 @@ pub(super) const ENDPOINT: &[Support] = &[
     },
     Support {
         message: "envoy.config.endpoint.v3.Endpoint",
-        read: "address hostname health_check_config",
-        harmless: "additional_addresses observability_name",
+        read: "address additional_addresses hostname health_check_config",
+        harmless: "observability_name",
     },
     Support {
         message: "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig",

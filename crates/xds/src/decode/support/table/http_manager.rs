@@ -34,6 +34,22 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
         harmless: "",
     },
     Support {
+        message: "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
+        read: "enabled success_criteria sampling_window aggression sr_threshold rps_threshold \
+            max_rejection_probability",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency",
+        read: "gradient_controller_config enabled concurrency_limit_exceeded_status",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.adaptive_concurrency.v3.GradientControllerConfig",
+        read: "sample_aggregate_percentile concurrency_limit_params min_rtt_calc_params",
+        harmless: "",
+    },
+    Support {
         message: "envoy.extensions.filters.http.router.v3.Router",
         read: "suppress_envoy_headers respect_expected_rq_timeout",
         harmless: "dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers \

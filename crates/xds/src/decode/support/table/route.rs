@@ -18,16 +18,16 @@ pub(super) const ROUTE: &[Support] = &[
         read: "name domains routes require_tls retry_policy include_request_attempt_count \
             include_attempt_count_in_response metadata typed_per_filter_config request_mirror_policies \
             request_headers_to_add request_headers_to_remove response_headers_to_add \
-            response_headers_to_remove",
-        harmless: "virtual_clusters cors hedge_policy include_is_timeout_retry_header \
-            per_request_buffer_limit_bytes request_body_buffer_limit",
+            response_headers_to_remove hedge_policy per_request_buffer_limit_bytes request_body_buffer_limit",
+        harmless: "virtual_clusters cors include_is_timeout_retry_header",
     },
     Support {
         message: "envoy.config.route.v3.Route",
         read: "name match metadata route direct_response redirect filter_action non_forwarding_action \
             typed_per_filter_config request_headers_to_add request_headers_to_remove \
-            response_headers_to_add response_headers_to_remove",
-        harmless: "decorator tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit",
+            response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes \
+            request_body_buffer_limit",
+        harmless: "decorator tracing stat_prefix",
     },
     Support {
         message: "envoy.config.route.v3.RouteMatch",
@@ -42,8 +42,8 @@ pub(super) const ROUTE: &[Support] = &[
             path_rewrite_policy host_rewrite_literal auto_host_rewrite host_rewrite_header \
             host_rewrite_path_regex host_rewrite append_x_forwarded_host timeout retry_policy hash_policy \
             idle_timeout max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
-            request_mirror_policies",
-        harmless: "flush_timeout early_data_policy priority cors hedge_policy",
+            request_mirror_policies hedge_policy priority",
+        harmless: "flush_timeout early_data_policy cors",
     },
     Support {
         message: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy",
@@ -66,9 +66,9 @@ pub(super) const ROUTE: &[Support] = &[
     Support {
         message: "envoy.config.route.v3.RetryPolicy",
         read: "retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate \
-            host_selection_retry_max_attempts retriable_status_codes retry_back_off",
-        harmless: "retry_priority retry_options_predicates rate_limited_retry_back_off \
-            retriable_headers refresh_cluster_on_retry",
+            host_selection_retry_max_attempts retriable_status_codes retry_back_off retry_priority \
+            retry_options_predicates rate_limited_retry_back_off retriable_headers retriable_request_headers",
+        harmless: "refresh_cluster_on_retry",
     },
     Support { message: "envoy.config.route.v3.DirectResponseAction", read: "status body", harmless: "" },
 ];

@@ -24,8 +24,8 @@ pub(super) const SHARED: &[Support] = &[
     Support {
         message: "envoy.config.core.v3.HttpProtocolOptions",
         read: "idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action \
-            max_connection_duration max_stream_duration",
-        harmless: "max_connection_duration_jitter max_response_headers_kb",
+            max_connection_duration max_stream_duration max_connection_duration_jitter",
+        harmless: "max_response_headers_kb",
     },
     Support {
         message: "envoy.config.core.v3.Http2ProtocolOptions",
