@@ -28,6 +28,7 @@ use crate::stats::cluster::ClusterStats;
 use crate::stream_info::UpstreamInfo;
 use crate::sweep::log_ejection;
 use crate::upstream::connect::OpenConnection;
+use crate::upstream::error::SendError;
 use crate::upstream::lease::Lease;
 use crate::upstream::purpose::{Client, Purpose};
 use crate::worker::Worker;
@@ -195,20 +196,7 @@ pub async fn attempt(
             stats.rq_active.inc();
             Ok((response, request))
         }
-        Err(failure) => {
-            tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
-            if !failure.proxy_error.is_clients() {
-                stats.rq_rx_reset.inc();
-                record(cluster, entry, Outcome::Reset, trial);
-            }
-            let attempt = Attempt {
-                // A stream that is reset says nothing against its connection.
-                reused_connection: reused && failure.proxy_error == ProxyError::UpstreamClosed,
-                request_sent: failure.request_sent,
-                ..Attempt::new(failure.outcome)
-            };
-            Err(Failed { attempt, error: failure.proxy_error, body: failure.body })
-        }
+        Err(failure) => Err(unanswered(cluster, worker, entry, failure, reused, trial)),
     }
 }
 
@@ -225,6 +213,30 @@ impl Drop for Sending<'_> {
             self.stats.rq_cancelled.inc();
         }
     }
+}
+
+/// What becomes of a request that was sent and got no answer.
+fn unanswered(
+    cluster: &WorkerCluster,
+    worker: usize,
+    entry: &HostEntry,
+    failure: SendError,
+    reused: bool,
+    trial: Option<&Rc<Trial>>,
+) -> Failed {
+    let active = &cluster.active;
+    tracing::debug!(cluster = %active.name(), host = %entry.host.address(), error = %failure.cause, "no answer");
+    if !failure.proxy_error.is_clients() {
+        active.lasting.stats.of(worker).rq_rx_reset.inc();
+        record(cluster, entry, Outcome::Reset, trial);
+    }
+    let attempt = Attempt {
+        // A stream that is reset says nothing against its connection.
+        reused_connection: reused && failure.proxy_error == ProxyError::UpstreamClosed,
+        request_sent: failure.request_sent,
+        ..Attempt::new(failure.outcome)
+    };
+    Failed { attempt, error: failure.proxy_error, body: failure.body }
 }
 
 fn unsent(error: ProxyError, body: RequestBody) -> Failed {
