@@ -225,7 +225,9 @@ fn unsayable(cluster: &Cluster) -> Vec<(String, pb::value::Kind)> {
         let seconds = pb::value::Kind::NumberValue(decay.as_secs_f64());
         values.push((LEAST_RESPONSE_TIME.to_owned(), seconds));
     }
-    let budgets = [cluster.limits.retry_budget, cluster.high_limits.retry_budget];
+    // Limits that are not sent say nothing.
+    let high = Some(cluster.high_limits).filter(|high| *high != CircuitLimits::default());
+    let budgets = [cluster.limits.retry_budget, high.and_then(|high| high.retry_budget)];
     if budgets.into_iter().flatten().any(|budget| budget.of == BudgetBase::FirstTries) {
         values.push((RETRY_BUDGET_OF_FIRST_TRIES.to_owned(), pb::value::Kind::BoolValue(true)));
     }

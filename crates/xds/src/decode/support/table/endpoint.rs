@@ -28,6 +28,7 @@ pub(super) const ENDPOINT: &[Support] = &[
         read: "address additional_addresses hostname health_check_config",
         harmless: "observability_name",
     },
+    Support { message: "envoy.config.endpoint.v3.Endpoint.AdditionalAddress", read: "address", harmless: "" },
     Support {
         message: "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig",
         read: "port_value hostname address disable_active_health_check",
