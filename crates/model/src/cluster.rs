@@ -1,12 +1,14 @@
 //! A set of endpoints that do the same, and how they are reached. Endpoints are [`crate::endpoint`].
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::HostPort;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::health_check::HealthRules;
 use crate::load_shedding::LoadShedding;
+use crate::metadata::Metadata;
 use crate::outlier::OutlierDetection;
 use crate::tls::{TransportSocket, TransportSocketMatch};
 use crate::upstream_connection::UpstreamConnection;
@@ -50,6 +52,8 @@ pub struct Cluster {
     pub max_requests_per_connection: Option<NonZeroU32>,
     /// A pooled connection without a request for this long is closed; `None`: 1 h; zero: never.
     pub idle_timeout: Option<Duration>,
+    /// For logs and header values; `None`: there is none.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 impl Cluster {
@@ -78,6 +82,7 @@ impl Cluster {
             health: HealthRules::default(),
             max_requests_per_connection: None,
             idle_timeout: None,
+            metadata: None,
         }
     }
 
@@ -181,6 +186,8 @@ pub enum UpstreamProtocol {
     Http2,
     /// What ALPN gives; HTTP/1.1 without it (Envoy's `auto_config`).
     Auto,
+    /// What the client of each request speaks (Envoy's `use_downstream_protocol_config`).
+    Downstream,
 }
 
 /// Envoy's circuit breaker thresholds: limits on what may be under way at once, over all workers.

@@ -28,6 +28,8 @@ pub struct Http2Options {
 }
 
 impl Http2Options {
+    /// The smallest window of a stream that can be written (RFC 9113 §6.9.2 begins with it).
+    pub const LEAST_WINDOW_BYTES: u32 = 65_535;
     /// Our default for [`Http2Options::max_concurrent_streams`], which is Envoy's as well.
     pub const DEFAULT_MAX_CONCURRENT_STREAMS: u32 = 1024;
     /// Our default for [`Http2Options::initial_stream_window_size`]: what a slow reader can make us hold.

@@ -1,21 +1,28 @@
 //! How a connection that speaks HTTP is treated. Which upstream a request goes to is [`crate::route`].
 
 pub mod client_cert;
+pub mod local_reply;
+pub mod log_moments;
 pub mod origin;
 pub mod paths;
+pub mod proxy_status;
 pub mod server;
 pub mod times;
 
 use std::time::Duration;
 
 pub use client_cert::{ClientCertDetails, ForwardClientCert};
+use local_reply::LocalReplies;
+use log_moments::LogMoments;
 use origin::{Origin, RequestIds};
 use paths::{HostRules, PathRules, Underscores};
+use proxy_status::ProxyStatus;
 use server::ServerHeader;
 use times::Times;
 
 use crate::adaptive_concurrency::AdaptiveConcurrency;
 use crate::admission_control::AdmissionControl;
+use crate::grpc_stats::GrpcStats;
 use crate::http1::Http1Options;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
@@ -81,11 +88,26 @@ pub struct HttpConnectionManager {
     pub adaptive_concurrency: Option<Box<AdaptiveConcurrency>>,
     /// Refuses a share of requests while many fail.
     pub admission_control: Option<Box<AdmissionControl>>,
+    /// What becomes of answers that are ours; `None`: nothing.
+    pub local_replies: Option<Box<LocalReplies>>,
+    /// What answers say in `proxy-status`; `None`: nothing.
+    pub proxy_status: Option<Box<ProxyStatus>>,
+    /// When lines are written besides the end of a request.
+    pub log_moments: LogMoments,
+    /// How long a connection that we close may take to say that it has read everything; `None`: 1 s; zero: it is closed at
+    /// once.
+    pub delayed_close_timeout: Option<Duration>,
+    /// A request that is refused because of what it says leaves its connection open, where that is possible.
+    pub keeps_connection_of_invalid: bool,
+    /// Calls of gRPC are counted; `None`: they are not.
+    pub grpc_stats: Option<Box<GrpcStats>>,
 }
 
 impl HttpConnectionManager {
     /// Envoy's default for [`HttpConnectionManager::stream_idle_timeout`].
     pub const DEFAULT_STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+    /// Envoy's default for [`HttpConnectionManager::delayed_close_timeout`].
+    pub const DEFAULT_DELAYED_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
     /// Envoy's default for [`HttpConnectionManager::idle_timeout`].
     pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
     /// Envoy's default for [`HttpConnectionManager::max_request_headers_kb`].
@@ -124,6 +146,12 @@ impl HttpConnectionManager {
             router: RouterOptions::default(),
             adaptive_concurrency: None,
             admission_control: None,
+            local_replies: None,
+            proxy_status: None,
+            log_moments: LogMoments::default(),
+            delayed_close_timeout: None,
+            keeps_connection_of_invalid: false,
+            grpc_stats: None,
         }
     }
 }

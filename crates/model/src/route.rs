@@ -23,7 +23,10 @@ pub use retry::{
 pub use rewrite::{HostRewrite, PathRewrite, RegexSubstitution};
 pub use template::{PathTemplate, RewriteTemplate};
 
+use std::sync::Arc;
+
 use crate::Name;
+use crate::metadata::Metadata;
 use crate::mirror::RequestMirror;
 
 /// Envoy's `RouteConfiguration`.
@@ -97,6 +100,8 @@ pub struct VirtualHost {
     pub mirrors: Vec<RequestMirror>,
     /// Changes to headers; `None`: there are none.
     pub headers: Option<Box<HeaderMutations>>,
+    /// For logs and header values; `None`: there is none.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 impl VirtualHost {
@@ -114,6 +119,7 @@ impl VirtualHost {
             response_attempt_count: false,
             mirrors: Vec::new(),
             headers: None,
+            metadata: None,
         }
     }
 }
@@ -141,11 +147,13 @@ pub struct Route {
     pub action: RouteAction,
     /// Changes to headers; `None`: there are none.
     pub headers: Option<Box<HeaderMutations>>,
+    /// For logs and header values; `None`: there is none.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 impl Route {
     /// A route without a name.
     pub fn new(matches: RouteMatch, action: RouteAction) -> Route {
-        Route { name: Name::from(""), matches, action, headers: None }
+        Route { name: Name::from(""), matches, action, headers: None, metadata: None }
     }
 }

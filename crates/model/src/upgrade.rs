@@ -28,4 +28,7 @@ impl Upgrade {
 
 /// Envoy's `ConnectConfig`: the bytes of the tunnel go to the cluster as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TerminateConnect {}
+pub struct TerminateConnect {
+    /// The body of a POST is a tunnel too: it goes to the cluster as it is, and what comes back is the body of the answer.
+    pub allow_post: bool,
+}

@@ -51,7 +51,7 @@ pub enum ResponseFlag {
 }
 
 impl ResponseFlag {
-    /// Every flag, in the order in which they stand in a log.
+    /// Every flag.
     pub const ALL: [ResponseFlag; 20] = [
         ResponseFlag::NoHealthyUpstream,
         ResponseFlag::UpstreamRequestTimeout,
@@ -133,34 +133,46 @@ impl ResponseFlag {
     }
 }
 
-/// Several flags of one response.
+/// Bits that hold one flag in [`ResponseFlags`]; all of them have room in 128.
+const FLAG_BITS: u32 = 5;
+
+/// Several flags of one response, in the order in which they were set, which is that of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ResponseFlags(u32);
+pub struct ResponseFlags {
+    set: u32,
+    /// Places in [`ResponseFlag::ALL`], the first one lowest.
+    order: u128,
+}
 
 impl ResponseFlags {
     /// Adds a flag.
     pub fn insert(&mut self, flag: ResponseFlag) {
-        self.0 |= 1 << flag as u32;
+        if !self.contains(flag) {
+            let place = ResponseFlag::ALL.iter().position(|other| *other == flag).unwrap_or(0);
+            self.order |= (place as u128) << (FLAG_BITS * self.set.count_ones());
+            self.set |= 1 << flag as u32;
+        }
     }
 
     /// Whether a flag is there.
     pub fn contains(self, flag: ResponseFlag) -> bool {
-        self.0 & (1 << flag as u32) != 0
+        self.set & (1 << flag as u32) != 0
     }
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.set == 0
     }
 
     /// Whether some flag is in both.
     pub fn intersects(self, other: ResponseFlags) -> bool {
-        self.0 & other.0 != 0
+        self.set & other.set != 0
     }
 
-    /// The flags, in the order in which they stand in a log.
+    /// The flags, in the order in which they were set.
     pub fn iter(self) -> impl Iterator<Item = ResponseFlag> {
-        ResponseFlag::ALL.into_iter().filter(move |flag| self.contains(*flag))
+        let place = move |number| (self.order >> (FLAG_BITS * number)) as usize & ((1 << FLAG_BITS) - 1);
+        (0..self.set.count_ones()).filter_map(move |number| ResponseFlag::ALL.get(place(number)).copied())
     }
 }
 
@@ -169,6 +181,12 @@ impl FromIterator<ResponseFlag> for ResponseFlags {
         let mut set = ResponseFlags::default();
         flags.into_iter().for_each(|flag| set.insert(flag));
         set
+    }
+}
+
+impl Extend<ResponseFlag> for ResponseFlags {
+    fn extend<I: IntoIterator<Item = ResponseFlag>>(&mut self, flags: I) {
+        flags.into_iter().for_each(|flag| self.insert(flag));
     }
 }
 
@@ -193,12 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn several_flags_stand_in_envoys_order() {
-        let flags: ResponseFlags =
-            [ResponseFlag::UpstreamRetryLimitExceeded, ResponseFlag::UpstreamConnectionFailure]
-                .into_iter()
-                .collect();
-        assert_eq!(flags.iter().map(ResponseFlag::as_str).collect::<Vec<_>>(), ["UF", "URX"]);
-        assert!(flags.contains(ResponseFlag::UpstreamConnectionFailure) && !flags.is_empty());
+    fn several_flags_stand_in_the_order_in_which_they_were_set() {
+        let (retries, failure) =
+            (ResponseFlag::UpstreamRetryLimitExceeded, ResponseFlag::UpstreamConnectionFailure);
+        let flags: ResponseFlags = [retries, failure, retries].into_iter().collect();
+        assert_eq!(flags.iter().map(ResponseFlag::as_str).collect::<Vec<_>>(), ["URX", "UF"]);
+        assert!(flags.contains(failure) && !flags.is_empty());
+        let all: ResponseFlags = ResponseFlag::ALL.into_iter().rev().collect();
+        assert!(all.iter().eq(ResponseFlag::ALL.into_iter().rev()));
     }
 }

@@ -105,6 +105,52 @@ pub fn message(text: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_str(&encoded).ok()
 }
 
+/// Service, with its package, and method of the path of a call; `None` where it has another form.
+pub fn method_of_path(path: &str) -> Option<(&str, &str)> {
+    let path = path.split('?').next().unwrap_or_default();
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some((service, method))
+}
+
+/// Counts the messages in the body of a call: each has a byte of flags and four bytes of length before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessageCounter {
+    /// Bytes of the prefix that have come.
+    prefix: u8,
+    /// Bytes of the message that are still to come, or, in the prefix, its length so far.
+    length: u32,
+}
+
+impl MessageCounter {
+    /// Bytes of prefix before each message.
+    const PREFIX_BYTES: u8 = 5;
+
+    /// How many messages begin in these bytes, which follow those before.
+    pub fn take(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut messages = 0;
+        while let Some((byte, rest)) = bytes.split_first() {
+            if self.prefix < Self::PREFIX_BYTES {
+                // As in Envoy, what has begun counts.
+                messages += u64::from(self.prefix == 0);
+                if self.prefix > 0 {
+                    self.length = self.length << 8 | u32::from(*byte);
+                }
+                self.prefix += 1;
+                bytes = rest;
+            } else {
+                let step = bytes.len().min(self.length as usize);
+                // No longer than the length it is taken from.
+                self.length -= step as u32;
+                bytes = &bytes[step..];
+            }
+            if self.prefix == Self::PREFIX_BYTES && self.length == 0 {
+                *self = MessageCounter::default();
+            }
+        }
+        messages
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -137,6 +183,25 @@ mod tests {
         assert_eq!(written(250), "250m");
         assert_eq!(written(100_000_000), "100000S");
         assert_eq!(written(u64::MAX), "99999999H");
+    }
+
+    #[test]
+    fn messages_are_counted_however_they_are_cut() {
+        let body = b"\0\0\0\0\x02hi\0\0\0\0\0\x01\0\0\x01\0".iter().copied().chain([7; 256]);
+        let body: Vec<u8> = body.chain(*b"\0\0\0").collect();
+        for size in 1..=body.len() {
+            let mut counter = MessageCounter::default();
+            let messages: u64 = body.chunks(size).map(|part| counter.take(part)).sum();
+            assert_eq!(messages, 4, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn paths_name_a_service_and_a_method() {
+        assert_eq!(method_of_path("/a.B/C?x=/y"), Some(("a.B", "C")));
+        for other in ["a/b", "/a", "/a/", "//b", "/a/b/c", ""] {
+            assert_eq!(method_of_path(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl RequestTimes {
         }
         times.per_try = times.per_try.filter(|limit| times.timeout.is_none_or(|timeout| *limit < timeout));
         if let Some(limit) = times.max_stream
-            && headers.contains_key(grpc::GRPC_TIMEOUT)
+            && call
+            && limits.times.max_stream.is_some()
             && let Some(value) = grpc::timeout_value(limit)
         {
             headers.insert(grpc::GRPC_TIMEOUT, value);

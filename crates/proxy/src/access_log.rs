@@ -35,8 +35,15 @@ struct Log {
 }
 
 /// What a line holds.
-enum Line {
-    Text { format: CompiledFormat, missing: &'static str },
+pub enum Line {
+    /// A text.
+    Text {
+        /// The text.
+        format: CompiledFormat,
+        /// Stands for what is not known.
+        missing: &'static str,
+    },
+    /// JSON on one line.
     Json(CompiledJson),
 }
 
@@ -53,10 +60,7 @@ impl AccessLogs {
         let mut compiled = Vec::new();
         for (log, sink) in logs {
             let line = Line::compile(&log.format);
-            match &line {
-                Line::Text { format, .. } => format.wants(&mut wanted),
-                Line::Json(json) => json.wants(&mut wanted),
-            }
+            line.wants(&mut wanted);
             let filter =
                 log.filter.as_ref().map(|filter| CompiledFilter::compile(filter, runtime)).transpose()?;
             if let Some(filter) = &filter {
@@ -90,7 +94,8 @@ impl AccessLogs {
     }
 }
 
-fn filter_wants(filter: &CompiledFilter, wanted: &mut Wanted) {
+/// What a filter looks at.
+pub fn filter_wants(filter: &CompiledFilter, wanted: &mut Wanted) {
     let mut headers = vec![X_REQUEST_ID];
     filter.headers(&mut headers);
     for name in &headers {
@@ -99,7 +104,8 @@ fn filter_wants(filter: &CompiledFilter, wanted: &mut Wanted) {
     want_grpc_status(wanted);
 }
 
-fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
+/// Whether a filter admits a request.
+pub fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
     let stream = context.stream;
     let Some(headers) = context.request else { return true };
     let whole = stream.path.as_deref().unwrap_or_default();
@@ -130,7 +136,8 @@ fn admits(filter: &CompiledFilter, context: &Context<'_>) -> bool {
 }
 
 impl Line {
-    fn compile(format: &AccessLogFormat) -> Line {
+    /// Makes a format ready.
+    pub fn compile(format: &AccessLogFormat) -> Line {
         match format {
             AccessLogFormat::Default => {
                 // That it is a format is tested where it is written down.
@@ -148,7 +155,16 @@ impl Line {
         }
     }
 
-    fn write(&self, context: &Context<'_>, line: &mut Vec<u8>) {
+    /// What of a request has to be kept until the line is made.
+    pub fn wants(&self, wanted: &mut Wanted) {
+        match self {
+            Line::Text { format, .. } => format.wants(wanted),
+            Line::Json(json) => json.wants(wanted),
+        }
+    }
+
+    /// Appends the line; JSON gets a line end.
+    pub fn write(&self, context: &Context<'_>, line: &mut Vec<u8>) {
         match self {
             Line::Text { format, missing } => format.write(context, missing, line),
             Line::Json(json) => {

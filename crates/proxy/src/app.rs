@@ -230,6 +230,7 @@ fn start(
     let workers = start_workers(parts.concurrency.max(1), parts.options.drain_time)?;
     let registry = Arc::new(Registry::new(workers.len()));
     let (applier, applied) = Applier::new(registry.clone(), parts.tls, workers);
+    let applier = applier.of_node(parts.node.id.clone());
     let (lost_log_lines, reopen, tls) = {
         let workshop = applier.workshop();
         let compiler = workshop.compiler();

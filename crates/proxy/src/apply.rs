@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ripstop_model::listener::TrafficDirection;
-use ripstop_model::{Listener, Snapshot};
+use ripstop_model::{Listener, Name, Snapshot};
 use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::listen::Place;
 use tokio::sync::watch;
@@ -123,6 +123,12 @@ impl Applier {
     /// What snapshots are put in force with, and single resources are tried with before they are taken.
     pub fn workshop(&self) -> Workshop {
         self.workshop.clone()
+    }
+
+    /// The same for a proxy whose node has this id, which answers may show.
+    pub fn of_node(self, id: impl Into<Name>) -> Applier {
+        self.workshop.compiler().set_node(id.into());
+        self
     }
 
     /// Whether there was a snapshot.

@@ -71,6 +71,8 @@ pub enum ProxyError {
     MaxDuration,
     /// The same after the request was whole.
     MaxDurationAnswer,
+    /// The answer took longer than the cluster allows.
+    UpstreamMaxDuration,
     /// The client went away.
     ClientGone,
 }
@@ -107,6 +109,11 @@ impl ProxyError {
     pub fn grpc_status(self) -> Option<u32> {
         let over = matches!(self, ProxyError::MaxDuration | ProxyError::MaxDurationAnswer);
         over.then_some(ripstop_policy::grpc::DEADLINE_EXCEEDED)
+    }
+
+    /// Whether the request says something that cannot be; with HTTP/1, Envoy takes no further one after that.
+    pub fn is_of_what_was_said(self) -> bool {
+        matches!(self, ProxyError::MissingHost | ProxyError::BadPath)
     }
 
     /// Envoy shows nothing of a stream that was ended for its age, nor of a target that it does not take.
@@ -151,18 +158,11 @@ impl ProxyError {
             ProxyError::BreakerOpen => {
                 (Upstream, 503, Flag::UpstreamOverflow, "circuit_breaker_open", "circuit breaker open")
             }
-            ProxyError::ConnectFailure => (
+            ProxyError::ConnectFailure | ProxyError::ConnectionRefused | ProxyError::TlsFailure => (
                 Upstream,
                 503,
                 Flag::UpstreamConnectionFailure,
                 "upstream_reset_before_response_started{remote_connection_failure}",
-                reset!("remote connection failure"),
-            ),
-            ProxyError::ConnectionRefused => (
-                Upstream,
-                503,
-                Flag::UpstreamConnectionFailure,
-                "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
                 reset!("remote connection failure"),
             ),
             ProxyError::ConnectTimeout => (
@@ -171,13 +171,6 @@ impl ProxyError {
                 Flag::UpstreamConnectionFailure,
                 "upstream_reset_before_response_started{connection_timeout}",
                 reset!("connection timeout"),
-            ),
-            ProxyError::TlsFailure => (
-                Upstream,
-                503,
-                Flag::UpstreamConnectionFailure,
-                "upstream_reset_before_response_started{tls_error}",
-                reset!("remote connection failure"),
             ),
             ProxyError::UpstreamClosed => (
                 Upstream,
@@ -244,6 +237,13 @@ impl ProxyError {
                 Flag::DurationTimeout,
                 "max_duration_timeout",
                 "downstream duration timeout",
+            ),
+            ProxyError::UpstreamMaxDuration => (
+                Upstream,
+                504,
+                Flag::UpstreamMaxStreamDurationReached,
+                "upstream_max_stream_duration_reached",
+                "upstream max stream duration reached",
             ),
             ProxyError::ClientGone => {
                 (Downstream, 503, Flag::DownstreamConnectionTermination, "downstream_remote_disconnect", "")

@@ -40,8 +40,10 @@ pub enum Shown {
     Absent,
     /// Text.
     Text,
-    /// A whole number in decimal.
+    /// A number as JSON writes it.
     Number,
+    /// Any other JSON.
+    Json,
 }
 
 impl CompiledFormat {
@@ -107,6 +109,8 @@ pub struct Wanted {
     pub response: Vec<HeaderName>,
     /// After the response.
     pub trailers: Vec<HeaderName>,
+    /// Whether every try is to be remembered.
+    pub attempts: bool,
 }
 
 impl Wanted {

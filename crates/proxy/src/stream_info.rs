@@ -2,10 +2,14 @@
 //! header values and answers of ours can speak of.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Version};
+use ripstop_identity::context::facts::TlsFacts;
+use ripstop_model::metadata::Metadata;
 use ripstop_model::{Address, Name};
 use ripstop_policy::flags::ResponseFlags;
 
@@ -55,14 +59,22 @@ pub struct StreamInfo {
     pub host: Option<Arc<str>>,
     /// Its name, where it has one besides its address.
     pub host_name: Option<Name>,
-    /// The connection to it.
-    pub upstream: UpstreamInfo,
+    /// The connection to it, if there is one.
+    pub upstream: Option<Rc<UpstreamInfo>>,
+    /// How long that was waited for.
+    pub ready_after: Option<Duration>,
+    /// Why there is no connection, where the transport says so.
+    pub upstream_failure: Option<Name>,
+    /// The tries so far, if somebody wanted them to be kept.
+    pub attempted: Vec<Attempted>,
+    /// What is written beside the resources that it goes by.
+    pub metadata: ShownMetadata,
     /// The route taken.
     pub route: Option<Name>,
     /// How many times it was sent.
     pub attempts: u32,
     /// Bytes of request body received.
-    pub bytes_received: u64,
+    pub bytes_received: Cell<u64>,
     /// Bytes of response body sent.
     pub bytes_sent: u64,
 }
@@ -72,7 +84,7 @@ pub struct Times {
     /// The head of the request was read.
     pub begun: Instant,
     /// The request was read whole.
-    pub request_end: Option<Instant>,
+    pub request_end: Cell<Option<Instant>>,
     /// The sending of the request began.
     pub upstream_send: Option<Instant>,
     /// The head of the upstream's response was read.
@@ -83,21 +95,42 @@ pub struct Times {
     pub send_begin: Option<Instant>,
 }
 
+/// What logs can show of what is written beside resources.
+#[derive(Clone, Default)]
+pub struct ShownMetadata {
+    /// Beside the route.
+    pub route: Option<Arc<Metadata>>,
+    /// Beside its virtual host.
+    pub virtual_host: Option<Arc<Metadata>>,
+    /// Beside the cluster.
+    pub cluster: Option<Arc<Metadata>>,
+}
+
+/// One try of a request for which there was a connection.
+pub struct Attempted {
+    /// Address of the endpoint.
+    pub address: Arc<str>,
+    /// Its name, where it has one besides its address.
+    pub name: Option<Name>,
+    /// Number of the connection to it.
+    pub connection: u64,
+}
+
 /// The connection that a request was sent over last.
 #[derive(Clone, Default)]
 pub struct UpstreamInfo {
+    /// Its number, unique among connections to endpoints; 0: there is none.
+    pub id: u64,
     /// Our end.
     pub local: Option<Address>,
     /// The other end.
     pub remote: Option<Address>,
     /// Protocol spoken.
     pub protocol: Option<Version>,
-    /// `TLSv1.3`
-    pub tls_version: Option<&'static str>,
-    /// Name of the cipher suite.
-    pub tls_cipher: Option<&'static str>,
-    /// Why there is none.
-    pub failure: Option<Name>,
+    /// When it was made.
+    pub opened: Option<Instant>,
+    /// TLS on it.
+    pub secured: Option<Rc<TlsFacts>>,
 }
 
 impl StreamInfo {
@@ -107,7 +140,7 @@ impl StreamInfo {
             started_wall: SystemTime::now(),
             times: Times {
                 begun: Instant::now(),
-                request_end: None,
+                request_end: Cell::new(None),
                 upstream_send: None,
                 response_begin: None,
                 response_end: None,
@@ -133,17 +166,21 @@ impl StreamInfo {
             cluster: None,
             host: None,
             host_name: None,
-            upstream: UpstreamInfo::default(),
+            attempted: Vec::new(),
+            metadata: ShownMetadata::default(),
+            upstream: None,
+            ready_after: None,
+            upstream_failure: None,
             route: None,
             attempts: 0,
-            bytes_received: 0,
+            bytes_received: Cell::new(0),
             bytes_sent: 0,
         }
     }
 
     /// `%RESPONSE_CODE_DETAILS%`: the reason, with what the transport said where it failed.
     pub fn details_text(&self) -> Option<Cow<'_, str>> {
-        match (self.details, &self.upstream.failure) {
+        match (self.details, &self.upstream_failure) {
             ("", _) => None,
             (details, Some(failure)) => match details.strip_suffix('}') {
                 Some(open) => Some(Cow::Owned(format!("{open}|{failure}}}"))),

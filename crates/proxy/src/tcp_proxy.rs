@@ -56,7 +56,7 @@ pub async fn serve_tcp(
     };
     record.stream.cluster = Some(cluster.active.name().clone());
     let Some(upstream) = connect(worker, proxy, &cluster, info, record).await else { return };
-    record.stream.upstream = upstream.info();
+    record.stream.upstream = Some(Rc::new(upstream.info()));
     let lasting = async {
         match upstream {
             Upstream::Direct { transport: Transport::Plain(stream), open, .. } => {
@@ -189,7 +189,7 @@ async fn connect(
         note_outcome(cluster, &entry, Outcome::ConnectFailure, None);
         facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
         if !matches!(error, ConnectError::Timeout) {
-            facts.upstream.failure = reason(&error);
+            facts.upstream_failure = error.reason();
         }
     }
     stats.cx_connect_attempts_exceeded.inc();
@@ -219,19 +219,6 @@ fn reached(transport: &Transport, remote: Address) -> UpstreamInfo {
         Stream::Unix(_) => None,
     };
     UpstreamInfo { local, remote: Some(remote), ..UpstreamInfo::default() }
-}
-
-/// `%UPSTREAM_TRANSPORT_FAILURE_REASON%`
-fn reason(error: &ConnectError) -> Option<Name> {
-    match error {
-        ConnectError::Tcp(error) => {
-            let text = error.to_string();
-            let text = text.split_once(" (os error").map_or(&*text, |(text, _)| text);
-            Some(format!("delayed connect error: {text}").into())
-        }
-        ConnectError::Tls(error) => Some(format!("TLS error: {error}").into()),
-        _ => None,
-    }
 }
 
 /// Evenly between nothing and a bound that doubles each time.

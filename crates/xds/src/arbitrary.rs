@@ -11,6 +11,7 @@ mod health_check;
 mod http2;
 mod http_manager;
 mod listener;
+mod metadata;
 mod network_filter;
 mod outlier;
 mod route;

@@ -24,6 +24,7 @@ mod listener;
 mod listener_filter;
 mod load_shedding;
 mod matcher;
+mod metadata;
 mod mirror;
 mod network_filter;
 mod outlier;

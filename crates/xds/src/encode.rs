@@ -23,6 +23,7 @@ mod listener;
 mod listener_filter;
 mod load_shedding;
 mod matcher;
+mod metadata;
 mod mirror;
 mod network_filter;
 mod outlier;
@@ -33,6 +34,7 @@ mod runtime;
 mod tls;
 mod upgrade;
 mod upstream_connection;
+mod upstream_http;
 
 use prost::Message;
 use ripstop_model::{ApiListener, Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, Secret};
@@ -49,7 +51,7 @@ pub fn encode_api_listener(listener: &ApiListener) -> Vec<u8> {
 
 /// The value of the `Any` that holds this route configuration.
 pub fn encode_route_configuration(routes: &RouteConfiguration) -> Vec<u8> {
-    route::route_configuration(routes).encode_to_vec()
+    route::route_configuration(routes)
 }
 
 /// The value of the `Any` that holds this cluster.

@@ -55,6 +55,11 @@ pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StderrAccessLog, StdoutAccessLog, stderr_access_log, stdout_access_log,
 };
+pub(crate) use envoy_types::pb::envoy::config::core::v3::GrpcMethodList;
+pub(crate) use envoy_types::pb::envoy::config::core::v3::grpc_method_list::Service as GrpcMethods;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::{
+    FilterConfig as GrpcStats, filter_config as grpc_stats,
+};
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::BackoffStrategy;
 pub(crate) use envoy_types::pb::envoy::config::rbac::v3::{
@@ -73,7 +78,8 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::original_d
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager, HttpFilter, Rds, RequestIdExtension, http_connection_manager, http_filter,
+    HttpConnectionManager, HttpFilter, LocalReplyConfig, Rds, RequestIdExtension, ResponseMapper,
+    http_connection_manager, http_filter,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
 pub(crate) use envoy_types::pb::envoy::extensions::health_check::event_sinks::file::v3::HealthCheckEventFileSink;

@@ -127,6 +127,11 @@ pub enum Exchange {
     /// Reads until what was read since the last exchange contains this.
     Until(Vec<u8>),
     Pause(Duration),
+    /// Asks the administrator's port for a page by POST, on a connection of its own; the port is known when it is rendered.
+    Admin {
+        path: String,
+        port: u16,
+    },
     /// Ends our half.
     Finish,
     /// Reads to the end, or to silence.
@@ -284,16 +289,20 @@ fn exchange(reader: Reader) -> Option<Exchange> {
         let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         Some(Exchange::Send(digits.chunks(2).filter_map(byte).collect()))
+    } else if reader.has("frames") {
+        Some(Exchange::Send(crate::frames::read(&reader)))
     } else if let Some(text) = reader.str("until") {
         Some(Exchange::Until(latin1(&text)))
     } else if let Some(pause) = reader.duration("pause") {
         Some(Exchange::Pause(pause))
+    } else if let Some(path) = reader.str("admin") {
+        Some(Exchange::Admin { path, port: 0 })
     } else if reader.bool("finish") == Some(true) {
         Some(Exchange::Finish)
     } else if reader.bool("drain") == Some(true) {
         Some(Exchange::Drain)
     } else {
-        reader.error_here("one of send, send_hex, until, pause, finish, drain");
+        reader.error_here("one of send, send_hex, frames, until, pause, admin, finish, drain");
         None
     };
     reader.finish();

@@ -8,6 +8,8 @@ mod case;
 mod certificates;
 mod client;
 mod compare;
+mod coverage;
+mod frames;
 mod http1;
 mod known;
 mod normal;
@@ -55,6 +57,8 @@ async fn run_all(filters: &[String]) -> ExitCode {
             Err(error) => failures.push((name, error)),
         }
     }
+    let all = files().into_iter().map(|(name, _)| name).collect();
+    failures.extend(coverage::problems(&all).into_iter().map(|problem| ("coverage.md".to_owned(), problem)));
     let scratch = std::env::temp_dir().join(format!("ripstop-differential-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&scratch);
     std::fs::create_dir_all(&scratch).unwrap();

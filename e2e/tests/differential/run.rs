@@ -362,6 +362,10 @@ fn rendered(action: &Action, names: &mut Names) -> Result<Action, String> {
                         let text = names.render(&crate::http1::text(bytes))?;
                         Exchange::Send(crate::case::latin1(&text))
                     }
+                    Exchange::Admin { path, .. } => {
+                        let port = names.listeners.get("admin").copied().unwrap_or(0);
+                        Exchange::Admin { path: path.clone(), port }
+                    }
                     other => other.clone(),
                 });
             }

@@ -17,3 +17,4 @@ mod proxyless;
 mod resilience;
 mod security;
 mod serving;
+mod slow_clients;

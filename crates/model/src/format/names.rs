@@ -1,13 +1,13 @@
 //! The names of the operators that take no argument.
 
-use super::operator::{AddressPart, Field, Operator};
+use super::operator::{AddressPart, AttemptPart, CertificateFact, Field, Operator, Side, Whose};
 
 /// The operator of that name, if there is one that takes no argument.
 pub(super) fn field(name: &str) -> Option<Operator> {
     if let Some(found) = FIELDS.iter().find(|(known, _)| *known == name) {
         return Some(Operator::Field(found.1));
     }
-    if let Some(field) = address(name) {
+    if let Some(field) = address(name).or_else(|| tls(name)) {
         return Some(Operator::Field(field));
     }
     ABSENT.contains(&name).then_some(Operator::Absent)
@@ -25,7 +25,6 @@ const ABSENT: &[&str] = &["TRACE_ID", "SPAN_ID", "VIRTUAL_CLUSTER_NAME"];
 const UNSUPPORTED: &[&str] = &[
     "BYTES_RETRANSMITTED",
     "CEL",
-    "CLUSTER_METADATA",
     "COALESCE",
     "DOWNSTREAM_CX_RTT",
     "DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
@@ -37,61 +36,30 @@ const UNSUPPORTED: &[&str] = &[
     "DOWNSTREAM_HEADER_BYTES_SENT",
     "DOWNSTREAM_LOCAL_ADDRESS_ENDPOINT_ID",
     "DOWNSTREAM_LOCAL_CLOSE_REASON",
-    "DOWNSTREAM_LOCAL_EMAIL_SAN",
-    "DOWNSTREAM_LOCAL_IP_SAN",
     "DOWNSTREAM_LOCAL_OTHERNAME_SAN",
-    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1",
-    "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
-    "DOWNSTREAM_PEER_CHAIN_SERIALS",
-    "DOWNSTREAM_PEER_EMAIL_SAN",
-    "DOWNSTREAM_PEER_FINGERPRINT_1",
-    "DOWNSTREAM_PEER_IP_SAN",
     "DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256",
     "DOWNSTREAM_PEER_ISSUER_SERIAL",
     "DOWNSTREAM_PEER_OTHERNAME_SAN",
-    "DOWNSTREAM_TLS_GROUP",
     "DOWNSTREAM_TLS_SESSION_ID",
     "DOWNSTREAM_WIRE_BYTES_RECEIVED",
     "DOWNSTREAM_WIRE_BYTES_SENT",
     "EMIT_TIME_LOCAL",
-    "METADATA",
     "PACKETS_RETRANSMITTED",
-    "REQ_WITHOUT_QUERY",
     "ROUNDTRIP_DURATION",
     "ROUTE_RESOLUTION_COUNT",
     "ROUTE_RESOLUTION_TIME_US",
     "START_TIME_LOCAL",
     "TLS_JA3_FINGERPRINT",
     "TLS_JA4_FINGERPRINT",
-    "UPSTREAM_CONNECTION_ID",
-    "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
-    "UPSTREAM_CONNECTION_POOL_READY_DURATION",
     "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
     "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
     "UPSTREAM_DETECTED_CLOSE_TYPE",
     "UPSTREAM_FILTER_STATE",
     "UPSTREAM_HEADER_BYTES_RECEIVED",
     "UPSTREAM_HEADER_BYTES_SENT",
-    "UPSTREAM_HOSTS_ATTEMPTED",
-    "UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT",
-    "UPSTREAM_HOST_NAMES_ATTEMPTED",
-    "UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT",
     "UPSTREAM_LOCAL_CLOSE_REASON",
-    "UPSTREAM_LOCAL_DNS_SAN",
-    "UPSTREAM_LOCAL_IP_SAN",
-    "UPSTREAM_LOCAL_URI_SAN",
     "UPSTREAM_METADATA",
-    "UPSTREAM_PEER_CERT",
-    "UPSTREAM_PEER_CERT_V_END",
-    "UPSTREAM_PEER_CERT_V_START",
-    "UPSTREAM_PEER_DNS_SAN",
-    "UPSTREAM_PEER_IP_SAN",
-    "UPSTREAM_PEER_ISSUER",
-    "UPSTREAM_PEER_SUBJECT",
-    "UPSTREAM_PEER_URI_SAN",
     "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
-    "UPSTREAM_SERVER_NAME",
-    "UPSTREAM_TLS_GROUP",
     "UPSTREAM_TLS_SESSION_ID",
     "UPSTREAM_WIRE_BYTES_RECEIVED",
     "UPSTREAM_WIRE_BYTES_SENT",
@@ -104,18 +72,6 @@ const FIELDS: &[(&str, Field)] = &[
     ("CONNECTION_ID", Field::ConnectionId),
     ("CONNECTION_TERMINATION_DETAILS", Field::ConnectionTerminationDetails),
     ("CUSTOM_FLAGS", Field::CustomFlags),
-    ("DOWNSTREAM_LOCAL_DNS_SAN", Field::DownstreamLocalDnsSan),
-    ("DOWNSTREAM_LOCAL_SUBJECT", Field::DownstreamLocalSubject),
-    ("DOWNSTREAM_LOCAL_URI_SAN", Field::DownstreamLocalUriSan),
-    ("DOWNSTREAM_PEER_CERT", Field::DownstreamPeerCert),
-    ("DOWNSTREAM_PEER_DNS_SAN", Field::DownstreamPeerDnsSan),
-    ("DOWNSTREAM_PEER_FINGERPRINT_256", Field::DownstreamPeerFingerprint256),
-    ("DOWNSTREAM_PEER_ISSUER", Field::DownstreamPeerIssuer),
-    ("DOWNSTREAM_PEER_SERIAL", Field::DownstreamPeerSerial),
-    ("DOWNSTREAM_PEER_SUBJECT", Field::DownstreamPeerSubject),
-    ("DOWNSTREAM_PEER_URI_SAN", Field::DownstreamPeerUriSan),
-    ("DOWNSTREAM_TLS_CIPHER", Field::DownstreamTlsCipher),
-    ("DOWNSTREAM_TLS_VERSION", Field::DownstreamTlsVersion),
     ("DOWNSTREAM_TRANSPORT_FAILURE_REASON", Field::DownstreamTransportFailureReason),
     ("DURATION", Field::Duration),
     ("FILTER_CHAIN_NAME", Field::FilterChainName),
@@ -132,6 +88,14 @@ const FIELDS: &[(&str, Field)] = &[
     ("RESPONSE_TX_DURATION", Field::ResponseTxDuration),
     ("ROUTE_NAME", Field::RouteName),
     ("STREAM_ID", Field::StreamId),
+    ("UPSTREAM_CONNECTION_ID", Field::UpstreamConnectionId),
+    ("UPSTREAM_CONNECTION_IDS_ATTEMPTED", Field::UpstreamAttempts(AttemptPart::Connection)),
+    ("UPSTREAM_CONNECTION_POOL_READY_DURATION", Field::UpstreamConnectionPoolReadyDuration),
+    ("UPSTREAM_HOSTS_ATTEMPTED", Field::UpstreamAttempts(AttemptPart::Address)),
+    ("UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT", Field::UpstreamAttempts(AttemptPart::Ip)),
+    ("UPSTREAM_HOST_NAMES_ATTEMPTED", Field::UpstreamAttempts(AttemptPart::Name)),
+    ("UPSTREAM_HOST_NAMES_ATTEMPTED_WITHOUT_PORT", Field::UpstreamAttempts(AttemptPart::NameWithoutPort)),
+    ("UPSTREAM_SERVER_NAME", Field::UpstreamServerName),
     ("UPSTREAM_CLUSTER", Field::UpstreamCluster),
     ("UPSTREAM_CLUSTER_RAW", Field::UpstreamCluster),
     ("UPSTREAM_HOST", Field::UpstreamHost),
@@ -139,8 +103,6 @@ const FIELDS: &[(&str, Field)] = &[
     ("UPSTREAM_HOST_NAME_WITHOUT_PORT", Field::UpstreamHostNameWithoutPort),
     ("UPSTREAM_PROTOCOL", Field::UpstreamProtocol),
     ("UPSTREAM_REQUEST_ATTEMPT_COUNT", Field::UpstreamRequestAttemptCount),
-    ("UPSTREAM_TLS_CIPHER", Field::UpstreamTlsCipher),
-    ("UPSTREAM_TLS_VERSION", Field::UpstreamTlsVersion),
     ("UPSTREAM_TRANSPORT_FAILURE_REASON", Field::UpstreamTransportFailureReason),
 ];
 
@@ -162,4 +124,39 @@ fn address(name: &str) -> Option<Field> {
         "UPSTREAM_REMOTE" => Field::UpstreamRemoteAddress(part),
         _ => return None,
     })
+}
+
+/// What is shown of TLS and of certificates.
+fn tls(name: &str) -> Option<Field> {
+    let (side, rest) = if let Some(rest) = name.strip_prefix("DOWNSTREAM_") {
+        (Side::Downstream, rest)
+    } else {
+        (Side::Upstream, name.strip_prefix("UPSTREAM_")?)
+    };
+    let (whose, fact) = match rest {
+        "TLS_VERSION" => return Some(Field::TlsVersion(side)),
+        "TLS_CIPHER" => return Some(Field::TlsCipher(side)),
+        "TLS_GROUP" => return Some(Field::TlsGroup(side)),
+        _ => match rest.strip_prefix("PEER_") {
+            Some(fact) => (Whose::Peer, fact),
+            None => (Whose::Local, rest.strip_prefix("LOCAL_")?),
+        },
+    };
+    let fact = match (fact, whose, side) {
+        ("URI_SAN", ..) => CertificateFact::UriSans,
+        ("DNS_SAN", ..) => CertificateFact::DnsSans,
+        ("IP_SAN", ..) => CertificateFact::IpSans,
+        ("EMAIL_SAN", _, Side::Downstream) => CertificateFact::EmailSans,
+        ("SUBJECT", Whose::Peer, _) | ("SUBJECT", Whose::Local, Side::Downstream) => CertificateFact::Subject,
+        ("ISSUER", Whose::Peer, _) => CertificateFact::Issuer,
+        ("CERT", Whose::Peer, _) => CertificateFact::Pem,
+        ("SERIAL", Whose::Peer, Side::Downstream) => CertificateFact::Serial,
+        ("FINGERPRINT_256", Whose::Peer, Side::Downstream) => CertificateFact::Sha256,
+        ("FINGERPRINT_1", Whose::Peer, Side::Downstream) => CertificateFact::Sha1,
+        ("CHAIN_FINGERPRINTS_256", Whose::Peer, Side::Downstream) => CertificateFact::ChainSha256,
+        ("CHAIN_FINGERPRINTS_1", Whose::Peer, Side::Downstream) => CertificateFact::ChainSha1,
+        ("CHAIN_SERIALS", Whose::Peer, Side::Downstream) => CertificateFact::ChainSerials,
+        _ => return None,
+    };
+    Some(Field::Certificate(side, whose, fact))
 }

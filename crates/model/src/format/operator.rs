@@ -34,8 +34,10 @@ pub enum Operator {
     StartTime(TimeFormat),
     /// `EMIT_TIME`: when the text is made.
     EmitTime(TimeFormat),
-    /// `DOWNSTREAM_PEER_CERT_V_START`, `DOWNSTREAM_PEER_CERT_V_END`: from and until when the client's certificate holds.
+    /// `DOWNSTREAM_PEER_CERT_V_START`, `UPSTREAM_PEER_CERT_V_END` …: from and until when the peer's certificate holds.
     PeerCertificateTime {
+        /// Which peer.
+        side: Side,
         /// Until when.
         end: bool,
         /// How it is written.
@@ -52,6 +54,13 @@ pub enum Operator {
     },
     /// `GRPC_STATUS`: the status of a gRPC call.
     GrpcStatus(GrpcStatusStyle),
+    /// `METADATA`, `CLUSTER_METADATA`: what is written beside a resource, by namespace and keys.
+    Metadata {
+        /// Beside which.
+        of: MetadataOf,
+        /// The namespace, and the keys into it.
+        path: Box<[Name]>,
+    },
     /// `ENVIRONMENT`: an environment variable of the proxy.
     Environment(Name),
     /// What nothing in this proxy ever sets: dynamic metadata, filter state, traces.
@@ -123,6 +132,81 @@ pub enum GrpcStatusStyle {
     Number,
 }
 
+/// Whose metadata is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetadataOf {
+    /// The route's.
+    Route,
+    /// The virtual host's.
+    VirtualHost,
+    /// The cluster's.
+    Cluster,
+}
+
+/// Which of the two connections of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The client's.
+    Downstream,
+    /// The one to the endpoint.
+    Upstream,
+}
+
+/// Whose certificate on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// The other side's.
+    Peer,
+    /// Ours.
+    Local,
+}
+
+/// What is shown of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateFact {
+    /// Its subject.
+    Subject,
+    /// Its issuer.
+    Issuer,
+    /// Its serial number.
+    Serial,
+    /// Alternative names that are URIs.
+    UriSans,
+    /// Alternative names that are DNS names.
+    DnsSans,
+    /// Alternative names that are IP addresses.
+    IpSans,
+    /// Alternative names that are mail addresses.
+    EmailSans,
+    /// Its SHA-256.
+    Sha256,
+    /// Its SHA-1.
+    Sha1,
+    /// All of it.
+    Pem,
+    /// The SHA-256 of it and those that came with it.
+    ChainSha256,
+    /// The SHA-1 of it and those that came with it.
+    ChainSha1,
+    /// The serial numbers of it and those that came with it.
+    ChainSerials,
+}
+
+/// What is shown of the endpoints that a request was sent to, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptPart {
+    /// Addresses.
+    Address,
+    /// Addresses without ports.
+    Ip,
+    /// Names, or addresses of those that have none.
+    Name,
+    /// The same without ports.
+    NameWithoutPort,
+    /// Numbers of the connections.
+    Connection,
+}
+
 /// Which part of an address is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressPart {
@@ -141,25 +225,14 @@ pub enum Field {
     AccessLogType,
     BytesReceived,
     BytesSent,
+    Certificate(Side, Whose, CertificateFact),
     ConnectionId,
     ConnectionTerminationDetails,
     CustomFlags,
     DownstreamDirectLocalAddress(AddressPart),
     DownstreamDirectRemoteAddress(AddressPart),
     DownstreamLocalAddress(AddressPart),
-    DownstreamLocalSubject,
-    DownstreamLocalUriSan,
-    DownstreamLocalDnsSan,
-    DownstreamPeerCert,
-    DownstreamPeerDnsSan,
-    DownstreamPeerFingerprint256,
-    DownstreamPeerIssuer,
-    DownstreamPeerSerial,
-    DownstreamPeerSubject,
-    DownstreamPeerUriSan,
     DownstreamRemoteAddress(AddressPart),
-    DownstreamTlsCipher,
-    DownstreamTlsVersion,
     DownstreamTransportFailureReason,
     Duration,
     FilterChainName,
@@ -176,7 +249,13 @@ pub enum Field {
     ResponseTxDuration,
     RouteName,
     StreamId,
+    TlsCipher(Side),
+    TlsGroup(Side),
+    TlsVersion(Side),
+    UpstreamAttempts(AttemptPart),
     UpstreamCluster,
+    UpstreamConnectionId,
+    UpstreamConnectionPoolReadyDuration,
     UpstreamHost,
     UpstreamHostName,
     UpstreamHostNameWithoutPort,
@@ -184,7 +263,6 @@ pub enum Field {
     UpstreamProtocol,
     UpstreamRemoteAddress(AddressPart),
     UpstreamRequestAttemptCount,
-    UpstreamTlsCipher,
-    UpstreamTlsVersion,
+    UpstreamServerName,
     UpstreamTransportFailureReason,
 }

@@ -1,6 +1,8 @@
 //! The grammar of formats: which texts are formats, and what each operator takes.
 
-use super::operator::{Field, GrpcStatusStyle, HeaderChoice, Operator, TimePoint, Unit, WhichPath};
+use super::operator::{
+    Field, GrpcStatusStyle, HeaderChoice, MetadataOf, Operator, Side, TimePoint, Unit, WhichPath,
+};
 use super::time::TimeFormat;
 use super::{Piece, names};
 use crate::Name;
@@ -51,6 +53,10 @@ pub enum FormatError {
         why: &'static str,
     },
 }
+
+/// What is wrong with an argument that does not say whose metadata.
+const METADATA_FORM: &str =
+    "must begin with ROUTE:, VIRTUAL_HOST:, CLUSTER: or DYNAMIC: and go on with a namespace";
 
 /// Takes a text apart.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, FormatError> {
@@ -126,15 +132,20 @@ impl<'a> Command<'a> {
             "QUERY_PARAM" => return Ok(Operator::QueryParameter(self.needed()?.into())),
             "QUERY_PARAMS" => return self.query_parameters(),
             "PATH" => return self.path(),
+            "METADATA" => return self.metadata(),
+            "CLUSTER_METADATA" => {
+                let path = self.needed()?.split(':').map(Name::from).collect();
+                return Ok(Operator::Metadata { of: MetadataOf::Cluster, path });
+            }
             "ENVIRONMENT" => return Ok(Operator::Environment(self.needed()?.into())),
             "DYNAMIC_METADATA" => return self.needed().map(|_| Operator::Absent),
             "FILTER_STATE" => return self.filter_state(),
             "START_TIME" => Operator::StartTime(self.time()?),
             "EMIT_TIME" => Operator::EmitTime(self.time()?),
-            "DOWNSTREAM_PEER_CERT_V_START" => {
-                Operator::PeerCertificateTime { end: false, format: self.time()? }
-            }
-            "DOWNSTREAM_PEER_CERT_V_END" => Operator::PeerCertificateTime { end: true, format: self.time()? },
+            "DOWNSTREAM_PEER_CERT_V_START" => self.certificate_time(Side::Downstream, false)?,
+            "DOWNSTREAM_PEER_CERT_V_END" => self.certificate_time(Side::Downstream, true)?,
+            "UPSTREAM_PEER_CERT_V_START" => self.certificate_time(Side::Upstream, false)?,
+            "UPSTREAM_PEER_CERT_V_END" => self.certificate_time(Side::Upstream, true)?,
             "RESPONSE_CODE_DETAILS" => {
                 let allow_whitespace = self.argument == Some("ALLOW_WHITESPACES");
                 Operator::ResponseCodeDetails { allow_whitespace }
@@ -237,6 +248,27 @@ impl<'a> Command<'a> {
             (None | Some("" | "PLAIN" | "TYPED"), None) | (Some("FIELD"), Some(_)) => Ok(Operator::Absent),
             _ => Err(self.wrong("the key may be followed by :PLAIN, :TYPED or :FIELD:name")),
         }
+    }
+
+    fn certificate_time(&self, side: Side, end: bool) -> Result<Operator, FormatError> {
+        Ok(Operator::PeerCertificateTime { side, end, format: self.time()? })
+    }
+
+    fn metadata(&self) -> Result<Operator, FormatError> {
+        let (kind, path) = self.needed()?.split_once(':').ok_or_else(|| self.wrong(METADATA_FORM))?;
+        let of = match kind {
+            "ROUTE" => MetadataOf::Route,
+            "VIRTUAL_HOST" => MetadataOf::VirtualHost,
+            "CLUSTER" => MetadataOf::Cluster,
+            "DYNAMIC" => return Ok(Operator::Absent),
+            "UPSTREAM_HOST" | "LISTENER" | "LISTENER_FILTER_CHAIN" => {
+                return Err(
+                    self.wrong("only metadata of ROUTE, VIRTUAL_HOST, CLUSTER and DYNAMIC is known here")
+                );
+            }
+            _ => return Err(self.wrong(METADATA_FORM)),
+        };
+        Ok(Operator::Metadata { of, path: path.split(':').map(Name::from).collect() })
     }
 
     fn time(&self) -> Result<TimeFormat, FormatError> {

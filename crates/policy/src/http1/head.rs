@@ -1,6 +1,7 @@
 //! The head of a request: whether it may be passed on, and how its body ends.
 
 use super::body::is_field_text;
+use crate::flags::ResponseFlag;
 
 /// What a connection manager allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,20 @@ pub enum Framing {
 pub enum Refusal {
     /// It is no HTTP, or none that all read in the same way.
     BadRequest,
-    /// The target has a fragment, or nothing says which host is meant.
-    BadTarget,
+    /// The target is none that goes with the method.
+    BadUrl,
+    /// The target begins with a scheme that is not spoken.
+    BadScheme,
+    /// A control character stands where none may.
+    BadCharacter,
+    /// `connection` names what a client may not take away, or too much.
+    BadConnection,
+    /// A length stands beside a transfer coding.
+    LengthAndCoding,
+    /// The target has a fragment.
+    Fragment,
+    /// Nothing says which host is meant.
+    NoHost,
     /// Its head took too long.
     HeadTimeout,
     /// Nothing moved for too long.
@@ -43,23 +56,65 @@ pub enum Refusal {
     Version,
     /// The head is too large.
     TooLarge,
+    /// The head has too many fields.
+    TooMany,
     /// The transfer coding is not known.
     Coding,
 }
 
 impl Refusal {
-    /// Status, reason phrase and body of the answer.
-    pub fn answer(self) -> (u16, &'static str, &'static str) {
+    /// Status and body of the answer.
+    pub fn answer(self) -> (u16, &'static str) {
         match self {
-            Refusal::BadRequest => (400, "Bad Request", "Bad Request"),
-            Refusal::BadTarget => (400, "Bad Request", ""),
-            Refusal::HeadTimeout => (408, "Request Timeout", "request header timeout"),
-            Refusal::IdleTimeout => (408, "Request Timeout", "stream timeout"),
-            Refusal::RequestTimeout => (408, "Request Timeout", "request timeout"),
-            Refusal::Version => (426, "Upgrade Required", "Upgrade Required"),
-            Refusal::TooLarge => (431, "Request Header Fields Too Large", "Request Header Fields Too Large"),
-            Refusal::Coding => (501, "Not Implemented", "Not Implemented"),
+            Refusal::BadRequest
+            | Refusal::BadUrl
+            | Refusal::BadScheme
+            | Refusal::BadCharacter
+            | Refusal::BadConnection
+            | Refusal::LengthAndCoding => (400, "Bad Request"),
+            Refusal::Fragment | Refusal::NoHost => (400, ""),
+            Refusal::HeadTimeout => (408, "request header timeout"),
+            Refusal::IdleTimeout => (408, "stream timeout"),
+            Refusal::RequestTimeout => (408, "request timeout"),
+            Refusal::Version => (426, "Upgrade Required"),
+            Refusal::TooLarge | Refusal::TooMany => (431, "Request Header Fields Too Large"),
+            Refusal::Coding => (501, "Not Implemented"),
         }
+    }
+
+    /// The words of `%RESPONSE_CODE_DETAILS%`, which are Envoy's.
+    pub fn details(self) -> &'static str {
+        match self {
+            Refusal::BadRequest => "http1.codec_error",
+            Refusal::BadUrl => "http1.invalid_url",
+            Refusal::BadScheme => "http1.invalid_scheme",
+            Refusal::BadCharacter => "http1.invalid_characters",
+            Refusal::BadConnection => "http1.connection_header_rejected",
+            Refusal::LengthAndCoding => "http1.content_length_and_chunked_not_allowed",
+            Refusal::Fragment => "path_normalization_failed",
+            Refusal::NoHost => "missing_host_header",
+            Refusal::HeadTimeout => "request_header_timeout",
+            Refusal::IdleTimeout => "stream_idle_timeout",
+            Refusal::RequestTimeout => "request_overall_timeout",
+            Refusal::Version => "low_version",
+            Refusal::TooLarge => "http1.headers_too_large",
+            Refusal::TooMany => "http1.too_many_headers",
+            Refusal::Coding => "http1.invalid_transfer_encoding",
+        }
+    }
+
+    /// What an access log shows of it.
+    pub fn flag(self) -> Option<ResponseFlag> {
+        match self {
+            Refusal::IdleTimeout => Some(ResponseFlag::StreamIdleTimeout),
+            Refusal::Fragment | Refusal::NoHost | Refusal::HeadTimeout | Refusal::RequestTimeout => None,
+            _ => Some(ResponseFlag::DownstreamProtocolError),
+        }
+    }
+
+    /// Whether it was read as HTTP, so that method and target mean something.
+    pub fn is_readable(self) -> bool {
+        matches!(self, Refusal::Fragment | Refusal::NoHost)
     }
 }
 
@@ -112,7 +167,7 @@ pub fn check(head: &[u8], rules: HeadRules) -> Result<Framing, Refusal> {
     for line in lines.take_while(|line| !line.is_empty()) {
         seen.fields += 1;
         if seen.fields > rules.max_fields {
-            return Err(Refusal::TooLarge);
+            return Err(Refusal::TooMany);
         }
         seen.field(line)?;
     }
@@ -138,7 +193,7 @@ fn request_line(line: &[u8], rules: HeadRules) -> Result<bool, Refusal> {
         _ => return Err(Refusal::BadRequest),
     }
     if !target.iter().all(u8::is_ascii_graphic) {
-        return Err(Refusal::BadRequest);
+        return Err(Refusal::BadCharacter);
     }
     let connect = method == b"CONNECT";
     let absolute = || {
@@ -153,9 +208,11 @@ fn request_line(line: &[u8], rules: HeadRules) -> Result<bool, Refusal> {
         b"*" => method == b"OPTIONS",
         _ => absolute(),
     };
+    let other_scheme = !connect && target.windows(3).any(|part| part == b"://");
     match fits {
-        false => Err(Refusal::BadRequest),
-        true if target.contains(&b'#') => Err(Refusal::BadTarget),
+        false if other_scheme => Err(Refusal::BadScheme),
+        false => Err(Refusal::BadUrl),
+        true if target.contains(&b'#') => Err(Refusal::Fragment),
         true => Ok(connect),
     }
 }
@@ -185,7 +242,7 @@ struct Seen {
 
 impl Seen {
     fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        let (name, value) = split(line).ok_or(Refusal::BadRequest)?;
+        let (name, value) = split(line).ok_or_else(|| what_is_wrong(line))?;
         // The names that count, told apart by their length first.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
@@ -223,10 +280,10 @@ impl Seen {
             let begins = |with: &[u8]| token.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with));
             self.nominated += 1;
             if begins(b":") || begins(b"x-forwarded-") || self.nominated > MAX_NOMINATED {
-                return Err(Refusal::BadRequest);
+                return Err(Refusal::BadConnection);
             }
             if token.eq_ignore_ascii_case(b"host") {
-                return Err(Refusal::BadTarget);
+                return Err(Refusal::NoHost);
             }
             self.connection_upgrade |= token.eq_ignore_ascii_case(b"upgrade");
         }
@@ -235,7 +292,7 @@ impl Seen {
 
     fn framing(&self, connect: bool, rules: HeadRules) -> Result<Framing, Refusal> {
         if self.chunked && self.length.is_some() && !rules.allow_chunked_length {
-            return Err(Refusal::BadRequest);
+            return Err(Refusal::LengthAndCoding);
         }
         if connect || self.upgrade && self.connection_upgrade {
             return Ok(Framing::Tunnel);
@@ -245,6 +302,24 @@ impl Seen {
             false => Framing::Length(self.length.unwrap_or(0)),
         })
     }
+}
+
+/// Whether only the value of a line is bad.
+fn what_is_wrong(line: &[u8]) -> Refusal {
+    let colon = line.iter().position(|byte| *byte == b':').unwrap_or(0);
+    let name = &line[..colon];
+    let token = !name.is_empty() && name.iter().all(|byte| TOKEN[usize::from(*byte)]);
+    if token && !line.contains(&b'\r') { Refusal::BadCharacter } else { Refusal::BadRequest }
+}
+
+/// Method, target and host of a head that could be read, as far as they are there and text.
+pub fn described(head: &[u8]) -> [Option<&str>; 3] {
+    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let mut parts = lines.next().unwrap_or_default().split(|byte| *byte == b' ');
+    let (method, target) = (parts.next().and_then(text), parts.next().and_then(text));
+    let host = lines.filter_map(split).find(|(name, _)| name.eq_ignore_ascii_case(b"host"));
+    [method, target, host.and_then(|(_, host)| text(host))]
 }
 
 /// Name and value of a header line, if it is one. Lines that go on in the next one are none.
@@ -288,7 +363,10 @@ const TOKEN: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Refusal::{BadRequest, BadTarget, Coding, TooLarge, Version};
+    use Refusal::{
+        BadCharacter, BadConnection, BadRequest, BadScheme, BadUrl, Coding, Fragment, LengthAndCoding,
+        NoHost, TooMany, Version,
+    };
 
     const RULES: HeadRules =
         HeadRules { max_bytes: 1000, max_fields: 5, accept_http_10: false, allow_chunked_length: false };
@@ -305,7 +383,7 @@ mod tests {
             ("GET http://b/x?y HTTP/1.1", Ok(Framing::Length(0))),
             ("CONNECT a:1 HTTP/1.1", Ok(Framing::Tunnel)),
             ("GET /a|\"<>{}^`\\ HTTP/1.1", Ok(Framing::Length(0))),
-            ("GET /a#b HTTP/1.1", Err(BadTarget)),
+            ("GET /a#b HTTP/1.1", Err(Fragment)),
             ("GET / HTTP/1.0", Err(Version)),
             ("GET / HTTP/2.0", Err(Version)),
             ("GET /", Err(Version)),
@@ -315,20 +393,27 @@ mod tests {
             ("GET / HTTP/1.1 ", Err(BadRequest)),
             ("GET\t/ HTTP/1.1", Err(BadRequest)),
             (" GET / HTTP/1.1", Err(BadRequest)),
-            ("GET * HTTP/1.1", Err(BadRequest)),
-            ("GET a HTTP/1.1", Err(BadRequest)),
-            ("GET ftp://b/ HTTP/1.1", Err(BadRequest)),
-            ("GET http:// HTTP/1.1", Err(BadRequest)),
-            ("CONNECT /x HTTP/1.1", Err(BadRequest)),
-            ("CONNECT a HTTP/1.1", Err(BadRequest)),
+            ("GET * HTTP/1.1", Err(BadUrl)),
+            ("GET a HTTP/1.1", Err(BadUrl)),
+            ("GET ftp://b/ HTTP/1.1", Err(BadScheme)),
+            ("GET http:// HTTP/1.1", Err(BadScheme)),
+            ("CONNECT /x HTTP/1.1", Err(BadUrl)),
+            ("CONNECT a HTTP/1.1", Err(BadUrl)),
             ("get / HTTP/1.1", Err(BadRequest)),
             ("FOO / HTTP/1.1", Err(BadRequest)),
-            ("GET /a\x01 HTTP/1.1", Err(BadRequest)),
-            ("GET /a\x7f HTTP/1.1", Err(BadRequest)),
-            ("GET /é HTTP/1.1", Err(BadRequest)),
+            ("GET /a\x01 HTTP/1.1", Err(BadCharacter)),
+            ("GET /a\x7f HTTP/1.1", Err(BadCharacter)),
+            ("GET /é HTTP/1.1", Err(BadCharacter)),
         ] {
             check(&format!("{line}\r\nhost: a\r\n"), expected);
         }
+    }
+
+    #[test]
+    fn what_could_be_read_is_described() {
+        let head = b"GET /a#b HTTP/1.1\r\nx: y\r\nHost: h:1\r\n\r\n";
+        assert_eq!(described(head), [Some("GET"), Some("/a#b"), Some("h:1")]);
+        assert_eq!(described(b"\xff"), [None, None, None]);
     }
 
     #[test]
@@ -344,19 +429,19 @@ mod tests {
             ("x@: a", Err(BadRequest)),
             ("é: a", Err(BadRequest)),
             ("x: a\rb", Err(BadRequest)),
-            ("x: a\0b", Err(BadRequest)),
-            ("x: a\x01b", Err(BadRequest)),
-            ("x: a\x7fb", Err(BadRequest)),
+            ("x: a\0b", Err(BadCharacter)),
+            ("x: a\x01b", Err(BadCharacter)),
+            ("x: a\x7fb", Err(BadCharacter)),
             ("x: a\r\n b", Err(BadRequest)),
             ("x: a\r\n\tb: c", Err(BadRequest)),
             ("host: b", Err(BadRequest)),
             ("connection: close, x-a", Ok(Framing::Length(0))),
-            ("connection: x-forwarded-for", Err(BadRequest)),
-            ("connection: close, :path", Err(BadRequest)),
-            ("connection: Host", Err(BadTarget)),
-            ("connection: a,b,c,d,e,f,g,h,i,j,k", Err(BadRequest)),
+            ("connection: x-forwarded-for", Err(BadConnection)),
+            ("connection: close, :path", Err(BadConnection)),
+            ("connection: Host", Err(NoHost)),
+            ("connection: a,b,c,d,e,f,g,h,i,j,k", Err(BadConnection)),
             ("a: 1\r\nb: 2\r\nc: 3\r\nd: 4", Ok(Framing::Length(0))),
-            ("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5", Err(TooLarge)),
+            ("a: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5", Err(TooMany)),
         ] {
             check(&format!("GET / HTTP/1.1\r\nhost: a\r\n{field}\r\n"), expected);
         }
@@ -382,10 +467,10 @@ mod tests {
             ("transfer-encoding: xchunked", Err(Coding)),
             ("transfer-encoding: \"chunked\"", Err(Coding)),
             ("transfer-encoding:", Err(Coding)),
-            ("transfer-encoding: \x0bchunked", Err(BadRequest)),
+            ("transfer-encoding: \x0bchunked", Err(BadCharacter)),
             ("transfer-encoding: chunked\r\ntransfer-encoding: chunked", Err(Coding)),
-            ("transfer-encoding: chunked\r\ncontent-length: 3", Err(BadRequest)),
-            ("content-length: 3\r\ntransfer-encoding: chunked", Err(BadRequest)),
+            ("transfer-encoding: chunked\r\ncontent-length: 3", Err(LengthAndCoding)),
+            ("content-length: 3\r\ntransfer-encoding: chunked", Err(LengthAndCoding)),
             ("connection: upgrade\r\nupgrade: websocket", Ok(Framing::Tunnel)),
             ("connection: upgrade\r\nupgrade: h2c", Ok(Framing::Length(0))),
             ("upgrade: websocket", Ok(Framing::Length(0))),

@@ -48,6 +48,11 @@ impl Scanner {
         matches!(self.at, At::Head)
     }
 
+    /// Whether the bytes are those of another protocol from now on.
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.at, At::Tunnel)
+    }
+
     /// Looks at bytes that follow those that were passed on.
     pub fn take(&mut self, bytes: &[u8]) -> Verdict {
         let mut passed = 0;

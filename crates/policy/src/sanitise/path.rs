@@ -23,8 +23,8 @@ pub enum PathDecision {
     Changed(String),
     /// The client is sent to this one.
     Redirect(String),
-    /// The request is refused.
-    Reject,
+    /// The request is refused; this is the path as far as it was changed before.
+    Reject(String),
 }
 
 impl PathSteps {
@@ -47,7 +47,7 @@ impl PathSteps {
             action => {
                 if let Some(unescaped) = unescape_slashes(&path) {
                     match action {
-                        EscapedSlashes::Reject => return PathDecision::Reject,
+                        EscapedSlashes::Reject => return PathDecision::Reject(unescaped + query),
                         EscapedSlashes::Redirect => redirect = true,
                         _ => {}
                     }
@@ -58,7 +58,7 @@ impl PathSteps {
         if self.normalize {
             match normalize(&path) {
                 Some(normal) => path = normal,
-                None => return PathDecision::Reject,
+                None => return PathDecision::Reject(path + query),
             }
         }
         if self.merge_slashes && path.contains("//") {
@@ -187,7 +187,7 @@ mod tests {
             PathDecision::Same => path.to_owned(),
             PathDecision::Changed(path) => path,
             PathDecision::Redirect(path) => format!("-> {path}"),
-            PathDecision::Reject => "400".to_owned(),
+            PathDecision::Reject(_) => "400".to_owned(),
         };
         assert_eq!(decided, expected, "{path} {steps:?}");
     }

@@ -21,7 +21,7 @@ pub struct Context<'a> {
     /// Trailers of the response.
     pub trailers: Option<&'a HeaderMap>,
     /// Body of an answer of ours, where the text is part of one.
-    pub local_reply_body: &'a str,
+    pub local_reply_body: &'a [u8],
     /// `%ACCESS_LOG_TYPE%`.
     pub log_type: &'static str,
     /// Now, by the wall clock.
@@ -39,7 +39,7 @@ impl<'a> Context<'a> {
             request: Some(request),
             response: None,
             trailers: None,
-            local_reply_body: "",
+            local_reply_body: b"",
             log_type: "NotSet",
             now: SystemTime::now(),
             ended: None,

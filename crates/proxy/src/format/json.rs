@@ -140,7 +140,7 @@ fn write_text(format: &CompiledFormat, context: &Context<'_>, omit_empty: bool, 
     match format.write_single(context, &mut text) {
         Some(Shown::Absent) if omit_empty => return false,
         Some(Shown::Absent) => out.extend_from_slice(b"null"),
-        Some(Shown::Number) => out.extend_from_slice(&text),
+        Some(Shown::Number | Shown::Json) => out.extend_from_slice(&text),
         Some(Shown::Text) => quote(&text, out),
         None => {
             format.write(context, if omit_empty { "" } else { "-" }, &mut text);
@@ -151,7 +151,7 @@ fn write_text(format: &CompiledFormat, context: &Context<'_>, omit_empty: bool, 
 }
 
 /// Whole numbers are written without a fraction.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT {
         format!("{}", value as i64)
@@ -167,7 +167,7 @@ fn quoted(text: &[u8]) -> Vec<u8> {
 }
 
 /// Appends a JSON string. Of bytes that are not UTF-8 each becomes the character of its number, as with Envoy.
-fn quote(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn quote(text: &[u8], out: &mut Vec<u8>) {
     let utf8 = std::str::from_utf8(text).is_ok();
     out.push(b'"');
     for byte in text {

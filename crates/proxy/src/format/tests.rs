@@ -98,10 +98,11 @@ fn operators_say_what_is_known_and_a_dash_otherwise() {
 #[test]
 fn details_and_flags_are_written_as_envoy_writes_them() {
     let mut failed = known();
-    failed.stream.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
+    // In the order in which things happened.
     failed.stream.flags.insert(ResponseFlag::UpstreamConnectionFailure);
+    failed.stream.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
     failed.stream.details = "upstream_reset_before_response_started{remote_connection_failure}";
-    failed.stream.upstream.failure = Some("delayed connect error: Connection refused".into());
+    failed.stream.upstream_failure = Some("delayed connect error: Connection refused".into());
     assert_eq!(failed.text("%RESPONSE_FLAGS%"), "UF,URX");
     assert_eq!(failed.text("%RESPONSE_FLAGS_LONG%"), "UpstreamConnectionFailure,UpstreamRetryLimitExceeded");
     let details = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";

@@ -5,13 +5,16 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use ripstop_identity::context::facts::{CertificateDetails, TlsFacts};
+use ripstop_identity::context::facts::TlsFacts;
 use ripstop_model::Address;
 use ripstop_model::format::Operator;
 use ripstop_model::format::operator::{
     AddressPart, Field, GrpcStatusStyle, HeaderChoice, TimePoint, Unit, WhichPath,
 };
 use ripstop_policy::flags::{ResponseFlag, ResponseFlags};
+
+mod connections;
+mod metadata;
 
 use super::context::Context;
 use super::query::parameter;
@@ -124,6 +127,7 @@ impl Value {
             Value::Operator(Operator::Field(Field::StreamId)) => {
                 Wanted::add(&mut wanted.request, &X_REQUEST_ID);
             }
+            Value::Operator(Operator::Field(Field::UpstreamAttempts(_))) => wanted.attempts = true,
             Value::Operator(_) | Value::Constant(_) => {}
         }
     }
@@ -180,13 +184,14 @@ fn write_operator(operator: &Operator, context: &Context<'_>, out: &mut Vec<u8>)
             civil::write(context.now, format, out);
             Shown::Text
         }
-        Operator::PeerCertificateTime { end, format } => {
-            let Some(peer) = context.connection.secured.as_ref().and_then(|facts| facts.peer()) else {
+        Operator::PeerCertificateTime { side, end, format } => {
+            let Some(peer) = connections::facts(*side, context).and_then(TlsFacts::peer) else {
                 return Shown::Absent;
             };
             civil::write(if *end { peer.not_after } else { peer.not_before }, format, out);
             Shown::Text
         }
+        Operator::Metadata { of, path } => metadata::write(*of, path, context, out),
         Operator::Between { from, to, unit } => {
             let between = at(*from, context).zip(at(*to, context));
             let between = between.and_then(|(from, to)| to.checked_duration_since(from));
@@ -206,16 +211,18 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
     let (stream, connection) = (context.stream, context.connection);
     match field {
         Field::AccessLogType => text(Some(context.log_type), out),
-        Field::BytesReceived => number(stream.bytes_received, out),
+        Field::BytesReceived => number(stream.bytes_received.get(), out),
         Field::BytesSent => number(stream.bytes_sent, out),
         Field::ConnectionId => number(connection.id, out),
         // Of connections that network filters end before there is a request.
         Field::ConnectionTerminationDetails => text(stream.connection_details.as_deref(), out),
         Field::CustomFlags => Shown::Text,
-        Field::LocalReplyBody => text(Some(context.local_reply_body), out),
+        Field::LocalReplyBody => bytes(Some(context.local_reply_body), out),
         Field::Hostname => Shown::Absent,
         Field::Protocol => text(stream.protocol.and_then(protocol), out),
-        Field::UpstreamProtocol => text(stream.upstream.protocol.and_then(protocol), out),
+        Field::UpstreamProtocol => {
+            text(stream.upstream.as_deref().and_then(|upstream| upstream.protocol).and_then(protocol), out)
+        }
         Field::ResponseCode => number(stream.status.into(), out),
         Field::ResponseFlags => flags(stream.flags, ResponseFlag::as_str, out),
         Field::ResponseFlagsLong => flags(stream.flags, ResponseFlag::long_name, out),
@@ -241,48 +248,7 @@ fn write_field(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown 
         | Field::RequestTxDuration
         | Field::ResponseDuration
         | Field::ResponseTxDuration => write_duration(field, context, out),
-        other => write_secured(other, context, out),
-    }
-}
-
-/// What is known of the upstream, and of both sides' TLS.
-fn write_secured(field: Field, context: &Context<'_>, out: &mut Vec<u8>) -> Shown {
-    let (upstream, connection) = (&context.stream.upstream, context.connection);
-    let secured = connection.secured.as_deref();
-    let (peer, local) = (secured.and_then(TlsFacts::peer), secured.and_then(TlsFacts::local));
-    match field {
-        Field::UpstreamCluster => text(context.stream.cluster.as_deref(), out),
-        Field::UpstreamHost => text(context.stream.host.as_deref(), out),
-        Field::UpstreamHostName => text(context.stream.host_name(), out),
-        Field::UpstreamHostNameWithoutPort => {
-            let name = context.stream.host_name();
-            text(name.map(|name| name.rsplit_once(':').map_or(name, |(name, _)| name)), out)
-        }
-        Field::UpstreamLocalAddress(part) => address(upstream.local.as_ref(), part, out),
-        Field::UpstreamRemoteAddress(part) => address(upstream.remote.as_ref(), part, out),
-        Field::UpstreamTlsCipher => text(upstream.tls_cipher, out),
-        Field::UpstreamTlsVersion => text(upstream.tls_version, out),
-        Field::UpstreamTransportFailureReason => {
-            let start = out.len();
-            let shown = text(upstream.failure.as_deref(), out);
-            blanks_to_underscores(&mut out[start..]);
-            shown
-        }
-        // Whoever sent a request had come through the handshake.
-        Field::DownstreamTransportFailureReason => text(connection.transport_failure.as_deref(), out),
-        Field::DownstreamTlsCipher => text(secured.map(TlsFacts::cipher), out),
-        Field::DownstreamTlsVersion => text(secured.map(TlsFacts::version), out),
-        Field::DownstreamLocalSubject => text(local.map(|own| own.subject.as_str()), out),
-        Field::DownstreamLocalUriSan => list(local.map(|own| own.uris.as_slice()), out),
-        Field::DownstreamLocalDnsSan => list(local.map(|own| own.dns_names.as_slice()), out),
-        Field::DownstreamPeerUriSan => list(peer.map(|peer| peer.uris.as_slice()), out),
-        Field::DownstreamPeerDnsSan => list(peer.map(|peer| peer.dns_names.as_slice()), out),
-        Field::DownstreamPeerSubject => text(peer.map(|peer| peer.subject.as_str()), out),
-        Field::DownstreamPeerIssuer => text(peer.map(|peer| peer.issuer.as_str()), out),
-        Field::DownstreamPeerSerial => text(peer.map(|peer| peer.serial.as_str()), out),
-        Field::DownstreamPeerFingerprint256 => text(peer.map(CertificateDetails::sha256).as_deref(), out),
-        Field::DownstreamPeerCert => text(peer.map(|peer| url_encoded(&peer.pem())).as_deref(), out),
-        _ => Shown::Absent,
+        other => connections::write(other, context, out),
     }
 }
 
@@ -307,10 +273,10 @@ fn at(point: TimePoint, context: &Context<'_>) -> Option<Instant> {
     let times = &context.stream.times;
     match point {
         TimePoint::RequestBegin => Some(times.begun),
-        TimePoint::RequestEnd => times.request_end,
+        TimePoint::RequestEnd => times.request_end.get(),
         TimePoint::UpstreamSendBegin => times.upstream_send,
         TimePoint::UpstreamSendEnd => {
-            times.upstream_send.zip(times.request_end).map(|(sent, end)| sent.max(end))
+            times.upstream_send.zip(times.request_end.get()).map(|(sent, end)| sent.max(end))
         }
         TimePoint::ResponseBegin => times.response_begin,
         TimePoint::ResponseEnd => times.response_end,
@@ -405,27 +371,6 @@ fn flags(flags: ResponseFlags, name: fn(ResponseFlag) -> &'static str, out: &mut
         out.push(b'-');
     }
     Shown::Text
-}
-
-/// Several names, with commas between them.
-fn list(names: Option<&[String]>, out: &mut Vec<u8>) -> Shown {
-    text(names.filter(|names| !names.is_empty()).map(|names| names.join(",")).as_deref(), out)
-}
-
-/// A certificate as Envoy puts it into one line.
-fn url_encoded(pem: &str) -> String {
-    let mut out = String::with_capacity(pem.len() + pem.len() / 8);
-    for c in pem.chars() {
-        match c {
-            '\n' => out.push_str("%0A"),
-            ' ' => out.push_str("%20"),
-            '+' => out.push_str("%2B"),
-            '/' => out.push_str("%2F"),
-            '=' => out.push_str("%3D"),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 fn blanks_to_underscores(text: &mut [u8]) {

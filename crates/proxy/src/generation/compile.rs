@@ -62,6 +62,7 @@ pub struct Compiler {
     stale: bool,
     failing: FailingHosts,
     previous: Arc<Generation>,
+    node_id: Name,
 }
 
 impl Compiler {
@@ -78,7 +79,13 @@ impl Compiler {
             stale: false,
             failing,
             previous: Arc::new(Generation::empty()),
+            node_id: Name::from(""),
         }
+    }
+
+    /// The id of the proxy's node, which answers may show, from the next generation on.
+    pub fn set_node(&mut self, id: Name) {
+        self.node_id = id;
     }
 
     /// The latest generation.
@@ -175,6 +182,7 @@ impl Compiler {
             buckets: &mut self.buckets,
             stale: self.stale,
             connections: &self.connections,
+            node_id: &self.node_id,
         }
     }
 

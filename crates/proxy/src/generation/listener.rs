@@ -30,7 +30,10 @@ use super::routes::CompiledRoutes;
 use super::slot::{ClusterSlot, ClusterSlots};
 use crate::access_log::AccessLogs;
 use crate::access_log::writer::OpenError;
+use crate::format::Wanted;
 use crate::generation::compile::Sinks;
+use crate::http::local_reply::CompiledReplies;
+use crate::http::proxy_status::CompiledProxyStatus;
 use crate::stats::connection::TcpStats;
 use crate::stats::http::HttpStats;
 use crate::stats::listener::ListenerStats;
@@ -105,6 +108,14 @@ pub struct ActiveManager {
     pub admission: Option<Arc<AdmissionController>>,
     /// How many requests it lets in at once, where that follows from how long they take.
     pub gradient: Option<Arc<Gradient>>,
+    /// What becomes of answers that are ours.
+    pub local_replies: Option<CompiledReplies>,
+    /// What answers say in `proxy-status`.
+    pub proxy_status: Option<CompiledProxyStatus>,
+    /// What has to be kept of requests and answers for logs and for answers of ours.
+    pub wanted: Wanted,
+    /// How much of one connection may be held, as far as that is written.
+    pub buffer_bytes: Option<usize>,
 }
 
 /// Where the routes of a manager are.
@@ -182,8 +193,8 @@ pub enum ListenerError {
         /// Why.
         source: CompileError,
     },
-    /// A filter of an access log that cannot be compiled.
-    #[error("listener {listener}: access log filter: {source}")]
+    /// A filter of an access log or of a local reply that cannot be compiled.
+    #[error("listener {listener}: filter of an access log or local reply: {source}")]
     Filter {
         /// Which listener.
         listener: Name,
@@ -218,6 +229,8 @@ pub struct Parts<'a> {
     pub connections: &'a Arc<ConnectionCount>,
     /// What is set by name.
     pub runtime: &'a Runtime,
+    /// The id of the proxy's node.
+    pub node_id: &'a str,
 }
 
 impl ActiveListener {
@@ -235,15 +248,13 @@ impl ActiveListener {
         let reused = previous.filter(|_| !parts.stale);
         let reused =
             reused.filter(|previous| previous.config.buffer_limit_bytes == config.buffer_limit_bytes);
-        let buffer_limit = config.buffer_limit_bytes.map_or(BUFFER_BYTES, |limit| limit as usize);
-        let buffer_bytes = buffer_limit.clamp(1, BUFFER_BYTES);
         let origins = origins(config, reused.map(|previous| &*previous.config));
         let mut chains = Vec::with_capacity(origins.len());
         for (chain, origin) in config.chains().zip(origins) {
             let same = reused.zip(origin).and_then(|(previous, place)| previous.chains.get(place));
             chains.push(match same {
                 Some(same) => same.clone(),
-                None => Arc::new(compile_chain(&config.name, chain, buffer_bytes, parts)?),
+                None => Arc::new(compile_chain(config, chain, parts)?),
             });
         }
         let limit = previous.map_or_else(Arc::default, |previous| previous.limit.clone());
@@ -310,11 +321,13 @@ fn origins(config: &Listener, previous: Option<&Listener>) -> Vec<Option<usize>>
 }
 
 fn compile_chain(
-    listener: &Name,
+    config: &Listener,
     chain: &FilterChain,
-    buffer_bytes: usize,
     parts: &mut Parts<'_>,
 ) -> Result<ActiveChain, ListenerError> {
+    let listener = &config.name;
+    let buffer_limit = config.buffer_limit_bytes.map(|limit| limit.max(1) as usize);
+    let buffer_bytes = buffer_limit.map_or(BUFFER_BYTES, |limit| limit.min(BUFFER_BYTES));
     let tls = match &chain.tls {
         Some(tls) => Some(
             parts
@@ -333,7 +346,7 @@ fn compile_chain(
         NetworkFilter::DirectResponse(text) => ActiveFilter::DirectResponse(text.clone()),
         NetworkFilter::Nothing => ActiveFilter::Nothing,
         NetworkFilter::Http(config) => {
-            ActiveFilter::Http(Arc::new(compile_manager(listener, config, parts)?))
+            ActiveFilter::Http(Arc::new(compile_manager(listener, config, buffer_limit, parts)?))
         }
     };
     let filters = ActiveConnectionFilter::compile_all(&chain.filters, parts).map_err(|source| {
@@ -383,6 +396,7 @@ fn gradient(config: &HttpConnectionManager, runtime: &Runtime) -> Option<Arc<Gra
 fn compile_manager(
     listener: &Name,
     config: &HttpConnectionManager,
+    buffer_bytes: Option<usize>,
     parts: &mut Parts<'_>,
 ) -> Result<ActiveManager, ListenerError> {
     let routes = match &config.routes {
@@ -393,14 +407,29 @@ fn compile_manager(
             ActiveRoutes::Inline(Arc::new(compiled))
         }
     };
+    let access_logs = parts.sinks.access_logs(listener, &config.access_logs, parts.runtime)?;
+    let replies = config.local_replies.as_ref();
+    let local_replies = replies.map(|replies| CompiledReplies::compile(replies, parts.runtime)).transpose();
+    let local_replies =
+        local_replies.map_err(|source| ListenerError::Filter { listener: listener.clone(), source })?;
+    let mut wanted = access_logs.wanted().clone();
+    if let Some(replies) = &local_replies {
+        replies.wants(&mut wanted);
+    }
+    let server = server(config);
+    let proxy_status = config.proxy_status.as_ref();
     Ok(ActiveManager {
         config: config.clone(),
         stats: parts.registry.http(&config.stat_prefix),
-        access_logs: parts.sinks.access_logs(listener, &config.access_logs, parts.runtime)?,
+        access_logs,
         routes,
         rules: HttpRules::compile(config, parts.runtime),
-        server: server(config),
         admission: admission(config, parts.runtime),
         gradient: gradient(config, parts.runtime),
+        proxy_status: proxy_status.map(|status| CompiledProxyStatus::compile(status, &server, parts.node_id)),
+        server,
+        local_replies,
+        wanted,
+        buffer_bytes,
     })
 }

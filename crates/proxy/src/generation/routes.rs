@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use ripstop_model::Name;
+use ripstop_model::metadata::Metadata;
 use ripstop_model::route::{Route, RouteAction, RouteConfiguration, VirtualHost};
 use ripstop_policy::redirect::Redirector;
 use ripstop_policy::route::{CompileError, NoRoute, RequestHead, RouteTable};
@@ -32,6 +33,10 @@ pub struct CompiledRoutes {
 pub struct CompiledRoute {
     /// Its name, if it has one.
     pub name: Option<Name>,
+    /// What is written beside it.
+    pub metadata: Option<Arc<Metadata>>,
+    /// What is written beside its virtual host.
+    pub host_metadata: Option<Arc<Metadata>>,
     /// What it, its virtual host and the configuration change in headers, in the order in which it is done.
     pub levels: Option<Arc<[Arc<Level>]>>,
     /// What to do.
@@ -87,10 +92,21 @@ impl CompiledRoutes {
                     None => inherited.clone(),
                     own => levels(&config, [own.as_ref(), shared.as_ref(), whole.as_ref()]),
                 };
-                routes.push(CompiledRoute { name, levels, action });
+                routes.push(CompiledRoute {
+                    name,
+                    metadata: route.metadata.clone(),
+                    host_metadata: host.metadata.clone(),
+                    levels,
+                    action,
+                });
             }
         }
         Ok(CompiledRoutes { config, table, routes: routes.into() })
+    }
+
+    /// What is written beside a virtual host.
+    pub fn metadata_of_host(&self, index: usize) -> Option<Arc<Metadata>> {
+        self.config.virtual_hosts.get(index)?.metadata.clone()
     }
 
     /// The route that takes a request.

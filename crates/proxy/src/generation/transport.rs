@@ -133,6 +133,6 @@ fn alpn(protocol: UpstreamProtocol) -> Vec<Name> {
     match protocol {
         UpstreamProtocol::Http1 => vec!["http/1.1".into()],
         UpstreamProtocol::Http2 => vec!["h2".into()],
-        UpstreamProtocol::Auto => vec!["h2".into(), "http/1.1".into()],
+        UpstreamProtocol::Auto | UpstreamProtocol::Downstream => vec!["h2".into(), "http/1.1".into()],
     }
 }

@@ -3,13 +3,14 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::{Body, Incoming};
-use ripstop_model::LbPolicy;
 use ripstop_model::route::RoutePriority;
+use ripstop_model::upstream_http::{AnswerLimits, UpstreamHttp};
+use ripstop_model::{LbPolicy, Name};
 use ripstop_policy::grpc;
 use ripstop_policy::host::{ActiveRequest, HostEntry};
 use ripstop_policy::limits::Permit;
@@ -23,6 +24,7 @@ use super::target::Target;
 use super::trial::Trial;
 use super::upgrade::Asked;
 use crate::error::ProxyError;
+use crate::generation::cluster::ActiveCluster;
 use crate::health::failing::look_at;
 use crate::stats::cluster::ClusterStats;
 use crate::stream_info::UpstreamInfo;
@@ -54,6 +56,10 @@ pub struct Outgoing {
     pub priority: RoutePriority,
     /// Its place in the retry budget, if it is a retry.
     pub retry: Option<Permit>,
+    /// Whether its client speaks HTTP/2.
+    pub http2: bool,
+    /// How the client wrote the names of its headers, where that is to be kept.
+    pub spelling: Extensions,
 }
 
 /// A try that got no answer.
@@ -64,16 +70,35 @@ pub struct Failed {
     pub error: ProxyError,
     /// The body, where it was not touched.
     pub body: Option<RequestBody>,
+    /// What is known where there was no connection.
+    pub refused: Option<NotConnected>,
 }
 
-/// The connection that a try went over, and when its sending began. Kept apart from the outcome because a try may also be
-/// given up.
+/// A connection that could not be had.
+pub struct NotConnected {
+    /// What the transport says.
+    pub reason: Option<Name>,
+    /// How long it was waited for.
+    pub waited: Duration,
+}
+
+/// The connection that a try went over.
+pub struct Sent {
+    /// What is known of it.
+    pub connection: Rc<UpstreamInfo>,
+    /// When sending began.
+    pub began: Instant,
+    /// How long it was waited for.
+    pub waited: Duration,
+}
+
+/// That, kept apart from the outcome because a try may also be given up.
 #[derive(Default)]
-pub struct SentOver(OnceCell<(Rc<UpstreamInfo>, Instant)>);
+pub struct SentOver(OnceCell<Sent>);
 
 impl SentOver {
     /// It, if it came so far.
-    pub fn into_inner(self) -> Option<(Rc<UpstreamInfo>, Instant)> {
+    pub fn into_inner(self) -> Option<Sent> {
         self.0.into_inner()
     }
 }
@@ -123,24 +148,26 @@ pub async fn attempt(
     let options = &active.config.http.server_name;
     let purpose = Purpose::of(options, outgoing.target.authority.as_str(), &outgoing.headers);
     let purpose = purpose.for_client(outgoing.client.filter(|_| active.tells_clients()));
+    let purpose = purpose.of_client(active.config.protocol, outgoing.http2);
+    let asked_at = Instant::now();
     let mut lease = match cluster.pools.lease(on, active, limits, &entry.host, purpose).await {
         Ok(lease) => lease,
         Err(error) => {
+            let refused = Some(NotConnected { reason: error.reason(), waited: asked_at.elapsed() });
             let error = error.proxy_error();
             if error == ProxyError::Overflow {
                 stats.rq_pending_overflow.inc();
             } else {
                 record(cluster, entry, Outcome::ConnectFailure, trial);
             }
-            return Err(unsent(error, outgoing.body));
+            return Err(Failed { refused, ..unsent(error, outgoing.body) });
         }
     };
     let reused = lease.is_reused();
     let asked = outgoing.asked.clone();
     let open = asked.as_ref().and_then(|_| lease.hold());
     let (leash, holder) = Leash::new();
-    let tls = active.transport(entry.host.address()).tls.is_some();
-    let Some(request) = request(&lease, tls, outgoing, leash) else {
+    let Some(request) = request(&lease, active, entry, outgoing, leash) else {
         return Err(unsent(ProxyError::MissingHost, RequestBody::empty()));
     };
     stats.rq_total.inc();
@@ -148,19 +175,18 @@ pub async fn attempt(
     let mut under_way = Sending { stats, decided: false };
     let started = Instant::now();
     // It is told once.
-    let _ = sent_over.0.set((lease.info().clone(), started));
+    let waited = started.duration_since(asked_at);
+    let _ = sent_over.0.set(Sent { connection: lease.info().clone(), began: started, waited });
     let answer = lease.send(request).await;
     under_way.decided = true;
     match answer {
-        // Nobody asked for that protocol, and hyper keeps other interim answers to itself.
-        Ok(response)
-            if response.status().is_informational()
-                && !asked.as_ref().is_some_and(|asked| asked.is_granted_by(&response)) =>
-        {
+        Ok(response) if unacceptable(&response, asked.as_ref(), &active.config.http).is_some() => {
             stats.rq_rx_reset.inc();
             record(cluster, entry, Outcome::Reset, trial);
-            let attempt = Attempt { reused_connection: reused, ..Attempt::new(AttemptOutcome::Reset) };
-            Err(Failed { attempt, error: ProxyError::UpstreamProtocol, body: None })
+            let error = unacceptable(&response, asked.as_ref(), &active.config.http);
+            let error = error.unwrap_or(ProxyError::UpstreamProtocol);
+            let attempt = Attempt::new(AttemptOutcome::Reset);
+            Err(Failed { attempt, error, body: None, refused: None })
         }
         Ok(response) => {
             let status = response.status().as_u16();
@@ -200,6 +226,36 @@ pub async fn attempt(
     }
 }
 
+/// What is wrong with the head of an answer that the parser takes: it could be read in two ways, is larger than the cluster
+/// allows, or switches to a protocol that nobody asked for. (hyper keeps other interim answers to itself.)
+fn unacceptable(
+    response: &Response<Incoming>,
+    asked: Option<&Asked>,
+    http: &UpstreamHttp,
+) -> Option<ProxyError> {
+    let headers = response.headers();
+    let http2 = response.version() == Version::HTTP_2;
+    // Over HTTP/1 the parser counts them.
+    let most = http.limits.max_headers_count.unwrap_or(AnswerLimits::DEFAULT_MAX_HEADERS_COUNT) as usize;
+    let large = http.limits.max_headers_kb.is_some_and(|kb| head_bytes(headers) > kb as usize * 1024);
+    if http2 && (large || headers.len() > most) {
+        return Some(ProxyError::UpstreamReset);
+    }
+    let coding = headers.get(header::TRANSFER_ENCODING);
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let ambiguous = lengths > 1
+        || coding.is_some_and(|coding| !chunked(coding) || lengths > 0 && !http.http1.allow_chunked_length);
+    let switches =
+        response.status().is_informational() && !asked.is_some_and(|asked| asked.is_granted_by(response));
+    (large || ambiguous || switches).then_some(ProxyError::UpstreamProtocol)
+}
+
+/// The bytes of a head, without its first line.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum()
+}
+
 /// Counts a request that is being sent; if it is given up before there is an answer, that is counted too.
 struct Sending<'a> {
     stats: &'a ClusterStats,
@@ -236,17 +292,28 @@ fn unanswered(
         request_sent: failure.request_sent,
         ..Attempt::new(failure.outcome)
     };
-    Failed { attempt, error: failure.proxy_error, body: failure.body }
+    Failed { attempt, error: failure.proxy_error, body: failure.body, refused: None }
 }
 
 fn unsent(error: ProxyError, body: RequestBody) -> Failed {
-    Failed { attempt: Attempt::new(AttemptOutcome::ConnectFailure), error, body: Some(body) }
+    let attempt = Attempt::new(AttemptOutcome::ConnectFailure);
+    Failed { attempt, error, body: Some(body), refused: None }
 }
 
-fn request(lease: &Lease, tls: bool, outgoing: Outgoing, leash: Rc<Leash>) -> Option<Request<RequestBody>> {
-    let Outgoing { method, target, mut headers, mut body, asked, .. } = outgoing;
+fn request(
+    lease: &Lease,
+    cluster: &ActiveCluster,
+    entry: &HostEntry,
+    outgoing: Outgoing,
+    leash: Rc<Leash>,
+) -> Option<Request<RequestBody>> {
+    let Outgoing { method, target, mut headers, mut body, asked, spelling, .. } = outgoing;
     let connect = matches!(asked, Some(Asked::Connect));
+    if !lease.is_http2() && !cluster.config.http.http1_trailers {
+        body.leave_out_trailers();
+    }
     let (uri, version): (Uri, Version) = if lease.is_http2() {
+        let tls = cluster.transport(entry.host.address()).tls.is_some();
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
         let scheme = target.scheme.clone().unwrap_or(scheme);
         (if connect { target.authority_form()? } else { target.absolute(scheme)? }, Version::HTTP_2)
@@ -273,6 +340,7 @@ fn request(lease: &Lease, tls: bool, outgoing: Outgoing, leash: Rc<Leash>) -> Op
         body.attach(leash);
     }
     let mut request = Request::new(body);
+    *request.extensions_mut() = spelling;
     if let Some(word) = word {
         hyper::ext::on_informational(&mut request, move |said| {
             if said.status() == StatusCode::CONTINUE {
@@ -314,6 +382,11 @@ impl UpstreamRequest {
     /// The endpoint that answered.
     pub fn entry(&self) -> &Arc<HostEntry> {
         &self.entry
+    }
+
+    /// Whether trailers pass from and to the endpoint.
+    pub fn passes_trailers(&self) -> bool {
+        self.lease.is_http2() || self.cluster.active.config.http.http1_trailers
     }
 
     /// When the request was sent.

@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ripstop_model::http_manager::server::ServerTransformation;
 use ripstop_model::http_manager::times::Times;
 use ripstop_model::http_manager::{Codec, HttpConnectionManager};
 use ripstop_model::http1::HeaderNames;
@@ -24,6 +23,7 @@ use super::frame_guard::FrameGuard;
 use super::guard::Guarded;
 use super::local_exec::LocalExec;
 use super::manager::handle;
+use super::unreadable;
 use crate::generation::listener::ActiveManager;
 use crate::listener::activity::{Activity, Waiting};
 use crate::listener::connection::ConnectionInfo;
@@ -31,7 +31,7 @@ use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
 use crate::stats::cell::Cell;
 use crate::stats::http::HttpStats;
-use crate::upstream::connect::HTTP1_BUFFER_BYTES;
+use crate::upstream::connect::{HTTP1_BUFFER_BYTES, HTTP1_LEAST_BUFFER_BYTES, HTTP2_SEND_BUFFER_BYTES};
 use crate::worker::Worker;
 
 /// How long a client may take to send enough to tell the protocol.
@@ -39,6 +39,9 @@ const SNIFF_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long the answer to a head that took too long may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A client of HTTP/2 has at least so long to finish by itself.
+const LEAST_DRAIN: Duration = Duration::from_millis(100);
 
 /// A silent HTTP/2 client is pinged after this long …
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -57,7 +60,7 @@ pub async fn serve_http(
     // Who has sent nothing when draining begins has nothing to finish.
     let http2 = tokio::select! {
         biased;
-        http2 = speaks_http2(manager.config.codec, &mut io) => http2,
+        http2 = speaks_http2(&manager.config, &mut io) => http2,
         _ = drain.begun() => return,
     };
     let Some(http2) = http2 else { return };
@@ -116,11 +119,12 @@ impl Drop for Open<'_> {
     }
 }
 
-async fn speaks_http2(codec: Codec, io: &mut Rewound) -> Option<bool> {
-    match (codec, io.alpn()) {
+async fn speaks_http2(config: &HttpConnectionManager, io: &mut Rewound) -> Option<bool> {
+    let limit = idle_timeout(config).map_or(SNIFF_TIMEOUT, |idle| idle.min(SNIFF_TIMEOUT));
+    match (config.codec, io.alpn()) {
         (Codec::Http1, _) => Some(false),
         (Codec::Http2, _) | (Codec::Auto, Some(b"h2")) => Some(true),
-        (Codec::Auto, _) => tokio::time::timeout(SNIFF_TIMEOUT, io.speaks_http2()).await.ok()?.ok(),
+        (Codec::Auto, _) => tokio::time::timeout(limit, io.speaks_http2()).await.ok()?.ok(),
     }
 }
 
@@ -140,40 +144,60 @@ async fn serve_http1(
         .header_read_timeout(None)
         .max_headers(headers_count(config))
         .max_header_size(head_bytes)
-        .max_buf_size(HTTP1_BUFFER_BYTES.max(head_bytes))
+        .max_buf_size(http1_buffer_bytes(manager, head_bytes))
         .title_case_headers(config.http1.names == HeaderNames::ProperCase)
         .preserve_header_case(config.http1.names == HeaderNames::Preserve)
         .serve_connection(TokioIo::new(guarded(io, manager)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
-    tokio::select! {
-        biased;
-        served = connection.as_mut() => return served,
-        () = aged(&config.times, &info.activity) => {
-            stats.cx_max_duration_reached.inc();
-            connection.as_mut().graceful_shutdown();
-        }
-        () = drained(&mut drain, &info.activity) => {
-            stats.cx_drain_close.inc();
-            connection.as_mut().graceful_shutdown();
-        }
-        () = info.activity.over(head_timeout(config), idle_timeout(config)) => {
-            // A head that does not end is answered; a connection on which nothing comes is not.
-            if !matches!(info.activity.waiting(), Waiting::Head(_)) {
-                stats.cx_idle_timeout.inc();
-                return Ok(());
+    let mut aged = pin!(aged(&config.times, &info.activity));
+    let mut draining = pin!(drained(&mut drain, &info.activity));
+    let heard = info.activity.heard();
+    let mut closing = false;
+    let mut farewell = None;
+    loop {
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => return served,
+            (refusal, head) = heard.refused() => {
+                heard.answer(unreadable::answer(worker.id, manager, &info, refusal, &head));
             }
-            info.activity.heard().expire();
-            return tokio::time::timeout(FAREWELL, connection).await.unwrap_or(Ok(()));
+            () = aged.as_mut(), if !closing => {
+                stats.cx_max_duration_reached.inc();
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = draining.as_mut(), if !closing => {
+                stats.cx_drain_close.inc();
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = info.activity.over(head_timeout(config), idle_timeout(config)), if farewell.is_none() => {
+                // A head that does not end is answered; a connection on which nothing comes is not.
+                if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
+                    stats.cx_idle_timeout.inc();
+                    return Ok(());
+                }
+                heard.expire();
+                farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
+            }
+            () = until(farewell) => return Ok(()),
+            () = info.activity.stalled() => return Ok(()),
         }
-        () = info.activity.stalled() => return Ok(()),
     }
-    tokio::select! {
-        biased;
-        served = connection.as_mut() => served,
-        () = info.activity.over(head_timeout(config), idle_timeout(config)) => Ok(()),
-        () = info.activity.stalled() => Ok(()),
+}
+
+/// Returns at that moment; without one, never.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
+}
+
+/// How long a client may take to notice that its connection is closed.
+fn delayed_close(config: &HttpConnectionManager) -> Duration {
+    config.delayed_close_timeout.unwrap_or(HttpConnectionManager::DEFAULT_DELAYED_CLOSE_TIMEOUT)
 }
 
 /// The bytes of the client, of which only what is HTTP gets through.
@@ -185,11 +209,9 @@ fn guarded(io: Rewound, manager: &ActiveManager) -> Guarded<Rewound> {
         accept_http_10: config.http1.accept_http_10,
         allow_chunked_length: config.http1.allow_chunked_length,
     };
-    let silent = config.server.transformation == ServerTransformation::PassThrough;
-    let server = (!silent).then(|| manager.server.clone());
     let (_, late) = head_limit(config);
     let heard = io.heard();
-    Guarded::new(io, rules, heard, server, late)
+    Guarded::new(io, rules, heard, late, delayed_close(config))
 }
 
 async fn serve_http2(
@@ -201,7 +223,7 @@ async fn serve_http2(
 ) -> hyper::Result<()> {
     let (config, stats) = (&manager.config, manager.stats.of(worker.id));
     let service = service(worker, manager, info.clone());
-    let builder = http2_builder(config);
+    let builder = http2_builder(manager);
     let connection = builder.serve_connection(TokioIo::new(FrameGuard::new(io, &config.http2)), service);
     let mut connection = pin!(connection);
     tokio::select! {
@@ -213,11 +235,29 @@ async fn serve_http2(
         () = info.activity.over(None, idle_timeout(config)) => stats.cx_idle_timeout.inc(),
     }
     connection.as_mut().graceful_shutdown();
-    connection.await
+    // Who does not take the hint is left when there is nothing more to finish.
+    let drain = drain_timeout(&config.times);
+    tokio::select! {
+        biased;
+        served = connection => served,
+        () = info.activity.over(None, Some(drain.max(LEAST_DRAIN))) => Ok(()),
+    }
 }
 
-fn http2_builder(config: &HttpConnectionManager) -> http2::Builder<LocalExec> {
-    let options = &config.http2;
+/// A head has to fit the buffer of a connection, which is not made smaller than the parser can do with.
+fn http1_buffer_bytes(manager: &ActiveManager, head_bytes: usize) -> usize {
+    let wanted = manager.buffer_bytes.map_or(HTTP1_BUFFER_BYTES, |limit| limit.min(HTTP1_BUFFER_BYTES));
+    wanted.max(head_bytes).max(HTTP1_LEAST_BUFFER_BYTES)
+}
+
+fn http2_builder(manager: &ActiveManager) -> http2::Builder<LocalExec> {
+    let (config, options) = (&manager.config, &manager.config.http2);
+    let default_window = match manager.buffer_bytes.map(u32::try_from) {
+        Some(Ok(limit)) => {
+            limit.clamp(Http2Options::LEAST_WINDOW_BYTES, Http2Options::DEFAULT_STREAM_WINDOW_BYTES)
+        }
+        _ => Http2Options::DEFAULT_STREAM_WINDOW_BYTES,
+    };
     let (streams, window) = (options.max_concurrent_streams, options.initial_stream_window_size);
     let (interval, timeout) = match &options.keepalive {
         Some(keepalive) => (keepalive.interval, keepalive.timeout),
@@ -229,7 +269,8 @@ fn http2_builder(config: &HttpConnectionManager) -> http2::Builder<LocalExec> {
         .max_concurrent_streams(streams.unwrap_or(Http2Options::DEFAULT_MAX_CONCURRENT_STREAMS))
         .max_header_list_size(head_bytes(config))
         .header_table_size(options.hpack_table_size)
-        .initial_stream_window_size(window.unwrap_or(Http2Options::DEFAULT_STREAM_WINDOW_BYTES))
+        .initial_stream_window_size(window.unwrap_or(default_window))
+        .max_send_buf_size(manager.buffer_bytes.unwrap_or(HTTP2_SEND_BUFFER_BYTES))
         .initial_connection_window_size(
             options.initial_connection_window_size.unwrap_or(Http2Options::DEFAULT_CONNECTION_WINDOW_BYTES),
         )
@@ -312,7 +353,12 @@ async fn aged(times: &Times, activity: &Activity) {
     if times.http1_safe_max_connection_duration {
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(times.drain_timeout.unwrap_or(Times::DEFAULT_DRAIN_TIMEOUT)).await;
+    tokio::time::sleep(drain_timeout(times)).await;
+}
+
+/// How long a connection that is to be closed may go on.
+fn drain_timeout(times: &Times) -> Duration {
+    times.drain_timeout.unwrap_or(Times::DEFAULT_DRAIN_TIMEOUT)
 }
 
 /// Returns when a connection of HTTP/1 has to be closed because its listener is drained. Before that, answers say that they

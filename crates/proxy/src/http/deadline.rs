@@ -11,6 +11,7 @@ use ripstop_model::http_manager::HttpConnectionManager;
 use ripstop_policy::timeout::deadline;
 use tokio::time::Sleep;
 
+use super::calls::Call;
 use crate::error::ProxyError;
 
 /// How far the request of a client has come.
@@ -19,6 +20,7 @@ pub struct Progress {
     moved: Cell<Instant>,
     ended: Cell<Option<Instant>>,
     waiting: RefCell<Option<Waker>>,
+    call: RefCell<Option<Rc<Call>>>,
 }
 
 impl Default for Progress {
@@ -28,6 +30,7 @@ impl Default for Progress {
             moved: Cell::new(Instant::now()),
             ended: Cell::new(None),
             waiting: RefCell::new(None),
+            call: RefCell::new(None),
         }
     }
 }
@@ -36,6 +39,19 @@ impl Progress {
     /// Something moved, in whatever direction.
     pub fn touch(&self) {
         self.moved.set(Instant::now());
+    }
+
+    /// It is a call whose messages are counted.
+    pub fn count_call(&self, call: &Rc<Call>) {
+        *self.call.borrow_mut() = Some(call.clone());
+    }
+
+    /// A part of the body has come.
+    pub fn received_body(&self, bytes: &[u8]) {
+        if let Some(call) = &*self.call.borrow() {
+            call.received(bytes);
+        }
+        self.received(bytes.len());
     }
 
     /// So many more bytes of body have come.
@@ -181,6 +197,8 @@ pub struct Clock {
     until: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
     end: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
     whole: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
+    /// When the try that is under way has to be over.
+    end_of_try: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
 }
 
 impl Clock {
@@ -193,7 +211,19 @@ impl Clock {
             until: limits.until.map(|until| (until, None)),
             end: limits.end.map(|end| (end, None)),
             whole: limits.whole.map(|whole| (whole, None)),
+            end_of_try: None,
         }
+    }
+
+    /// The answer has begun: how long the rest of the request takes is limited no more.
+    pub fn begin_answer(&mut self) {
+        self.whole = None;
+    }
+
+    /// A try begins now that may live so long; `None` or zero: for ever.
+    pub fn begin_try(&mut self, limit: Option<Duration>) {
+        let limit = limit.filter(|limit| !limit.is_zero());
+        self.end_of_try = deadline(Instant::now(), limit).map(|end| (end, None));
     }
 
     /// What is left of the time that the route or the client gives; `None` where there is no limit, or it does not count yet.
@@ -209,6 +239,9 @@ impl Clock {
         }
         if self.end.as_ref().is_some_and(|(end, _)| *end <= now) {
             return Some(self.too_old());
+        }
+        if self.end_of_try.as_ref().is_some_and(|(end, _)| *end <= now) {
+            return Some(ProxyError::UpstreamMaxDuration);
         }
         let slow = self.deadline.progress.ended_at().is_none();
         if slow && self.whole.as_ref().is_some_and(|(whole, _)| *whole <= now) {
@@ -236,6 +269,12 @@ impl Clock {
             let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
             if sleep.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(self.too_old());
+            }
+        }
+        if let Some((end, sleep)) = &mut self.end_of_try {
+            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(ProxyError::UpstreamMaxDuration);
             }
         }
         let slow = self.deadline.progress.ended_at().is_none();

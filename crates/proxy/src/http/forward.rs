@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, Response};
+use http::{Extensions, HeaderMap, Method, Response};
 use hyper::body::{Body, Incoming};
 use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_policy::request_times::RequestTimes;
@@ -77,6 +77,8 @@ pub struct Forwarding<'a> {
     pub fell_back: bool,
     /// The request for log and counters.
     pub stream: ActiveStream,
+    /// How the client wrote the names of its headers, where that is to be kept.
+    pub spelling: Extensions,
 }
 
 /// What one try came to.
@@ -154,6 +156,7 @@ impl Forwarding<'_> {
         let expected = !self.manager.config.router.suppress_envoy_headers;
         self.times.announce(&mut headers, Duration::ZERO, expected);
         let original = Original {
+            http2: !self.stream.is_http1(),
             method: &self.method,
             headers: &headers,
             target: &self.target,
@@ -163,7 +166,8 @@ impl Forwarding<'_> {
         mirror::send(self.worker, std::mem::take(&mut self.copies), &original)
     }
 
-    fn limits(&self) -> ClockLimits {
+    /// Its time limits.
+    pub(super) fn limits(&self) -> ClockLimits {
         ClockLimits {
             until: deadline(self.stream.started(), self.told),
             timeout: self.times.timeout,

@@ -4,13 +4,15 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::HeaderValue;
 use ripstop_policy::http1::head::{HeadRules, Refusal};
 use ripstop_policy::http1::scan::{Scanner, Verdict};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::linger::Linger;
+use super::unreadable::KEPT_HEAD_BYTES;
 use crate::listener::activity::Heard;
 
 /// The bytes of one client that speaks HTTP/1.
@@ -23,12 +25,12 @@ pub struct Guarded<I> {
     passed: Bytes,
     refusal: Option<Refusal>,
     broken: bool,
-    /// The answer that refuses, as far as it is not written; `None`: it was not begun.
+    /// The answer that refuses, as far as it is not written; `None`: it has not been made yet.
     answer: Option<Bytes>,
+    linger: Linger,
     /// Everything that was written was flushed too, so that an answer may follow.
     flushed: bool,
     heard: Heard,
-    server: Option<HeaderValue>,
     /// What is answered to a head that takes too long.
     late: Refusal,
 }
@@ -39,8 +41,8 @@ impl<I> Guarded<I> {
         inner: I,
         rules: HeadRules,
         heard: Heard,
-        server: Option<HeaderValue>,
         late: Refusal,
+        delayed_close: Duration,
     ) -> Guarded<I> {
         Guarded {
             inner,
@@ -52,42 +54,31 @@ impl<I> Guarded<I> {
             answer: None,
             flushed: true,
             heard,
-            server,
             late,
+            linger: Linger::new(delayed_close),
         }
     }
 
     /// How many of the bytes that were looked at may be passed on.
-    fn judge(&mut self, verdict: Verdict) -> usize {
+    fn judge(&mut self, bytes: &[u8], verdict: Verdict) -> usize {
         match verdict {
             Verdict::Pass(bytes) => bytes,
             Verdict::Broken(bytes) => {
                 self.broken = true;
                 bytes
             }
-            Verdict::Refuse(bytes, refusal) => {
-                self.refuse(refusal);
-                bytes
+            Verdict::Refuse(passed, refusal) => {
+                self.refuse(refusal, &bytes[passed..]);
+                passed
             }
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: Refusal, head: &[u8]) {
         self.refusal = Some(refusal);
-        self.heard.refuse();
+        let kept = if refusal.is_readable() { &head[..head.len().min(KEPT_HEAD_BYTES)] } else { &[] };
+        self.heard.refuse(refusal, kept);
         self.held = BytesMut::new();
-    }
-
-    fn answer(&self, refusal: Refusal) -> Bytes {
-        let (status, reason, body) = refusal.answer();
-        let content_type = if body.is_empty() { "" } else { "content-type: text/plain\r\n" };
-        let server = self.server.as_ref().and_then(|server| server.to_str().ok());
-        let server = server.map_or(String::new(), |server| format!("server: {server}\r\n"));
-        let head = format!(
-            "HTTP/1.1 {status} {reason}\r\ncontent-length: {}\r\n{content_type}{server}connection: close\r\n\r\n{body}",
-            body.len()
-        );
-        Bytes::from(head)
     }
 }
 
@@ -105,7 +96,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the body is broken")));
             }
             if this.refusal.is_none() && this.heard.is_late() && this.scanner.is_in_head() {
-                this.refuse(this.late);
+                this.refuse(this.late, &[]);
             }
             if this.refusal.is_some() {
                 // To the parser the connection ends here, behind the answers to what came before.
@@ -119,7 +110,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
             }
             if this.held.is_empty() {
                 let verdict = this.scanner.take(&buf.filled()[start..]);
-                let bytes = this.judge(verdict);
+                let bytes = this.judge(&buf.filled()[start..], verdict);
                 if this.refusal.is_none() && !this.broken {
                     this.held.extend_from_slice(&buf.filled()[start + bytes..]);
                     this.heard.hold(!this.held.is_empty());
@@ -133,7 +124,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
                 buf.set_filled(start);
                 let verdict = this.scanner.take(&this.held);
                 let mut held = std::mem::take(&mut this.held);
-                let bytes = this.judge(verdict);
+                let bytes = this.judge(&held, verdict);
                 this.passed = held.split_to(bytes).freeze();
                 if this.refusal.is_none() && !this.broken {
                     this.held = held;
@@ -174,30 +165,26 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let Some(refusal) = this.refusal else { return Pin::new(&mut this.inner).poll_shutdown(cx) };
-        if this.flushed && this.answer.is_none() {
-            this.answer = Some(this.answer(refusal));
-        }
-        if let Some(answer) = &mut this.answer {
-            while !answer.is_empty() {
-                let written = ready!(Pin::new(&mut this.inner).poll_write(cx, answer))?;
-                if written == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                }
-                answer.advance(written);
+        if this.refusal.is_some() {
+            if this.flushed && this.answer.is_none() {
+                this.answer = Some(ready!(this.heard.poll_answer(cx)));
             }
-            ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
+            if let Some(answer) = &mut this.answer {
+                while !answer.is_empty() {
+                    let written = ready!(Pin::new(&mut this.inner).poll_write(cx, answer))?;
+                    if written == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    answer.advance(written);
+                }
+                ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
+            }
         }
         ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-        // What has come is taken from the kernel: closing on it would take the answer from the client.
-        let mut thrown = [0; 4096];
-        for _ in 0..64 {
-            let mut buf = ReadBuf::new(&mut thrown);
-            match Pin::new(&mut this.inner).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
-                _ => break,
-            }
+        // How a tunnel ends is up to its ends.
+        if this.scanner.is_tunnel() && this.refusal.is_none() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        this.linger.poll_gone(&mut this.inner, cx)
     }
 }

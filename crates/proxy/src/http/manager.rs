@@ -8,8 +8,9 @@ use std::time::Instant;
 use http::header;
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use ripstop_model::http1::HeaderNames;
 use ripstop_policy::deadline;
 use ripstop_policy::grpc::is_grpc;
 use ripstop_policy::redirect::{Redirector, RequestUrl};
@@ -19,6 +20,7 @@ use ripstop_policy::route::{NoRoute, RequestHead};
 use super::affinity::Affinity;
 use super::forward::Forwarding;
 use super::mirror;
+use super::post_tunnel::takes_post;
 use super::response_body::ResponseBody;
 use super::rewrite::rewrite;
 use super::sanitise::Stop;
@@ -63,6 +65,8 @@ struct Clean {
     headers: HeaderMap,
     tunnel: Option<TunnelRequest>,
     stream: ActiveStream,
+    /// How the client wrote the names of its headers, where that is to be kept.
+    spelling: Extensions,
     /// Of all dice that concern the choice of its route and cluster.
     random: u64,
 }
@@ -77,14 +81,21 @@ impl Clean {
         body: &Incoming,
         tunnel: Option<TunnelRequest>,
     ) -> ControlFlow<Response<ResponseBody>, Clean> {
-        let mut stream = ActiveStream::begin(&manager, worker.id, &connection, &parts.method, parts.version);
+        let mut stream =
+            ActiveStream::begin(&manager, worker.id, &connection, Some(&parts.method), parts.version);
         stream.is_grpc = is_grpc(&parts.headers);
-        if body.is_end_stream() {
+        // What asks for a tunnel is never whole.
+        if body.is_end_stream() && tunnel.is_none() {
             stream.progress.end();
         }
         let mut target = match sanitise::target::of(&mut parts, &manager.config.http1) {
             Ok(target) => target,
-            Err(error) => return ControlFlow::Break(reply::error(stream, &manager, error)),
+            Err(error) => {
+                if error == ProxyError::MissingHost {
+                    stream.facts.path = parts.uri.path_and_query().map(|path| path.as_str().into());
+                }
+                return ControlFlow::Break(reply::error(stream, &manager, error));
+            }
         };
         let mut headers = parts.headers;
         headers.remove(header::HOST);
@@ -100,6 +111,8 @@ impl Clean {
             }
         }
         let (method, random) = (parts.method, worker.dice(|rng| rng.u64(..)));
+        let keeps = manager.config.http1.names == HeaderNames::Preserve;
+        let spelling = if keeps { parts.extensions } else { Extensions::new() };
         ControlFlow::Continue(Clean {
             worker,
             manager,
@@ -109,6 +122,7 @@ impl Clean {
             headers,
             tunnel,
             stream,
+            spelling,
             random,
         })
     }
@@ -126,9 +140,15 @@ impl Clean {
                 let status = StatusCode::MOVED_PERMANENTLY;
                 return reply::send_elsewhere(self.stream, &self.manager, status, &location);
             }
-            Err(NoRoute::VirtualHost | NoRoute::Route(_)) => return self.no_route(),
+            Err(NoRoute::Route(host)) => {
+                self.stream.facts.metadata.virtual_host = routes.metadata_of_host(host);
+                return self.no_route();
+            }
+            Err(NoRoute::VirtualHost) => return self.no_route(),
         };
         self.stream.facts.route = route.name.clone();
+        self.stream.facts.metadata.route = route.metadata.clone();
+        self.stream.facts.metadata.virtual_host = route.host_metadata.clone();
         if let Some(levels) = &route.levels {
             self.stream.levels.route = Some(levels.clone());
             describe(&mut self.stream, &self.target, &self.headers);
@@ -146,6 +166,9 @@ impl Clean {
                 return reply::concurrency_exceeded(self.stream, &self.manager, gradient.config());
             };
             self.stream.admitted = Some(admitted);
+        }
+        if !matches!(route.action, CompiledAction::Forward(_)) {
+            self.stream.log_start();
         }
         match &route.action {
             CompiledAction::Direct { status, body } => {
@@ -170,6 +193,21 @@ impl Clean {
         forward: &CompiledForward,
         body: Incoming,
     ) -> Response<ResponseBody> {
+        self.stream.answers_attempts = forward.response_attempt_count;
+        let (slot, share_host, share_level) = match forward.target(&self.head(), self.connection.client_ip())
+        {
+            RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
+            RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
+            RouteTarget::Nowhere => (None, None, None),
+        };
+        let seed = || self.worker.dice(|rng| rng.u64(..));
+        let cluster = slot.and_then(|slot| generation.cluster(slot, seed));
+        if let Some(cluster) = &cluster {
+            self.stream.facts.cluster = Some(cluster.active.name().clone());
+            self.stream.facts.metadata.cluster = cluster.active.config.metadata.clone();
+            self.stream.count_call(cluster.active.lasting.stats.of(self.worker.id), self.target.path.path());
+        }
+        self.stream.log_start();
         let mut terminate = false;
         if let Some(tunnel) = &self.tunnel {
             let Some(granted) = tunnel.allowed(&self.manager.config.upgrades, forward) else {
@@ -179,18 +217,10 @@ impl Clean {
             self.stream.allow_upgrade();
             terminate = granted.terminate.is_some();
         }
-        let (slot, share_host, share_level) = match forward.target(&self.head(), self.connection.client_ip())
-        {
-            RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
-            RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
-            RouteTarget::Nowhere => (None, None, None),
-        };
-        let seed = || self.worker.dice(|rng| rng.u64(..));
-        let Some(cluster) = slot.and_then(|slot| generation.cluster(slot, seed)) else {
+        let Some(cluster) = cluster else {
             self.manager.stats.of(self.worker.id).no_cluster.inc();
             return reply::no_cluster(self.stream, &self.manager, forward.cluster_not_found);
         };
-        self.stream.facts.cluster = Some(cluster.active.name().clone());
         if self.manager.config.origin.scheme.match_upstream {
             self.target.scheme = None;
         }
@@ -218,7 +248,11 @@ impl Clean {
             times,
             fell_back: false,
             stream: self.stream,
+            spelling: self.spelling,
         };
+        if self.tunnel.is_none() && forwarding.method == Method::POST && takes_post(forward) {
+            return forwarding.tunnel_post(body).await;
+        }
         match self.tunnel {
             Some(tunnel) if terminate => forwarding.terminate(tunnel).await,
             tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
@@ -245,6 +279,7 @@ impl Clean {
     }
 
     fn no_route(self) -> Response<ResponseBody> {
+        self.stream.log_start();
         self.manager.stats.of(self.worker.id).no_route.inc();
         reply::error(self.stream, &self.manager, ProxyError::NoRoute)
     }

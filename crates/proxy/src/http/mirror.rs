@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::uri::Authority;
-use http::{HeaderMap, Method, Response};
+use http::{Extensions, HeaderMap, Method, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ripstop_model::route::RoutePriority;
@@ -38,6 +38,8 @@ pub struct Wanted {
 
 /// What is copied.
 pub struct Original<'a> {
+    /// Whether its client speaks HTTP/2.
+    pub http2: bool,
     /// Method.
     pub method: &'a Method,
     /// Headers, as they are sent.
@@ -125,6 +127,8 @@ pub fn send(worker: &Rc<Worker>, wanted: Vec<Wanted>, original: &Original<'_>) -
                 trial: None,
                 priority: RoutePriority::Default,
                 retry: None,
+                http2: original.http2,
+                spelling: Extensions::new(),
             },
             timeout: original.timeout.unwrap_or(MIRROR_TIMEOUT),
         };

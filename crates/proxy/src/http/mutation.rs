@@ -21,8 +21,12 @@ pub struct Level {
 #[derive(Debug)]
 struct Side {
     remove: Box<[HeaderName]>,
-    add: Box<[Addition]>,
+    add: Additions,
 }
+
+/// Headers that are added.
+#[derive(Debug)]
+pub struct Additions(Box<[Addition]>);
 
 #[derive(Debug)]
 struct Addition {
@@ -62,7 +66,7 @@ impl Level {
     pub fn compile(mutations: &HeaderMutations) -> Level {
         let (request, response) = (Side::compile(&mutations.request), Side::compile(&mutations.response));
         let mut wanted = Wanted::default();
-        response.add.iter().for_each(|addition| addition.value.wants(&mut wanted));
+        response.add.wants(&mut wanted);
         Level { request, response, wanted }
     }
 }
@@ -103,18 +107,39 @@ impl Side {
     fn compile(mutations: &Mutations) -> Side {
         // A name that is none could not have been decoded.
         let remove = mutations.remove.iter().filter_map(|name| name.parse().ok()).collect();
-        Side { remove, add: mutations.add.iter().filter_map(Addition::compile).collect() }
+        Side { remove, add: Additions::compile(&mutations.add) }
     }
 
     fn apply(&self, headers: &mut HeaderMap, base: &Context<'_>, message: Message) {
         for name in &self.remove {
             headers.remove(name);
         }
-        if self.add.is_empty() {
+        self.add.apply(headers, base, message);
+    }
+}
+
+impl Additions {
+    /// Compiles additions.
+    pub fn compile(additions: &[HeaderAddition]) -> Additions {
+        Additions(additions.iter().filter_map(Addition::compile).collect())
+    }
+
+    /// What of a request has to be kept until they are made.
+    pub fn wants(&self, wanted: &mut Wanted) {
+        self.0.iter().for_each(|addition| addition.value.wants(wanted));
+    }
+
+    /// Adds them to a response.
+    pub fn apply_to_response(&self, headers: &mut HeaderMap, base: &Context<'_>) {
+        self.apply(headers, base, Message::Response);
+    }
+
+    fn apply(&self, headers: &mut HeaderMap, base: &Context<'_>, message: Message) {
+        if self.0.is_empty() {
             return;
         }
-        let mut values = Vec::with_capacity(self.add.len());
-        for addition in &self.add {
+        let mut values = Vec::with_capacity(self.0.len());
+        for addition in &self.0 {
             values.extend(addition.value(headers, base, message));
         }
         for (addition, value) in &values {

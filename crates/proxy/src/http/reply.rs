@@ -1,17 +1,23 @@
 //! Answers that we give ourselves.
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
+use ripstop_policy::flags::ResponseFlag;
 use ripstop_policy::grpc;
+use ripstop_policy::http1::head::Refusal;
 
-use super::headers::X_ENVOY_OVERLOADED;
+use super::headers::{X_ENVOY_ATTEMPT_COUNT, X_ENVOY_OVERLOADED};
+use super::local_reply::Reply;
 use super::response_body::ResponseBody;
 use super::sanitise;
 use super::stream::ActiveStream;
 use crate::error::ProxyError;
 use crate::generation::listener::ActiveManager;
+
+/// A header of one answer alone.
+type Extra = Option<(HeaderName, HeaderValue)>;
 
 /// The answer to a request that failed.
 pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyError) -> Response<ResponseBody> {
@@ -28,14 +34,10 @@ pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyErro
         }
         _ => Bytes::from_static(consequence.body.as_bytes()),
     };
-    let mut response = match stream.is_grpc {
-        true => call_failed(stream, manager, consequence.status, error.grpc_status(), &body),
-        false => answer(stream, manager, consequence.status, body),
-    };
-    if is_overflow {
-        response.headers_mut().insert(X_ENVOY_OVERLOADED, HeaderValue::from_static("true"));
-    }
-    response
+    let overloaded = is_overflow.then_some((X_ENVOY_OVERLOADED, HeaderValue::from_static("true")));
+    let closes = error.is_of_what_was_said() && !manager.config.keeps_connection_of_invalid;
+    let reply = Reply { status: consequence.status, body };
+    answer(stream, manager, reply, Besides { extra: overloaded, grpc: error.grpc_status(), closes })
 }
 
 /// The answer to a request that is not allowed; nothing has failed.
@@ -46,13 +48,14 @@ pub fn refuse(
     details: &'static str,
 ) -> Response<ResponseBody> {
     stream.facts.details = details;
-    answer(stream, manager, status, Bytes::new())
+    answer(stream, manager, Reply { status, body: Bytes::new() }, Besides::default())
 }
 
 /// The answer to a request that is refused because many fail.
 pub fn admission_denied(mut stream: ActiveStream, manager: &ActiveManager) -> Response<ResponseBody> {
     stream.facts.details = "denied_by_admission_control";
-    answer(stream, manager, StatusCode::SERVICE_UNAVAILABLE, Bytes::new())
+    let reply = Reply { status: StatusCode::SERVICE_UNAVAILABLE, body: Bytes::new() };
+    answer(stream, manager, reply, Besides::default())
 }
 
 /// The answer to a request for which there is no room at the moment.
@@ -64,7 +67,8 @@ pub fn concurrency_exceeded(
     stream.facts.details = "reached_concurrency_limit";
     // Decoding takes nothing else.
     let status = StatusCode::from_u16(config.exceeded_status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    answer(stream, manager, status, Bytes::from_static(b"reached concurrency limit"))
+    let reply = Reply { status, body: Bytes::from_static(b"reached concurrency limit") };
+    answer(stream, manager, reply, Besides::default())
 }
 
 /// The answer that takes the place of one of an upstream that is left alone.
@@ -78,11 +82,31 @@ pub fn fallback(
     stream.fail(ProxyError::BreakerOpen);
     stream.facts.details = "circuit_breaker_fallback";
     stream.facts.host = None;
-    let mut response = answer(stream, manager, status, body);
+    let mut response = answer(stream, manager, Reply { status, body }, Besides::default());
     if let Some(content_type) = content_type {
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
     response
+}
+
+/// The answer to what could not be read as a request, or not as one that means anything.
+pub fn unreadable(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    body: &'static str,
+    refusal: Refusal,
+) -> Response<ResponseBody> {
+    stream.facts.details = refusal.details();
+    let besides = Besides { closes: true, ..Besides::default() };
+    match refusal.flag() {
+        // Envoy knows of a broken protocol after it has answered.
+        Some(ResponseFlag::DownstreamProtocolError) => {
+            stream.flag_at_end(ResponseFlag::DownstreamProtocolError);
+        }
+        flag => stream.facts.flags.extend(flag),
+    }
+    answer(stream, manager, Reply { status, body: Bytes::from_static(body.as_bytes()) }, besides)
 }
 
 /// The answer that a route holds.
@@ -93,32 +117,7 @@ pub fn direct(
     body: Bytes,
 ) -> Response<ResponseBody> {
     stream.facts.details = "direct_response";
-    answer(stream, manager, status, body)
-}
-
-/// The answer to a call of gRPC: always 200, without a body, and with the status where its trailers would be.
-fn call_failed(
-    mut stream: ActiveStream,
-    manager: &ActiveManager,
-    status: StatusCode,
-    grpc_status: Option<u32>,
-    body: &[u8],
-) -> Response<ResponseBody> {
-    let code = grpc_status.unwrap_or_else(|| grpc::status_of_http(status.as_u16()));
-    stream.facts.grpc_status = Some(code);
-    let mut headers = HeaderMap::with_capacity(4);
-    stream.change_response(&mut headers);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(grpc::GRPC_STATUS, HeaderValue::from(code));
-    let message = Some(body).filter(|body| !body.is_empty()).and_then(grpc::message);
-    if let Some(message) = message {
-        headers.insert(grpc::GRPC_MESSAGE, message);
-    }
-    sanitise::answer::response(&mut headers, manager, &stream);
-    stream.keep_response(StatusCode::OK.as_u16(), &headers);
-    let mut response = Response::new(ResponseBody::local(Bytes::new(), stream));
-    *response.headers_mut() = headers;
-    response
+    answer(stream, manager, Reply { status, body }, Besides::default())
 }
 
 /// The answer to a request that ought to have another path.
@@ -128,9 +127,9 @@ pub fn redirect(
     path: HeaderValue,
 ) -> Response<ResponseBody> {
     stream.facts.details = "path_normalization_failed";
-    let mut response = answer(stream, manager, StatusCode::TEMPORARY_REDIRECT, Bytes::new());
-    response.headers_mut().insert(header::LOCATION, path);
-    response
+    let reply = Reply { status: StatusCode::TEMPORARY_REDIRECT, body: Bytes::new() };
+    let extra = Some((header::LOCATION, path));
+    answer(stream, manager, reply, Besides { extra, ..Besides::default() })
 }
 
 /// An answer that sends the client elsewhere.
@@ -141,12 +140,9 @@ pub fn send_elsewhere(
     location: &str,
 ) -> Response<ResponseBody> {
     stream.facts.details = "direct_response";
-    let mut response = answer(stream, manager, status, Bytes::new());
     // Made of what came in headers and of configuration, where no other bytes can be.
-    if let Ok(location) = HeaderValue::from_str(location) {
-        response.headers_mut().entry(header::LOCATION).or_insert(location);
-    }
-    response
+    let extra = HeaderValue::from_str(location).ok().map(|location| (header::LOCATION, location));
+    answer(stream, manager, Reply { status, body: Bytes::new() }, Besides { extra, ..Besides::default() })
 }
 
 /// The answer to a request whose cluster is not there.
@@ -156,40 +152,82 @@ pub fn no_cluster(
     status: StatusCode,
 ) -> Response<ResponseBody> {
     stream.fail(ProxyError::NoCluster);
-    answer(stream, manager, status, Bytes::new())
+    answer(stream, manager, Reply { status, body: Bytes::new() }, Besides::default())
+}
+
+/// What an answer has besides its status and body.
+#[derive(Default)]
+struct Besides {
+    extra: Extra,
+    /// What a caller of gRPC learns, if that is not what the status says.
+    grpc: Option<u32>,
+    /// Nothing follows on a connection of HTTP/1.
+    closes: bool,
 }
 
 fn answer(
     mut stream: ActiveStream,
     manager: &ActiveManager,
-    status: StatusCode,
-    body: Bytes,
+    mut reply: Reply,
+    besides: Besides,
 ) -> Response<ResponseBody> {
-    if stream.is_grpc {
-        return call_failed(stream, manager, status, None, &body);
-    }
-    let length = body.len();
-    let late = status == StatusCode::REQUEST_TIMEOUT;
+    let late = reply.status == StatusCode::REQUEST_TIMEOUT;
+    // Nobody will read the rest of such a request.
     let unread = stream.is_unread_http1() && (stream.is_unsent() || late);
-    let is_head = stream.is_head();
-    let body = if is_head { Bytes::new() } else { body };
     let mut headers = HeaderMap::with_capacity(4);
     stream.change_response(&mut headers);
-    if length > 0 {
-        let text = HeaderValue::from_static("text/plain");
-        headers.entry(header::CONTENT_TYPE).or_insert(text);
-        if is_head {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
+    if let Some((name, value)) = besides.extra {
+        headers.entry(name).or_insert(value);
     }
-    if unread {
-        // Nobody will read the rest of the request.
+    if stream.answers_attempts && stream.facts.attempts > 0 {
+        headers.insert(X_ENVOY_ATTEMPT_COUNT, HeaderValue::from(stream.facts.attempts));
+    }
+    match &manager.local_replies {
+        Some(replies) => replies.rewrite(&mut stream, &mut headers, &mut reply),
+        None if !reply.body.is_empty() => {
+            headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain"));
+        }
+        None => {}
+    }
+    if matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // Whatever it was given, there is no place for it.
+        reply.body = Bytes::new();
+    }
+    if stream.is_grpc {
+        become_call_failure(&mut stream, &mut headers, &mut reply, besides.grpc);
+    } else if reply.body.is_empty() {
+        headers.remove(header::CONTENT_TYPE);
+    } else if stream.is_head() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
+    }
+    if unread || besides.closes && stream.is_http1() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    sanitise::answer::response(&mut headers, manager, &stream);
+    let status = sanitise::answer::response(&mut headers, reply.status, manager, &stream);
     stream.keep_response(status.as_u16(), &headers);
+    let body = if stream.is_head() { Bytes::new() } else { reply.body };
     let mut response = Response::new(ResponseBody::local(body, stream));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Makes it the answer to a call of gRPC: always 200, without a body, and with the status where its trailers would be.
+fn become_call_failure(
+    stream: &mut ActiveStream,
+    headers: &mut HeaderMap,
+    reply: &mut Reply,
+    status: Option<u32>,
+) {
+    let code = status.unwrap_or_else(|| grpc::status_of_http(reply.status.as_u16()));
+    stream.facts.grpc_status = Some(code);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.entry(grpc::GRPC_STATUS).or_insert(HeaderValue::from(code));
+    let body = std::mem::take(&mut reply.body);
+    // JSON ends with a line end.
+    let text = body.strip_suffix(b"\n").unwrap_or(&body);
+    if let Some(message) = Some(text).filter(|text| !text.is_empty()).and_then(grpc::message) {
+        headers.insert(grpc::GRPC_MESSAGE, message);
+    }
+    reply.status = StatusCode::OK;
 }

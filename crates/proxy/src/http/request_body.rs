@@ -24,6 +24,8 @@ pub struct RequestBody {
     source: Source,
     leash: Option<Rc<Leash>>,
     gate: Option<Gate>,
+    /// Its trailers are not for this reader.
+    without_trailers: bool,
 }
 
 enum Source {
@@ -40,24 +42,33 @@ enum Source {
 }
 
 impl RequestBody {
+    fn reading(source: Source) -> RequestBody {
+        RequestBody { source, leash: None, gate: None, without_trailers: false }
+    }
+
     /// No body.
     pub fn empty() -> RequestBody {
-        RequestBody { source: Source::Empty, leash: None, gate: None }
+        RequestBody::reading(Source::Empty)
     }
 
     /// A body that is read once.
     pub fn once(body: Counted) -> RequestBody {
-        RequestBody { source: Source::Once(body), leash: None, gate: None }
+        RequestBody::reading(Source::Once(body))
     }
 
     /// A copy of what others read.
     pub fn copied(end: TeeEnd) -> RequestBody {
-        RequestBody { source: Source::Copied(end), leash: None, gate: None }
+        RequestBody::reading(Source::Copied(end))
+    }
+
+    /// Ends before its trailers.
+    pub fn leave_out_trailers(&mut self) {
+        self.without_trailers = true;
     }
 
     /// The bytes of a tunnel that is opened by this request.
     pub fn tunnel(bytes: ReadHalf<DuplexStream>) -> RequestBody {
-        RequestBody { source: Source::Tunnel(bytes), leash: None, gate: None }
+        RequestBody::reading(Source::Tunnel(bytes))
     }
 
     /// Nothing is read before `gate` opens.
@@ -122,7 +133,7 @@ impl Counted {
         let unwanted = |frame: &Frame<Bytes>| frame.is_trailers() && !self.trailers;
         let frame = frame.filter(|frame| !frame.as_ref().is_ok_and(unwanted));
         if let Some(Ok(frame)) = &frame {
-            self.progress.received(frame.data_ref().map_or(0, Bytes::len));
+            self.progress.received_body(frame.data_ref().map_or(&[][..], |data| data));
             if let Some(tee) = &self.tee {
                 tee.pass(frame);
             }
@@ -199,7 +210,7 @@ impl Replayable {
         let mut kept = self.shared.borrow_mut();
         kept.reading += 1;
         let reading = Reading { shared: self.shared.clone(), reading: kept.reading, next: 0 };
-        RequestBody { source: Source::Replay(reading), leash: None, gate: None }
+        RequestBody::reading(Source::Replay(reading))
     }
 }
 
@@ -288,7 +299,8 @@ impl Body for RequestBody {
         if let (Poll::Pending, Some(leash)) = (&frame, &this.leash) {
             leash.wait(cx);
         }
-        frame
+        let left_out = |frame: &Frame<Bytes>| this.without_trailers && frame.is_trailers();
+        frame.map(|frame| frame.filter(|frame| !frame.as_ref().is_ok_and(left_out)))
     }
 
     fn is_end_stream(&self) -> bool {

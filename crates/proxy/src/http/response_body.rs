@@ -15,6 +15,7 @@ use ripstop_policy::grpc;
 
 use super::attempt::UpstreamRequest;
 use super::deadline::Clock;
+use super::post_tunnel::RawAnswer;
 use super::stream::ActiveStream;
 use super::under_way::LookedAfter;
 use crate::error::ProxyError;
@@ -38,6 +39,8 @@ enum Source {
     Local(Option<Bytes>),
     /// The upstream's.
     Upstream(Box<Upstream>),
+    /// That of an endpoint that does not speak HTTP.
+    Raw(Box<(RawAnswer, Clock)>),
     /// It was broken off; nobody has asked since.
     Broken(ResponseBodyError),
     /// Everything was read.
@@ -67,6 +70,9 @@ pub enum ResponseBodyError {
     /// The time for the request is up.
     #[error("the response took longer than the route allows")]
     Deadline,
+    /// The client has left.
+    #[error("the client has left")]
+    ClientGone,
     /// Nothing moved for too long.
     #[error("nothing was sent or read for too long")]
     Idle,
@@ -78,6 +84,26 @@ impl ResponseBody {
         let source = Source::Local(Some(body));
         let passing = Passing { source, stream: Some(Box::new(stream)) };
         ResponseBody { passing: Rc::new(RefCell::new(passing)), _looked_after: None }
+    }
+
+    /// Bytes without HTTP, which have to keep to `clock`.
+    pub fn raw(worker: &Worker, answer: RawAnswer, clock: Clock, stream: ActiveStream) -> ResponseBody {
+        let source = Source::Raw(Box::new((answer, clock)));
+        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
+        let looked_after = worker.under_way.add(&passing);
+        ResponseBody { passing, _looked_after: Some(looked_after) }
+    }
+
+    /// All of a body of ours, which is given to the client by other ways; its request is over.
+    pub fn into_local(self) -> Bytes {
+        let mut passing = self.passing.borrow_mut();
+        let Source::Local(body) = &mut passing.source else { return Bytes::new() };
+        let body = body.take().unwrap_or_default();
+        if let Some(stream) = &mut passing.stream {
+            stream.facts.bytes_sent += body.len() as u64;
+        }
+        passing.end();
+        body
     }
 
     /// No body, and nobody who waits for its end.
@@ -94,7 +120,7 @@ impl ResponseBody {
         clock: Clock,
         stream: ActiveStream,
     ) -> ResponseBody {
-        let trailers = stream.passes_trailers();
+        let trailers = stream.passes_trailers() && request.passes_trailers();
         let source = Source::Upstream(Box::new(Upstream { body, trailers, request, clock }));
         let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
         let looked_after = worker.under_way.add(&passing);
@@ -128,8 +154,12 @@ impl Passing {
 
     /// Breaks the body off if its time is up and nobody has asked for more of it.
     pub fn expire(&mut self, now: Instant) {
-        let Source::Upstream(upstream) = &self.source else { return };
-        let Some(error) = upstream.clock.exceeded(now) else { return };
+        let clock = match &self.source {
+            Source::Upstream(upstream) => &upstream.clock,
+            Source::Raw(raw) => &raw.1,
+            Source::Local(_) | Source::Broken(_) | Source::End => return,
+        };
+        let Some(error) = clock.exceeded(now) else { return };
         if let Some(stream) = &self.stream {
             stream.stall();
         }
@@ -138,6 +168,9 @@ impl Passing {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        if let Some(stream) = &self.stream {
+            stream.poll_ticks(cx);
+        }
         let upstream = match &mut self.source {
             Source::End => return Poll::Ready(None),
             Source::Broken(_) => {
@@ -156,6 +189,7 @@ impl Passing {
                 self.end();
                 return Poll::Ready(frame);
             }
+            Source::Raw(_) => return self.poll_raw(cx),
             Source::Upstream(upstream) => upstream,
         };
         match Pin::new(&mut upstream.body).poll_frame(cx) {
@@ -185,7 +219,10 @@ impl Passing {
                     }
                 }
                 if let Some(stream) = &mut self.stream {
-                    stream.facts.bytes_sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+                    if let Some(data) = frame.data_ref() {
+                        stream.facts.bytes_sent += data.len() as u64;
+                        stream.count_answer(data);
+                    }
                     stream.progress.touch();
                     if let Some(trailers) = frame.trailers_ref() {
                         stream.keep_trailers(trailers);
@@ -196,6 +233,35 @@ impl Passing {
                     self.end();
                 }
                 Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+}
+
+impl Passing {
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseBodyError>>> {
+        let Source::Raw(raw) = &mut self.source else { return Poll::Ready(None) };
+        let (answer, clock) = &mut **raw;
+        match answer.poll_bytes(cx) {
+            Poll::Pending => {
+                let error = ready!(clock.poll_over(cx));
+                self.fail(error);
+                Poll::Ready(Some(Err(late(error))))
+            }
+            Poll::Ready(Ok(None)) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Err(error)) => {
+                self.fail(error);
+                Poll::Ready(Some(Err(ResponseBodyError::ClientGone)))
+            }
+            Poll::Ready(Ok(Some(bytes))) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.facts.bytes_sent += bytes.len() as u64;
+                    stream.progress.touch();
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
         }
     }
@@ -222,7 +288,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.passing.borrow().source {
             Source::End => true,
-            Source::Broken(_) => false,
+            Source::Broken(_) | Source::Raw(_) => false,
             Source::Local(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(upstream) => upstream.body.is_end_stream(),
         }
@@ -231,7 +297,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.passing.borrow().source {
             Source::End => SizeHint::with_exact(0),
-            Source::Broken(_) => SizeHint::default(),
+            Source::Broken(_) | Source::Raw(_) => SizeHint::default(),
             Source::Local(body) => SizeHint::with_exact(body.as_ref().map_or(0, Bytes::len) as u64),
             Source::Upstream(upstream) => upstream.body.size_hint(),
         }
@@ -245,7 +311,7 @@ impl Drop for ResponseBody {
         let whole = match &passing.source {
             Source::Local(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(upstream) => upstream.is_whole(),
-            Source::Broken(_) | Source::End => false,
+            Source::Broken(_) | Source::Raw(_) | Source::End => false,
         };
         if whole {
             passing.end();

@@ -1,16 +1,23 @@
 //! The life of one request, from its head to the last byte of its answer: what is known of it for the log and
 //! the counters. It ends when it is dropped, however that comes about.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use http::{HeaderMap, Method, Version};
 use ripstop_policy::adaptive::Admitted;
 use ripstop_policy::admission::AdmissionController;
 use ripstop_policy::flags::ResponseFlag;
+use ripstop_policy::grpc::is_grpc;
+use tokio::time::Sleep;
 
+use super::calls::{Call, counted_as};
 use super::deadline::Progress;
 use super::mutation::Levels;
 use crate::error::ProxyError;
@@ -18,6 +25,7 @@ use crate::format::Wanted;
 use crate::format::context::Context;
 use crate::generation::listener::ActiveManager;
 use crate::listener::connection::ConnectionInfo;
+use crate::stats::cluster::ClusterStats;
 use crate::stream_info::StreamInfo;
 
 /// One request under way.
@@ -35,6 +43,8 @@ pub struct ActiveStream {
     complete: bool,
     /// It was allowed to become a tunnel.
     upgraded: bool,
+    /// It was sent to some upstream, or was about to be.
+    sent: bool,
     /// Something of the table of errors happened to it.
     failed: bool,
     /// It is a call of gRPC.
@@ -43,6 +53,14 @@ pub struct ActiveStream {
     pub admission: Option<Arc<AdmissionController>>,
     /// Its place among those that are let in at once.
     pub admitted: Option<Admitted>,
+    /// Where its messages are counted, if it is a call and that is wanted.
+    call: Option<Rc<Call>>,
+    /// Its answer says how often it was tried, whoever gives it.
+    pub answers_attempts: bool,
+    /// What its log line shows besides what was known when it was answered.
+    late_flag: Option<ResponseFlag>,
+    /// When its next line is due, where lines are written at intervals.
+    tick: RefCell<Option<Pin<Box<Sleep>>>>,
 }
 
 /// Keeps the connection of a client as long as a tunnel on it.
@@ -65,7 +83,7 @@ impl ActiveStream {
         manager: &Arc<ActiveManager>,
         worker: usize,
         connection: &Rc<ConnectionInfo>,
-        method: &Method,
+        method: Option<&Method>,
         protocol: Version,
     ) -> ActiveStream {
         let stats = manager.stats.of(worker);
@@ -74,7 +92,7 @@ impl ActiveStream {
         connection.activity.begin();
         if protocol == Version::HTTP_2 { &stats.rq_http2_total } else { &stats.rq_http1_total }.inc();
         let mut facts = StreamInfo::begin();
-        facts.method = Some(method.clone());
+        facts.method = method.cloned();
         facts.protocol = Some(protocol);
         facts.scheme = Some(if connection.tls { "https" } else { "http" });
         ActiveStream {
@@ -86,10 +104,15 @@ impl ActiveStream {
             levels: Levels::default(),
             complete: false,
             upgraded: false,
+            sent: false,
             failed: false,
             is_grpc: false,
             admission: None,
             admitted: None,
+            call: None,
+            answers_attempts: false,
+            late_flag: None,
+            tick: RefCell::new(None),
         }
     }
 
@@ -100,19 +123,42 @@ impl ActiveStream {
 
     /// Whether some log shows response headers or anything else of the request.
     pub fn is_logged(&self) -> bool {
-        !self.manager.access_logs.is_empty() || !self.levels.is_empty()
+        !self.manager.access_logs.is_empty()
+            || !self.levels.is_empty()
+            || self.manager.local_replies.is_some()
+    }
+
+    /// Whether every try is to be remembered.
+    pub fn wants_attempts(&self) -> bool {
+        self.manager.wanted.attempts
     }
 
     /// Keeps of the request what logs want, from the headers as they are now.
     pub fn keep_request(&mut self, headers: &HeaderMap) {
         let kept = &mut self.facts.request_headers;
-        Wanted::keep(&self.manager.access_logs.wanted().request, headers, kept);
+        Wanted::keep(&self.manager.wanted.request, headers, kept);
         for name in self.levels.wanted_of_request() {
             if !kept.contains_key(name) {
                 for value in headers.get_all(name) {
                     kept.append(name.clone(), value.clone());
                 }
             }
+        }
+    }
+
+    /// It goes to a cluster, in whose cells calls are counted if that is wanted.
+    pub fn count_call(&mut self, stats: &ClusterStats, path: &str) {
+        let Some(config) = self.manager.config.grpc_stats.as_ref().filter(|_| self.is_grpc) else { return };
+        let Some(name) = counted_as(config, path) else { return };
+        let call = Rc::new(Call::begin(stats.grpc.of(&name), config));
+        self.progress.count_call(&call);
+        self.call = Some(call);
+    }
+
+    /// A part of the upstream's answer has come.
+    pub fn count_answer(&self, bytes: &[u8]) {
+        if let Some(call) = &self.call {
+            call.answered(bytes);
         }
     }
 
@@ -133,26 +179,78 @@ impl ActiveStream {
         if self.levels.is_empty() {
             return;
         }
-        self.facts.bytes_received = self.progress.bytes();
-        self.facts.times.request_end = self.progress.ended_at();
+        self.facts.bytes_received.set(self.progress.bytes());
+        self.facts.times.request_end.set(self.progress.ended_at());
         let facts = &self.facts;
         let base = Context::of(&self.connection, facts, &facts.request_headers);
         self.levels.change_response(headers, &base);
     }
 
+    /// Writes a line when it is known where the request goes, if that is wanted.
+    pub fn log_start(&self) {
+        if self.manager.config.log_moments.at_start {
+            self.log("DownstreamStart", None);
+        }
+    }
+
+    /// Writes a line when the request has become a tunnel, if that is wanted.
+    pub fn log_tunnel(&self) {
+        if self.manager.config.log_moments.at_tunnel {
+            self.log("DownstreamTunnelSuccessfullyEstablished", None);
+        }
+    }
+
+    /// Writes a line at intervals while this is polled, if that is wanted.
+    pub fn poll_ticks(&self, cx: &mut std::task::Context<'_>) {
+        let Some(interval) = self.manager.config.log_moments.interval else { return };
+        let mut tick = self.tick.borrow_mut();
+        let tick = tick.get_or_insert_with(|| Box::pin(tokio::time::sleep(interval)));
+        while tick.as_mut().poll(cx).is_ready() {
+            self.log("DownstreamPeriodic", None);
+            tick.as_mut().reset(tokio::time::Instant::now() + interval);
+        }
+    }
+
+    /// The same for who waits; it never ends.
+    pub async fn ticks(&self) -> Infallible {
+        std::future::poll_fn(|cx| {
+            self.poll_ticks(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn log(&self, log_type: &'static str, ended: Option<Instant>) {
+        if self.manager.access_logs.is_empty() {
+            return;
+        }
+        self.facts.bytes_received.set(self.progress.bytes());
+        self.facts.times.request_end.set(self.progress.ended_at());
+        let facts = &self.facts;
+        self.manager.access_logs.write(&Context {
+            response: Some(&facts.response_headers),
+            trailers: Some(&facts.trailers),
+            log_type,
+            ended,
+            ..Context::of(&self.connection, facts, &facts.request_headers)
+        });
+    }
+
     /// Keeps of the response what logs want, and the moment.
     pub fn keep_response(&mut self, status: u16, headers: &HeaderMap) {
         self.facts.status = status;
+        if let Some(call) = self.call.as_ref().filter(|_| status == 200 && is_grpc(headers)) {
+            call.answer_begins();
+        }
         if self.is_logged() {
             self.facts.times.send_begin = Some(Instant::now());
-            let wanted = &self.manager.access_logs.wanted().response;
-            Wanted::keep(wanted, headers, &mut self.facts.response_headers);
+            Wanted::keep(&self.manager.wanted.response, headers, &mut self.facts.response_headers);
         }
     }
 
     /// Keeps of the trailers what logs want.
     pub fn keep_trailers(&mut self, trailers: &HeaderMap) {
-        Wanted::keep(&self.manager.access_logs.wanted().trailers, trailers, &mut self.facts.trailers);
+        Wanted::keep(&self.manager.wanted.trailers, trailers, &mut self.facts.trailers);
     }
 
     /// Whether trailers pass from and to its client.
@@ -165,15 +263,38 @@ impl ActiveStream {
         self.facts.method == Some(Method::HEAD)
     }
 
+    /// Whether its connection carries one request after the other.
+    pub fn is_http1(&self) -> bool {
+        self.facts.protocol.is_some_and(|version| version < Version::HTTP_2)
+    }
+
     /// Whether an HTTP/1 request has not come to its end, so that nothing can follow it on its connection.
     pub fn is_unread_http1(&self) -> bool {
-        self.facts.protocol.is_some_and(|version| version < Version::HTTP_2)
-            && self.progress.ended_at().is_none()
+        self.is_http1() && self.progress.ended_at().is_none()
+    }
+
+    /// Sets a flag when everything else is over.
+    pub fn flag_at_end(&mut self, flag: ResponseFlag) {
+        self.late_flag = Some(flag);
+    }
+
+    /// What can be said of it while an answer of ours is made, with the headers of that and the body so far.
+    pub fn reply<'a>(&'a self, headers: &'a HeaderMap, body: &'a [u8]) -> Context<'a> {
+        Context {
+            response: Some(headers),
+            local_reply_body: body,
+            ..Context::of(&self.connection, &self.facts, &self.facts.request_headers)
+        }
     }
 
     /// Whether nothing was sent to an upstream.
     pub fn is_unsent(&self) -> bool {
-        self.facts.attempts == 0
+        !self.sent
+    }
+
+    /// It is about to be sent.
+    pub fn mark_sent(&mut self) {
+        self.sent = true;
     }
 
     /// The client reads no more of an answer that was given up.
@@ -228,6 +349,9 @@ impl Drop for ActiveStream {
         if !self.complete && !self.failed && self.facts.flags.is_empty() {
             self.fail(ProxyError::ClientGone);
         }
+        if let Some(flag) = self.late_flag {
+            self.facts.flags.insert(flag);
+        }
         let stats = self.manager.stats.of(self.worker);
         stats.rq_active.dec();
         if self.upgraded {
@@ -244,22 +368,13 @@ impl Drop for ActiveStream {
         if let Some(admission) = self.admission.take().filter(|_| self.facts.status != 0) {
             admission.record(self.facts.status, self.facts.grpc_status.filter(|_| self.is_grpc), now);
         }
+        if let (Some(call), Some(status)) = (&self.call, self.facts.grpc_status) {
+            call.end(status, self.progress.ended_at().map(|whole| now.saturating_duration_since(whole)));
+        }
         if self.facts.status != 0 {
             stats.rq_status.inc(self.facts.status);
             stats.rq_time.record(now.saturating_duration_since(self.facts.times.begun));
         }
-        if self.manager.access_logs.is_empty() {
-            return;
-        }
-        self.facts.bytes_received = self.progress.bytes();
-        self.facts.times.request_end = self.progress.ended_at();
-        let facts = &self.facts;
-        self.manager.access_logs.write(&Context {
-            response: Some(&facts.response_headers),
-            trailers: Some(&facts.trailers),
-            log_type: "DownstreamEnd",
-            ended: Some(now),
-            ..Context::of(&self.connection, facts, &facts.request_headers)
-        });
+        self.log("DownstreamEnd", Some(now));
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ripstop_model::Name;
 use ripstop_policy::host::{ActiveConnection, Host, HostEntry};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::outlier::Outcome;
@@ -24,19 +25,19 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    /// Connects within the cluster's connect timeout.
+    /// Connects within the cluster's connect timeout. With an error comes what the transport says of it.
     pub async fn to(
         cluster: &Rc<WorkerCluster>,
         worker: usize,
         entry: &Arc<HostEntry>,
         client: Option<Client>,
-    ) -> Result<RawConnection, ProxyError> {
+    ) -> Result<RawConnection, (ProxyError, Option<Name>)> {
         let active = &cluster.active;
         let purpose = Purpose::default().for_client(client.filter(|_| active.tells_clients()));
         let stats = active.lasting.stats.of(worker);
         let Ok(permit) = active.lasting.limits.try_connection() else {
             stats.cx_overflow.inc();
-            return Err(ProxyError::Overflow);
+            return Err((ProxyError::Overflow, None));
         };
         stats.cx_total.inc();
         let connecting = transport(active, &entry.host, &purpose);
@@ -51,10 +52,10 @@ impl RawConnection {
                     _host: entry.host.begin_connection(),
                 });
             }
-            Ok(Err(error)) => error.proxy_error(),
+            Ok(Err(error)) => (error.proxy_error(), error.reason()),
             Err(_) => {
                 stats.cx_connect_timeout.inc();
-                ProxyError::ConnectTimeout
+                (ProxyError::ConnectTimeout, None)
             }
         };
         stats.cx_connect_fail.inc();
@@ -65,7 +66,9 @@ impl RawConnection {
 
     /// What logs tell of it.
     pub fn describe(&self, host: &Host) -> UpstreamInfo {
-        self.transport.as_ref().map(|transport| transport.describe(host)).unwrap_or_default()
+        let (cluster, purpose) = (&self.cluster.active, Purpose::default());
+        let transport = self.transport.as_ref();
+        transport.map(|transport| transport.describe(cluster, host, &purpose)).unwrap_or_default()
     }
 
     /// The connection itself, the first time it is asked for.

@@ -17,7 +17,7 @@ use crate::error::ProxyError;
 use crate::upstream::connect::Transport;
 
 /// Bytes under way in one direction.
-const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
+pub const TUNNEL_BUFFER_BYTES: usize = 16 * 1024;
 
 /// A tunnel whose granting answer is on its way to the client.
 pub struct Tunnel {
@@ -84,6 +84,7 @@ impl Tunnel {
         let ended = tokio::select! {
             ended = passing => ended,
             error = clock.over() => Ended::TimedOut(error),
+            never = stream.ticks() => match never {},
         };
         stream.facts.bytes_sent = sent.get();
         match ended {

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use ripstop_policy::http1::head::Refusal;
 use tokio::sync::Notify;
 
 /// What the reading side of a connection and its requests tell each other: when the first bytes after a silence came, and
@@ -22,6 +24,18 @@ struct Shared {
     late: AtomicBool,
     holding: AtomicBool,
     waiting: Mutex<Option<Waker>>,
+    refusal: Mutex<Refused>,
+    /// Something is refused and has to be answered.
+    to_answer: Notify,
+}
+
+/// What is refused, and how far its answer is.
+#[derive(Debug, Default)]
+struct Refused {
+    why: Option<Refusal>,
+    head: Vec<u8>,
+    answer: Option<Bytes>,
+    waiting: Option<Waker>,
 }
 
 /// What the times in [`Heard`] count from.
@@ -65,9 +79,46 @@ impl Heard {
         Poll::Pending
     }
 
-    /// What the client sends is refused.
-    pub fn refuse(&self) {
+    /// What the client sends is refused; of its head, so much is kept.
+    pub fn refuse(&self, why: Refusal, head: &[u8]) {
         self.0.refused.store(true, Ordering::Relaxed);
+        if let Ok(mut refused) = self.0.refusal.lock() {
+            refused.why = Some(why);
+            refused.head = head.to_vec();
+        }
+    }
+
+    /// The answer to what is refused, as soon as somebody has given one.
+    pub fn poll_answer(&self, cx: &Context<'_>) -> Poll<Bytes> {
+        let Ok(mut refused) = self.0.refusal.lock() else { return Poll::Ready(Bytes::new()) };
+        if let Some(answer) = refused.answer.take() {
+            return Poll::Ready(answer);
+        }
+        refused.waiting = Some(cx.waker().clone());
+        self.0.to_answer.notify_one();
+        Poll::Pending
+    }
+
+    /// Waits until something is refused and everything before it is answered; gives why, and what was kept of its head.
+    pub async fn refused(&self) -> (Refusal, Vec<u8>) {
+        loop {
+            self.0.to_answer.notified().await;
+            if let Ok(mut refused) = self.0.refusal.lock()
+                && let Some(why) = refused.why.take()
+            {
+                return (why, std::mem::take(&mut refused.head));
+            }
+        }
+    }
+
+    /// Gives the answer to that.
+    pub fn answer(&self, answer: Bytes) {
+        if let Ok(mut refused) = self.0.refusal.lock() {
+            refused.answer = Some(answer);
+            if let Some(waker) = refused.waiting.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// Whether it is.

@@ -11,6 +11,11 @@ use super::activity::{Activity, Heard};
 /// Connections are numbered from 1, as with Envoy.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// The next number; connections to endpoints have numbers among those of clients.
+pub fn next_id() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
 /// A client connection as requests and logs see it.
 pub struct ConnectionInfo {
     /// Unique in this process.
@@ -52,7 +57,7 @@ impl ConnectionInfo {
     pub fn plain(remote: impl Into<Address>, local: impl Into<Address>) -> ConnectionInfo {
         let remote = remote.into();
         ConnectionInfo {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             filter_chain: None,
             transport_failure: None,
             direct_remote: remote.clone(),

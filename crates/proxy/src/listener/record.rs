@@ -81,7 +81,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take().filter(|_| self.is_wanted()) else { return };
-        self.stream.bytes_received = self.traffic.received();
+        self.stream.bytes_received.set(self.traffic.received());
         self.stream.bytes_sent = self.traffic.sent();
         self.write(&self.listener.access_logs, &connection, "NotSet");
         if let Some(proxy) = &self.proxy {

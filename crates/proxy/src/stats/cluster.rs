@@ -1,6 +1,7 @@
 //! What is counted for one cluster (Envoy's `cluster.<name>.*`).
 
 use super::cell::{Cell, StatusCounts};
+use super::grpc::GrpcStats;
 use super::histogram::Histogram;
 
 /// Cells of one cluster in one worker.
@@ -88,4 +89,6 @@ pub struct ClusterStats {
     pub cx_connect_ms: Histogram,
     /// How long connections were open.
     pub cx_length_ms: Histogram,
+    /// Calls of gRPC by method, where they are counted.
+    pub grpc: GrpcStats,
 }

@@ -141,6 +141,7 @@ impl Text {
         self.times("envoy_cluster_upstream_rq_time", tag, &clusters, |s| &s.rq_time);
         self.times("envoy_cluster_upstream_cx_connect_ms", tag, &clusters, |s| &s.cx_connect_ms);
         self.times("envoy_cluster_upstream_cx_length_ms", tag, &clusters, |s| &s.cx_length_ms);
+        self.grpc(&clusters, |s| &s.grpc);
 
         let health: Vec<_> = tables.health.iter().map(|(name, block)| (&**name, &**block)).collect();
         self.fields("envoy_cluster_", "envoy_cluster_name", &HEALTH, &health);

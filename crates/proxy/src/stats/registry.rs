@@ -113,6 +113,7 @@ impl Registry {
         for block in tables.clusters.values().filter_map(|block| block.get(worker)) {
             reset(CLUSTER, block);
             block.rq_status.reset();
+            block.grpc.reset();
         }
         for block in tables.http.values().filter_map(|block| block.get(worker)) {
             reset(HTTP, block);

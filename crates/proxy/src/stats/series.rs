@@ -7,9 +7,11 @@ use std::sync::Arc;
 use ripstop_model::Name;
 
 use super::cell::StatusCounts;
+use super::cluster::ClusterStats;
 use super::connection_text::{
     CONNECTION_LIMIT, ConnectionTables, INSPECTORS, PROXY_PROTOCOL, RATE_LIMIT, RBAC, TCP,
 };
+use super::grpc;
 use super::health::HEALTH;
 use super::histogram::{Histogram, Merged};
 use super::per_worker::PerWorker;
@@ -46,6 +48,7 @@ pub fn of_tables(tables: &Tables) -> Vec<Series> {
         times(block, "upstream_rq_time", |s| &s.rq_time, out);
         times(block, "upstream_cx_connect_ms", |s| &s.cx_connect_ms, out);
         times(block, "upstream_cx_length_ms", |s| &s.cx_length_ms, out);
+        calls(block, out);
     });
     scope(&mut all, "cluster", &tables.health, &HEALTH, |_, _| {});
     scope(&mut all, "http", &tables.http, HTTP, |block, out| {
@@ -123,6 +126,21 @@ fn scope<T: Default>(
             };
             Series { name: format!("{kind}.{label}.{name}"), value, used }
         }));
+    }
+}
+
+/// Calls of gRPC: `grpc.SERVICE.METHOD.total` and so on, without the names where methods share counters.
+fn calls(block: &PerWorker<ClusterStats>, out: &mut Part) {
+    for (name, sums) in grpc::sums(block, |s| &s.grpc) {
+        let prefix = match name.service.is_empty() {
+            true => "grpc".to_owned(),
+            false => format!("grpc.{}.{}", name.service, name.method),
+        };
+        let counters = sums.counters().into_iter();
+        out.extend(counters.map(|(counter, count)| (format!("{prefix}.{counter}"), Value::Counter(count))));
+        if let Some(time) = sums.upstream_time() {
+            out.push((format!("{prefix}.upstream_rq_time"), Value::Histogram(Box::new(time.clone()))));
+        }
     }
 }
 

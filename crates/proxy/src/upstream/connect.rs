@@ -1,21 +1,28 @@
 //! Makes one connection to an endpoint: TCP, TLS where the cluster wants it, HTTP on top.
 
+use std::io;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::Version;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ripstop_identity::context::client::{ClientContext, nameless};
+use ripstop_identity::context::facts::TlsFacts;
 use ripstop_model::Address;
 use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_model::http1::HeaderNames;
+use ripstop_model::http2::Http2Options;
+use ripstop_model::upstream_http::AnswerLimits;
 use ripstop_policy::host::{ActiveConnection, Host};
 use ripstop_policy::limits::Permit;
 use ripstop_policy::proxy_header;
 use ripstop_runtime::stream::Stream;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -26,6 +33,7 @@ use super::purpose::Purpose;
 use crate::generation::cluster::ActiveCluster;
 use crate::http::local_exec::LocalExec;
 use crate::http::request_body::RequestBody;
+use crate::listener::connection::next_id;
 use crate::stream_info::UpstreamInfo;
 
 /// Bytes of HTTP/2 flow control for one stream and for a connection: what a slow reader can make us hold.
@@ -36,8 +44,14 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Largest buffer of an HTTP/1 connection in one direction.
 pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Largest head of an answer over HTTP/2; over HTTP/1 it has to fit the buffer.
-pub const ANSWER_HEAD_BYTES: u32 = 64 * 1024;
+/// Largest head of an answer, where the cluster says nothing else.
+pub const ANSWER_HEAD_BYTES: u32 = AnswerLimits::DEFAULT_MAX_HEADERS_KB * 1024;
+
+/// The smallest buffer that the parser of HTTP/1 works with.
+pub const HTTP1_LEAST_BUFFER_BYTES: usize = 8192;
+
+/// Bytes of a stream of HTTP/2 that wait to be sent.
+pub const HTTP2_SEND_BUFFER_BYTES: usize = 400 * 1024;
 
 /// A silent HTTP/2 peer is pinged after this long …
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -60,16 +74,61 @@ pub enum Transport {
     Tls(Box<TlsStream<Stream>>),
 }
 
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
 impl Transport {
     /// What logs tell of it, to `host`.
-    pub fn describe(&self, host: &Host) -> UpstreamInfo {
-        let stream = match self {
-            Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.get_ref().0,
+    pub fn describe(&self, cluster: &ActiveCluster, host: &Host, purpose: &Purpose) -> UpstreamInfo {
+        let (stream, session) = match self {
+            Transport::Plain(stream) => (stream, None),
+            Transport::Tls(stream) => (stream.get_ref().0, Some(stream.get_ref().1)),
         };
+        let secured = session.map(|session| {
+            let context = cluster.transport(host.address()).tls.as_ref().and_then(|tls| tls.get());
+            let local = context.as_ref().and_then(|context| context.local());
+            let asked = context.map(|context| server_name(cluster, host, purpose, &context));
+            let asked = asked.and_then(|name| match name {
+                ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+                _ => None,
+            });
+            Rc::new(TlsFacts::new(session, local, false).asked_for(asked))
+        });
         UpstreamInfo {
+            id: next_id(),
+            opened: Some(Instant::now()),
             local: stream.local_address().map(Address::from),
             remote: Some(host.address().clone()),
+            secured,
             ..UpstreamInfo::default()
         }
     }
@@ -136,9 +195,9 @@ pub async fn connect(
     let open = OpenConnection::begin(cluster, worker, permit, host.begin_connection());
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
         let transport = open_transport(cluster, host, purpose, |context| &context.http).await?;
-        let info = transport.describe(host);
+        let info = transport.describe(cluster, host, purpose);
         open.connected();
-        let connected = handshake(transport, cluster.config.protocol, open).await?;
+        let connected = handshake(transport, purpose.protocol(cluster.config.protocol), open).await?;
         let protocol = match connected {
             Connected::Http1(..) => Version::HTTP_11,
             Connected::Http2(_) => Version::HTTP_2,
@@ -217,14 +276,18 @@ async fn handshake(
     match transport {
         Transport::Plain(stream) => match protocol {
             UpstreamProtocol::Http2 => http2(stream, open).await,
-            UpstreamProtocol::Http1 | UpstreamProtocol::Auto => http1(stream, open).await,
+            UpstreamProtocol::Http1 | UpstreamProtocol::Auto | UpstreamProtocol::Downstream => {
+                http1(stream, open).await
+            }
         },
         Transport::Tls(stream) => {
             let agreed_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             match protocol {
                 UpstreamProtocol::Http2 => http2(stream, open).await,
                 UpstreamProtocol::Auto if agreed_http2 => http2(stream, open).await,
-                UpstreamProtocol::Http1 | UpstreamProtocol::Auto => http1(stream, open).await,
+                UpstreamProtocol::Http1 | UpstreamProtocol::Auto | UpstreamProtocol::Downstream => {
+                    http1(stream, open).await
+                }
             }
         }
     }
@@ -234,11 +297,18 @@ async fn http1<T>(io: T, open: OpenConnection) -> Result<Connected, ConnectError
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(HTTP1_BUFFER_BYTES)
-        .handshake(TokioIo::new(open.metered(io)))
-        .await
-        .map_err(|error| ConnectError::Http(Arc::new(error)))?;
+    let http = &open.cluster.config.http;
+    let mut builder = http1::Builder::new();
+    builder
+        .max_buf_size(http1_buffer_bytes(&open.cluster))
+        .title_case_headers(http.http1.names == HeaderNames::ProperCase)
+        .preserve_header_case(http.http1.names == HeaderNames::Preserve);
+    if let Some(most) = http.limits.max_headers_count {
+        builder.max_headers(most as usize);
+    }
+    let io = TokioIo::new(open.metered(io));
+    let (sender, connection) =
+        builder.handshake(io).await.map_err(|error| ConnectError::Http(Arc::new(error)))?;
     let open = Rc::new(open);
     let held = Rc::downgrade(&open);
     tokio::task::spawn_local(async move {
@@ -247,6 +317,29 @@ where
         drop(open);
     });
     Ok(Connected::Http1(sender, held))
+}
+
+/// How large the head of an answer may be.
+fn head_bytes(cluster: &ActiveCluster) -> u32 {
+    let kb = cluster.config.http.limits.max_headers_kb;
+    kb.unwrap_or(AnswerLimits::DEFAULT_MAX_HEADERS_KB).saturating_mul(1024)
+}
+
+/// How much of one connection may be held, as far as that is written.
+fn buffer_bytes(cluster: &ActiveCluster) -> Option<usize> {
+    cluster.config.http.limits.buffer_bytes.map(|limit| limit.max(1) as usize)
+}
+
+/// A head has to fit the buffer of a connection, which is not made smaller than the parser can do with.
+fn http1_buffer_bytes(cluster: &ActiveCluster) -> usize {
+    let wanted = buffer_bytes(cluster).map_or(HTTP1_BUFFER_BYTES, |limit| limit.min(HTTP1_BUFFER_BYTES));
+    wanted.max(head_bytes(cluster) as usize).max(HTTP1_LEAST_BUFFER_BYTES)
+}
+
+fn stream_window_bytes(cluster: &ActiveCluster) -> u32 {
+    let written = cluster.config.http.http2.initial_stream_window_size;
+    let most = cluster.config.http.limits.buffer_bytes.unwrap_or(u32::MAX).max(1);
+    written.unwrap_or(STREAM_WINDOW_BYTES.min(most.max(Http2Options::LEAST_WINDOW_BYTES)))
 }
 
 async fn http2<T>(io: T, open: OpenConnection) -> Result<Connected, ConnectError>
@@ -260,12 +353,13 @@ where
     };
     let (sender, connection) = http2::Builder::new(LocalExec)
         .timer(TokioTimer::new())
-        .initial_stream_window_size(options.initial_stream_window_size.unwrap_or(STREAM_WINDOW_BYTES))
+        .initial_stream_window_size(stream_window_bytes(&open.cluster))
         .initial_connection_window_size(
             options.initial_connection_window_size.unwrap_or(CONNECTION_WINDOW_BYTES),
         )
         .header_table_size(options.hpack_table_size)
-        .max_header_list_size(ANSWER_HEAD_BYTES)
+        .max_header_list_size(head_bytes(&open.cluster))
+        .max_send_buf_size(buffer_bytes(&open.cluster).unwrap_or(HTTP2_SEND_BUFFER_BYTES))
         .keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .handshake(TokioIo::new(open.metered(io)))

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use hyper::Error as HyperError;
+use ripstop_model::Name;
 use ripstop_policy::limits::Overflow;
 use ripstop_policy::retry::AttemptOutcome;
 
@@ -44,6 +45,21 @@ impl ConnectError {
                 ProxyError::ConnectionRefused
             }
             ConnectError::Tcp(_) | ConnectError::Http(_) => ProxyError::ConnectFailure,
+        }
+    }
+}
+
+impl ConnectError {
+    /// What logs show as the reason of the transport, if it is its.
+    pub fn reason(&self) -> Option<Name> {
+        match self {
+            ConnectError::Tcp(error) => {
+                let text = error.to_string();
+                let text = text.split_once(" (os error").map_or(&*text, |(text, _)| text);
+                Some(format!("delayed connect error: {text}").into())
+            }
+            ConnectError::Tls(error) => Some(format!("TLS error: {error}").into()),
+            _ => None,
         }
     }
 }

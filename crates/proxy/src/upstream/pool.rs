@@ -157,8 +157,8 @@ impl Pools {
 
     /// Whether connections to the endpoint are shared, as far as is known.
     fn multiplexes(&self, cluster: &ActiveCluster, to: &Destination) -> bool {
-        match cluster.config.protocol {
-            UpstreamProtocol::Http1 => false,
+        match to.purpose.protocol(cluster.config.protocol) {
+            UpstreamProtocol::Http1 | UpstreamProtocol::Downstream => false,
             UpstreamProtocol::Http2 => true,
             UpstreamProtocol::Auto => {
                 let hosts = self.hosts.borrow();
@@ -237,9 +237,8 @@ impl Pools {
         let too_old =
             |expires: Option<Instant>| expires.zip(now).is_some_and(|(expires, now)| expires <= now);
         pool.shared.retain(|shared| {
-            !shared.sender.is_closed()
-                && max_requests.is_none_or(|max| shared.requests.get() < max)
-                && !too_old(shared.expires)
+            let worn_out = max_requests.is_some_and(|max| shared.requests.get() >= max);
+            !shared.sender.is_closed() && !worn_out && !too_old(shared.expires)
         });
         if let Some(shared) = pool.shared.iter().find(|shared| shared.streams.get() < max_streams) {
             let reused = shared.requests.get() > 0;
@@ -324,8 +323,9 @@ impl Pools {
         self.hosts.borrow_mut().retain(|to, _| keep(&to.address));
     }
 
-    /// Closes what has lain idle for longer than `idle_timeout`, and forgets what is closed. Gives how many the former were.
-    pub fn sweep(&self, idle_timeout: Option<Duration>, now: Instant) -> u64 {
+    /// Closes what has lain idle for too long or is too old, and forgets what is closed. Gives how many were idle for too long.
+    pub fn sweep(&self, cluster: &ActiveCluster, now: Instant) -> u64 {
+        let idle_timeout = cluster.idle_timeout();
         let closed = Cell::new(0);
         let expired = |since: Instant| {
             let expired = idle_timeout.is_some_and(|limit| now.duration_since(since) >= limit);

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::upstream_http::RequestServerName;
 use ripstop_model::{Address, Name};
 use rustls::pki_types::ServerName;
@@ -14,6 +15,8 @@ pub struct Purpose {
     pub server_name: Option<Name>,
     /// The client and where it connected to, where endpoints are told.
     pub client: Option<Client>,
+    /// Whether HTTP/2 is to be spoken, where the client of a request decides that.
+    pub http2: bool,
 }
 
 /// A client and the address that it connected to.
@@ -36,13 +39,28 @@ impl Purpose {
         }
         let header = options.override_header.as_ref().and_then(|name| headers.get(&**name)?.to_str().ok());
         let name = without_port(header.filter(|value| !value.is_empty()).unwrap_or(host));
-        Purpose { server_name: Some(name.to_ascii_lowercase().into()), client: None }
+        Purpose { server_name: Some(name.to_ascii_lowercase().into()), ..Purpose::default() }
     }
 
     /// The same for a client alone.
     #[must_use]
     pub fn for_client(self, client: Option<Client>) -> Purpose {
         Purpose { client, ..self }
+    }
+
+    /// The same for a request of a client that speaks HTTP/2, or does not.
+    #[must_use]
+    pub fn of_client(self, protocol: UpstreamProtocol, http2: bool) -> Purpose {
+        Purpose { http2: http2 && protocol == UpstreamProtocol::Downstream, ..self }
+    }
+
+    /// What is spoken, where `cluster` is what its cluster says.
+    pub fn protocol(&self, cluster: UpstreamProtocol) -> UpstreamProtocol {
+        match cluster {
+            UpstreamProtocol::Downstream if self.http2 => UpstreamProtocol::Http2,
+            UpstreamProtocol::Downstream => UpstreamProtocol::Http1,
+            other => other,
+        }
     }
 
     /// The name for TLS; an address is verified, but not sent. `None`: nothing was said, or no name.

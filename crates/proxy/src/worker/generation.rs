@@ -48,7 +48,7 @@ impl WorkerGeneration {
         for cluster in self.clusters.borrow().iter().flatten() {
             // A request of an older generation may have brought back what was gone.
             cluster.pools.retain_hosts(|address| cluster.active.hosts.get(address).is_some());
-            let idle = cluster.pools.sweep(cluster.active.idle_timeout(), now);
+            let idle = cluster.pools.sweep(&cluster.active, now);
             if idle > 0 {
                 cluster.active.lasting.stats.of(worker).cx_idle_timeout.add(idle);
             }

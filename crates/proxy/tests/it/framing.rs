@@ -86,7 +86,7 @@ async fn a_transfer_coding_beats_a_length_and_only_one_of_them_travels_on() {
     let upstream = echo();
     let http1 = Http1Options { allow_chunked_length: true, ..Http1Options::default() };
     let manager = HttpConnectionManager { http1, ..manager() };
-    let config = snapshot(listener(manager, None), routes(to_c()), cluster(&[upstream.address]));
+    let config = snapshot(listener(manager.clone(), None), routes(to_c()), cluster(&[upstream.address]));
     let proxy = Proxy::with(config).await;
     // What follows the last chunk must not be taken for another request.
     let smuggled = "GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -102,7 +102,11 @@ async fn a_transfer_coding_beats_a_length_and_only_one_of_them_travels_on() {
 
     let both =
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    let proxy = Proxy::with(simple(to_c(), &[says(both).await])).await;
+    let mut to = cluster(&[says(both).await]);
+    let proxy = Proxy::with(snapshot(listener(manager.clone(), None), routes(to_c()), to.clone())).await;
+    assert_eq!(get(proxy.address(), "/").await.status, 502);
+    to.http.http1.allow_chunked_length = true;
+    let proxy = Proxy::with(snapshot(listener(manager, None), routes(to_c()), to)).await;
     let reply = get(proxy.address(), "/").await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
     assert!(!reply.headers.contains_key("content-length"));
@@ -161,7 +165,7 @@ async fn http_1_0_is_answered_and_closed() {
     let upstream = echo();
     let http1 = Http1Options { accept_http_10: true, ..Http1Options::default() };
     let manager = HttpConnectionManager { http1, ..manager() };
-    let config = snapshot(listener(manager, None), routes(to_c()), cluster(&[upstream.address]));
+    let config = snapshot(listener(manager.clone(), None), routes(to_c()), cluster(&[upstream.address]));
     let proxy = Proxy::with(config).await;
     let answer = raw(proxy.address(), "GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("GET "), "{answer}");

@@ -72,10 +72,13 @@ async fn whoever_reads_the_body_says_when_to_go_on() {
 async fn trailers_pass_to_http1_only_where_that_is_said() {
     const TRAILERS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-end\r\n\r\n\
          2\r\nok\r\n0\r\nx-end: yes\r\n\r\n";
-    for pass in [false, true] {
+    for (take, pass) in [(false, true), (true, false), (true, true)] {
         let (address, _told) = upstream("", TRAILERS).await;
         let config = HttpConnectionManager { http1_trailers: pass, ..manager() };
-        let (_, rest) = converse(&proxy(config, address).await).await;
-        assert_eq!(rest.contains("x-end: yes\r\n"), pass, "{rest}");
+        let mut from = cluster(&[address]);
+        from.http.http1_trailers = take;
+        let proxy = Proxy::with(snapshot(listener(config, None), routes(to_c()), from)).await;
+        let (_, rest) = converse(&proxy).await;
+        assert_eq!(rest.contains("x-end: yes\r\n"), take && pass, "{rest}");
     }
 }

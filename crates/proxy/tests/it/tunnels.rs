@@ -183,7 +183,8 @@ async fn silence_ends_a_tunnel_and_nothing_else_does() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(rest(&mut client).await, b"");
-    assert_eq!(http_metric(&proxy, "downstream_rq_idle_timeout"), 1);
+    let counted = || http_metric(&proxy, "downstream_rq_idle_timeout") == 1;
+    until("the tunnel is counted", async || counted().then_some(())).await;
 }
 
 #[tokio::test]

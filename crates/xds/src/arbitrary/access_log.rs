@@ -16,13 +16,17 @@ pub(super) fn access_log(rng: &mut Rng) -> AccessLog {
         1 => AccessLogSink::Stderr,
         _ => AccessLogSink::File(format!("/var/log/{}", name(rng)).into()),
     };
-    let omit_empty = rng.bool();
-    let format = match rng.u8(0..3) {
-        0 => AccessLogFormat::Default,
-        1 => AccessLogFormat::Text { format: format(rng), omit_empty },
-        _ => AccessLogFormat::Json { format: object(rng, 2), omit_empty },
-    };
+    let format = if rng.bool() { AccessLogFormat::Default } else { written_format(rng) };
     AccessLog { sink, format, filter: option(rng, |rng| log_filter(rng, 2)) }
+}
+
+/// A format that is not the default.
+pub(super) fn written_format(rng: &mut Rng) -> AccessLogFormat {
+    let omit_empty = rng.bool();
+    match rng.bool() {
+        true => AccessLogFormat::Text { format: format(rng), omit_empty },
+        false => AccessLogFormat::Json { format: object(rng, 2), omit_empty },
+    }
 }
 
 /// A text with operators.
@@ -50,7 +54,7 @@ fn json(rng: &mut Rng, depth: u8) -> JsonFormat {
     }
 }
 
-fn log_filter(rng: &mut Rng, depth: u8) -> LogFilter {
+pub(super) fn log_filter(rng: &mut Rng, depth: u8) -> LogFilter {
     match rng.u8(0..if depth > 0 { 10 } else { 8 }) {
         0 => LogFilter::Status(comparison(rng)),
         1 => LogFilter::DurationMs(comparison(rng)),

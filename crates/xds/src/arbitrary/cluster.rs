@@ -8,8 +8,9 @@ use ripstop_model::cluster::{
     BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget, UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::http1::{HeaderNames, Http1Options};
 use ripstop_model::load_shedding::LoadShedding;
-use ripstop_model::upstream_http::{RequestServerName, UpstreamHttp};
+use ripstop_model::upstream_http::{AnswerLimits, RequestServerName, UpstreamHttp};
 use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery};
 
 use super::balancing::load_balancing;
@@ -17,6 +18,7 @@ use super::circuit_breaker::circuit_breaker;
 use super::endpoint::{assignment, endpoint, load_assignment};
 use super::health_check;
 use super::http2::http2_options;
+use super::metadata::metadata;
 use super::outlier::outlier;
 use super::tls::{transport_match, transport_socket};
 use super::upstream_connection::upstream_connection;
@@ -24,14 +26,20 @@ use super::{config_file, count, duration, list, name, option, percent, positive}
 
 /// A cluster.
 pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
-    let protocols = [UpstreamProtocol::Http1, UpstreamProtocol::Http2, UpstreamProtocol::Auto];
+    let protocols = [
+        UpstreamProtocol::Http1,
+        UpstreamProtocol::Http2,
+        UpstreamProtocol::Auto,
+        UpstreamProtocol::Downstream,
+    ];
     let protocol = protocols[rng.usize(0..protocols.len())];
     let transport = transport_socket(rng);
-    let spoken_http2 = match protocol {
-        UpstreamProtocol::Http1 => false,
-        UpstreamProtocol::Http2 => true,
-        // Without TLS it is said in another way, which leaves no room for them.
-        UpstreamProtocol::Auto => transport.tls.is_some(),
+    let (http1, http2) = match protocol {
+        UpstreamProtocol::Http1 => (true, false),
+        UpstreamProtocol::Http2 => (false, true),
+        UpstreamProtocol::Downstream => (true, true),
+        // Without TLS it is said in another way, which leaves no room for options of HTTP/2.
+        UpstreamProtocol::Auto => (true, transport.tls.is_some()),
     };
     // It is said for the whole cluster.
     let of = if rng.bool() { BudgetBase::FirstTries } else { BudgetBase::AllRequests };
@@ -50,7 +58,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         transport,
         transport_matches: list(rng, 2, transport_match),
         protocol,
-        http: upstream_http(rng, spoken_http2),
+        http: upstream_http(rng, http1, http2),
         connection: upstream_connection(rng),
         limits,
         high_limits,
@@ -60,6 +68,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         health: health_check::rules(rng),
         max_requests_per_connection: option(rng, count),
         idle_timeout: option(rng, duration),
+        metadata: metadata(rng),
     }
 }
 
@@ -116,7 +125,7 @@ pub(super) fn dns(rng: &mut Rng) -> DnsDiscovery {
     }
 }
 
-fn upstream_http(rng: &mut Rng, http2: bool) -> UpstreamHttp {
+fn upstream_http(rng: &mut Rng, http1: bool, http2: bool) -> UpstreamHttp {
     let auto_sni = rng.bool();
     UpstreamHttp {
         server_name: RequestServerName {
@@ -124,6 +133,23 @@ fn upstream_http(rng: &mut Rng, http2: bool) -> UpstreamHttp {
             auto_san_validation: auto_sni && rng.bool(),
             override_header: option(rng, |rng| name(rng).to_ascii_lowercase().into()),
         },
+        http1: if http1 { upstream_http1(rng) } else { Default::default() },
+        http1_trailers: http1 && rng.bool(),
         http2: if http2 { http2_options(rng) } else { Default::default() },
+        limits: AnswerLimits {
+            max_headers_kb: option(rng, |rng| rng.u32(1..=8192)),
+            max_headers_count: option(rng, |rng| rng.u32(1..)),
+            max_stream_duration: option(rng, duration),
+            buffer_bytes: option(rng, |rng| rng.u32(..)),
+        },
+    }
+}
+
+fn upstream_http1(rng: &mut Rng) -> Http1Options {
+    let names = [HeaderNames::Lower, HeaderNames::ProperCase, HeaderNames::Preserve];
+    Http1Options {
+        allow_chunked_length: rng.bool(),
+        names: names[rng.usize(0..names.len())],
+        ..Http1Options::default()
     }
 }

@@ -1,5 +1,6 @@
 //! HTTP connection managers, at random.
 
+mod options;
 mod request;
 
 use fastrand::Rng;
@@ -56,5 +57,11 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         router: RouterOptions { suppress_envoy_headers: rng.bool(), respect_expected_rq_timeout: rng.bool() },
         adaptive_concurrency: option(rng, |rng| Box::new(adaptive_concurrency(rng))),
         admission_control: option(rng, |rng| Box::new(admission_control(rng))),
+        local_replies: option(rng, options::local_replies),
+        proxy_status: option(rng, options::proxy_status),
+        log_moments: options::log_moments(rng),
+        delayed_close_timeout: option(rng, duration),
+        keeps_connection_of_invalid: rng.bool(),
+        grpc_stats: option(rng, options::grpc_stats),
     }
 }

@@ -15,6 +15,8 @@ use ripstop_model::route::{
 use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
+pub(super) use self::mutation::addition as header_addition;
+use super::metadata::metadata;
 use super::{duration, list, name, option, percent, positive};
 
 pub(super) use mutation::addition;
@@ -127,6 +129,7 @@ fn route(rng: &mut Rng) -> Route {
         matches,
         action,
         headers: mutation::mutations(rng),
+        metadata: metadata(rng),
     }
 }
 
@@ -147,6 +150,7 @@ fn virtual_host(rng: &mut Rng) -> VirtualHost {
         response_attempt_count: rng.bool(),
         mirrors: list(rng, 1, mirror),
         headers: mutation::mutations(rng),
+        metadata: metadata(rng),
     }
 }
 

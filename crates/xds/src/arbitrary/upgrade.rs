@@ -20,7 +20,7 @@ pub(super) fn of_manager(rng: &mut Rng) -> Vec<Upgrade> {
 pub(super) fn of_route(rng: &mut Rng) -> Vec<Upgrade> {
     let mut upgrades = of_manager(rng);
     for upgrade in upgrades.iter_mut().filter(|upgrade| *upgrade.protocol == *Upgrade::CONNECT) {
-        upgrade.terminate = option(rng, |_| TerminateConnect {});
+        upgrade.terminate = option(rng, |rng| TerminateConnect { allow_post: rng.bool() });
     }
     upgrades
 }

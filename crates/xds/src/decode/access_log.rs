@@ -5,6 +5,7 @@ mod filter;
 use ripstop_model::access_log::{AccessLogFormat, AccessLogSink};
 use ripstop_model::{AccessLog, Format};
 
+pub(super) use self::filter::log_filter;
 use super::common::{Context, data_source, is, type_name, unpack};
 use super::format;
 use crate::pb;
@@ -15,7 +16,7 @@ const MAX_FORMAT_BYTES: u32 = 64 * 1024;
 /// A log of a kind that is not known is left out and reported: requests are served all the same.
 pub(super) fn access_log(cx: &mut Context, wire: &pb::AccessLog) -> Option<AccessLog> {
     let filter = match &wire.filter {
-        Some(filter) => Some(cx.at("filter", |cx| filter::log_filter(cx, filter))?),
+        Some(filter) => Some(cx.at("filter", |cx| log_filter(cx, filter))?),
         None => None,
     };
     let Some(pb::access_log::ConfigType::TypedConfig(any)) = &wire.config_type else {
@@ -79,7 +80,10 @@ fn json_lines(format: ripstop_model::format::json::JsonFormat, omit_empty: bool)
 }
 
 #[allow(deprecated, reason = "Envoy still accepts the old way to write a text")]
-fn substitution_format(cx: &mut Context, wire: &pb::SubstitutionFormatString) -> Option<AccessLogFormat> {
+pub(super) fn substitution_format(
+    cx: &mut Context,
+    wire: &pb::SubstitutionFormatString,
+) -> Option<AccessLogFormat> {
     use pb::substitution_format_string::Format as Wire;
     let omit_empty = wire.omit_empty_values;
     let text = |format: Format| AccessLogFormat::Text { format, omit_empty };

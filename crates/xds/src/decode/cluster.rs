@@ -9,6 +9,7 @@ use super::circuit_breaker::circuit_breaker;
 use super::common::{Context, check_metadata_keys, metadata_mark, percent, positive_duration, text_labels};
 use super::config_source::{ConfigOrigin, config_source};
 use super::load_shedding::load_shedding;
+use super::metadata::metadata;
 use super::{endpoint, health_check, outlier, tls, upstream_http};
 use crate::metadata::{
     AUTO_PROTOCOL, CIRCUIT_BREAKER, LEAST_RESPONSE_TIME, LOAD_SHEDDING, MAX_EJECTION_PER_MILLION,
@@ -50,6 +51,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         cx.at("outlier_detection", |cx| outlier::outlier_detection(cx, outlier, exact))
     });
     let health = health_check::rules(cx, wire);
+    let metadata = metadata(cx, wire.metadata.as_ref());
     Some(Cluster {
         name: wire.name.as_str().into(),
         discovery: discovery?,
@@ -68,6 +70,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         health: health?,
         max_requests_per_connection: http.max_requests_per_connection,
         idle_timeout: http.idle_timeout,
+        metadata,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
 use ripstop_model::admission_control::AdmissionControl;
+use ripstop_model::grpc_stats::{CountedMethods, CountedService, GrpcStats};
 use ripstop_model::router::RouterOptions;
 
 use super::adaptive_concurrency::adaptive_concurrency;
@@ -11,9 +12,8 @@ use crate::pb;
 use crate::pb::http_filter::ConfigType;
 
 /// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 5] = [
     "envoy.extensions.filters.http.fault.v3.HTTPFault",
-    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
     "envoy.extensions.filters.http.on_demand.v3.OnDemand",
     "envoy.extensions.filters.http.tap.v3.Tap",
     "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
@@ -26,6 +26,7 @@ pub(super) struct Filters {
     pub(super) router: RouterOptions,
     pub(super) adaptive_concurrency: Option<AdaptiveConcurrency>,
     pub(super) admission_control: Option<AdmissionControl>,
+    pub(super) grpc_stats: Option<Box<GrpcStats>>,
 }
 
 pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filters {
@@ -58,6 +59,11 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
                     read.admission_control = cx.at("typed_config", |cx| admission_control(cx, any));
                     return;
                 }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::GrpcStats>(any) && !filter.disabled => {
+                    let stats = cx.at("typed_config", |cx| grpc_stats(cx, any));
+                    read.grpc_stats = stats.map(Box::new);
+                    return;
+                }
                 Some(ConfigType::TypedConfig(any)) => type_name(any),
                 _ => filter.name.as_str(),
             };
@@ -80,6 +86,24 @@ pub(super) fn only_router(cx: &mut Context, filters: &[pb::HttpFilter]) {
     if !filters.iter().all(router) {
         cx.at("filters", |cx| cx.reject("filters for upgrades alone are not supported, except the router"));
     }
+}
+
+fn grpc_stats(cx: &mut Context, any: &pb::Any) -> Option<GrpcStats> {
+    use pb::grpc_stats::PerMethodStatSpecifier as Methods;
+    let wire = unpack::<pb::GrpcStats>(cx, any)?;
+    let methods = match &wire.per_method_stat_specifier {
+        Some(Methods::StatsForAllMethods(all)) if all.value => CountedMethods::All,
+        Some(Methods::StatsForAllMethods(_)) | None => CountedMethods::None,
+        Some(Methods::IndividualMethodStatsAllowlist(list)) => {
+            let service = |service: &pb::GrpcMethods| CountedService {
+                name: service.name.as_str().into(),
+                methods: service.method_names.iter().map(|name| name.as_str().into()).collect(),
+            };
+            CountedMethods::These(list.services.iter().map(service).collect())
+        }
+    };
+    let (upstream_times, replace_dots) = (wire.enable_upstream_stats, wire.replace_dots_in_grpc_service_name);
+    Some(GrpcStats { methods, upstream_times, replace_dots })
 }
 
 fn router(cx: &mut Context, any: &pb::Any) -> Option<RouterOptions> {

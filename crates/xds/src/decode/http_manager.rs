@@ -1,5 +1,7 @@
 //! HTTP connection managers ← wire.
 
+mod local_reply;
+mod options;
 mod request;
 
 use ripstop_model::HttpConnectionManager;
@@ -66,6 +68,14 @@ pub(super) fn http_manager(
         router: filters.router,
         adaptive_concurrency: filters.adaptive_concurrency.map(Box::new),
         admission_control: filters.admission_control.map(Box::new),
+        local_replies: wire.local_reply_config.as_ref().map(|replies| {
+            Box::new(cx.at("local_reply_config", |cx| local_reply::local_replies(cx, replies)))
+        }),
+        proxy_status: wire.proxy_status_config.as_ref().map(|wire| Box::new(options::proxy_status(wire))),
+        log_moments: options::log_moments(cx, wire),
+        delayed_close_timeout: duration(cx, "delayed_close_timeout", wire.delayed_close_timeout.as_ref()),
+        keeps_connection_of_invalid: options::keeps_connection_of_invalid(wire),
+        grpc_stats: filters.grpc_stats,
     };
     Some(manager)
 }

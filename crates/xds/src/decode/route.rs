@@ -13,7 +13,9 @@ use ripstop_model::route::RequireTls;
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
 use self::action::Inherited;
+pub(super) use self::mutation::addition as header_addition;
 use super::common::{Context, check_metadata_keys};
+use super::metadata::metadata;
 use super::mirror::mirrors;
 use super::retry;
 use crate::metadata::{ANY_METHOD, RETRY};
@@ -98,6 +100,7 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) 
         response_attempt_count: wire.include_attempt_count_in_response,
         mirrors: mirrors(cx, &wire.request_mirror_policies),
         headers: mutation::mutations(cx, &mutation::level!(wire)),
+        metadata: metadata(cx, wire.metadata.as_ref()),
     })
 }
 
@@ -117,7 +120,8 @@ fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Rou
     };
     let action = action::action(cx, wire, matches.as_ref(), extras, inherited);
     let headers = mutation::mutations(cx, &mutation::level!(wire));
-    Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action?, headers })
+    let metadata = metadata(cx, wire.metadata.as_ref());
+    Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action?, headers, metadata })
 }
 
 /// The name of a header, where one is given.

@@ -35,10 +35,7 @@ pub(super) fn of_route(cx: &mut Context, upgrades: &[pb::route_action::UpgradeCo
                         cx.reject("is not supported: the upstream would miss the header that it expects")
                     });
                 }
-                if wire.allow_post {
-                    cx.at("allow_post", |cx| cx.reject("is not supported: POST would be forwarded as HTTP"));
-                }
-                TerminateConnect {}
+                TerminateConnect { allow_post: wire.allow_post }
             })
         });
         let enabled = enabled(wire.enabled.as_ref());

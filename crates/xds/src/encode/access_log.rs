@@ -1,7 +1,8 @@
 //! Access logs → wire.
 
-mod filter;
+pub(super) mod filter;
 
+use prost::Message;
 use ripstop_model::AccessLog;
 use ripstop_model::access_log::{AccessLogFormat, AccessLogSink};
 use ripstop_model::format::json::JsonFormat;
@@ -55,6 +56,15 @@ fn format(format: &AccessLogFormat) -> Option<pb::SubstitutionFormatString> {
         AccessLogFormat::Json { omit_empty, .. } => (Format::JsonFormat(pb::Struct::default()), *omit_empty),
     };
     Some(pb::SubstitutionFormatString { format: Some(format), omit_empty_values, ..Default::default() })
+}
+
+/// The bytes of a `SubstitutionFormatString`; of the default none.
+pub(super) fn format_bytes(of: &AccessLogFormat) -> Vec<u8> {
+    let mut out = format(of).map(|wire| wire.encode_to_vec()).unwrap_or_default();
+    if let AccessLogFormat::Json { format, .. } = of {
+        put(JSON_FORMAT, &json(format), &mut out);
+    }
+    out
 }
 
 /// Adds the object to a message whose `log_format` has an empty one: messages that stand twice are merged.

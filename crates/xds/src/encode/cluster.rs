@@ -3,8 +3,7 @@
 use prost::Message;
 use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, UpstreamProtocol};
 use ripstop_model::tls::TransportSocketMatch;
-use ripstop_model::upstream_http::RequestServerName;
-use ripstop_model::{Cluster, Discovery, LbPolicy, Percent};
+use ripstop_model::{Cluster, Discovery, LbPolicy};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
 use super::circuit_breaker::circuit_breaker;
@@ -13,15 +12,20 @@ use super::common::{
     u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
-use super::http2::http2_options;
+use super::format::put;
 use super::load_shedding::load_shedding;
+use super::metadata::metadata as encoded_metadata;
 use super::upstream_connection::upstream_connection;
+use super::upstream_http::http_options;
 use super::{health_check, outlier, tls};
 use crate::metadata::{
     AUTO_PROTOCOL, CIRCUIT_BREAKER, LEAST_RESPONSE_TIME, LOAD_SHEDDING, MAX_EJECTION_PER_MILLION,
     RETRY_BUDGET_OF_FIRST_TRIES, RIPSTOP,
 };
 use crate::pb;
+
+/// `Cluster.metadata`
+const METADATA: u32 = 25;
 
 /// Key of the HTTP options in `typed_extension_protocol_options`.
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -75,6 +79,9 @@ pub(super) fn encode(cluster: &Cluster) -> Vec<u8> {
     let mut bytes = message.encode_to_vec();
     bytes.extend(ordered.encode_to_vec());
     bytes.extend(health_check::health_checks(cluster.health.check.as_deref()));
+    if let Some(of) = &cluster.metadata {
+        put(METADATA, &encoded_metadata(Some(of)), &mut bytes);
+    }
     bytes
 }
 
@@ -105,6 +112,7 @@ fn message(cluster: &Cluster) -> pb::Cluster {
         eds_cluster_config,
         connect_timeout: Some(duration(cluster.connect_timeout)),
         circuit_breakers: Some(circuit_breakers(cluster)),
+        per_connection_buffer_limit_bytes: cluster.http.limits.buffer_bytes.map(u32_value),
         outlier_detection: cluster.outlier.as_ref().map(outlier::outlier_detection),
         transport_socket: tls::upstream_socket(&cluster.transport),
         upstream_connection_options: upstream_connection(&cluster.connection),
@@ -162,51 +170,6 @@ fn thresholds(limits: &CircuitLimits, priority: pb::RoutingPriority) -> pb::circ
         track_remaining: limits.track_remaining,
         ..Default::default()
     }
-}
-
-/// `None` where Envoy's defaults (HTTP/1.1) say the same.
-fn http_options(cluster: &Cluster) -> Option<pb::UpstreamHttpOptions> {
-    use pb::upstream_http_options::explicit_http_config::ProtocolConfig;
-    use pb::upstream_http_options::{AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions};
-    let connection = &cluster.connection;
-    let jitter = Some(connection.max_age_jitter).filter(|jitter| *jitter != Percent::ZERO);
-    let common = pb::HttpProtocolOptions {
-        idle_timeout: cluster.idle_timeout.map(duration),
-        max_requests_per_connection: cluster.max_requests_per_connection.map(|n| u32_value(n.get())),
-        max_connection_duration: connection.max_age.map(duration),
-        max_connection_duration_jitter: jitter.map(percent),
-        ..Default::default()
-    };
-    let common = Some(common).filter(|common| *common != pb::HttpProtocolOptions::default());
-    let RequestServerName { auto_sni, auto_san_validation, override_header } = &cluster.http.server_name;
-    let names = pb::UpstreamHttpProtocolOptions {
-        auto_sni: *auto_sni,
-        auto_san_validation: *auto_san_validation,
-        override_auto_sni_header: override_header.as_deref().unwrap_or_default().to_owned(),
-    };
-    let names = Some(names).filter(|names| *names != pb::UpstreamHttpProtocolOptions::default());
-    let explicit = |config| {
-        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(config) })
-    };
-    let http1 = || explicit(ProtocolConfig::HttpProtocolOptions(pb::Http1ProtocolOptions::default()));
-    let protocol = match cluster.protocol {
-        UpstreamProtocol::Http1 if common.is_none() && names.is_none() => return None,
-        UpstreamProtocol::Http1 => http1(),
-        UpstreamProtocol::Http2 => {
-            explicit(ProtocolConfig::Http2ProtocolOptions(http2_options(&cluster.http.http2)))
-        }
-        UpstreamProtocol::Auto if cluster.transport.tls.is_none() => http1(),
-        UpstreamProtocol::Auto => UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
-            http2_protocol_options: Some(http2_options(&cluster.http.http2)),
-            ..Default::default()
-        }),
-    };
-    Some(pb::UpstreamHttpOptions {
-        common_http_protocol_options: common,
-        upstream_http_protocol_options: names,
-        upstream_protocol_options: Some(protocol),
-        ..Default::default()
-    })
 }
 
 /// What Envoy has no field for.

@@ -1,14 +1,38 @@
 //! HTTP filters → wire.
 
 use ripstop_model::HttpConnectionManager;
+use ripstop_model::grpc_stats::{CountedMethods, CountedService, GrpcStats};
 use ripstop_model::router::RouterOptions;
 
 use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
-use super::common::any;
+use super::common::{any, bool_value};
 use crate::pb;
 
-/// Envoy refuses a manager whose last filter is not the router.
+fn grpc_stats(stats: &GrpcStats) -> pb::HttpFilter {
+    use pb::grpc_stats::PerMethodStatSpecifier as Methods;
+    let service = |service: &CountedService| pb::GrpcMethods {
+        name: service.name.to_string(),
+        method_names: service.methods.iter().map(ToString::to_string).collect(),
+    };
+    let methods = match &stats.methods {
+        CountedMethods::None => None,
+        CountedMethods::All => Some(Methods::StatsForAllMethods(bool_value(true))),
+        CountedMethods::These(services) => {
+            Some(Methods::IndividualMethodStatsAllowlist(pb::GrpcMethodList {
+                services: services.iter().map(service).collect(),
+            }))
+        }
+    };
+    let wire = pb::GrpcStats {
+        emit_filter_state: false,
+        enable_upstream_stats: stats.upstream_times,
+        replace_dots_in_grpc_service_name: stats.replace_dots,
+        per_method_stat_specifier: methods,
+    };
+    filter("envoy.filters.http.grpc_stats", any(&wire))
+}
+
 fn router(options: &RouterOptions) -> pb::HttpFilter {
     let router = pb::Router {
         suppress_envoy_headers: options.suppress_envoy_headers,
@@ -27,7 +51,8 @@ pub(super) fn filters(manager: &HttpConnectionManager) -> Vec<pb::HttpFilter> {
         .admission_control
         .as_ref()
         .map(|admission| filter("envoy.filters.http.admission_control", any(&admission_control(admission))));
-    adaptive.into_iter().chain(admission).chain([router(&manager.router)]).collect()
+    let stats = manager.grpc_stats.as_ref().map(|stats| grpc_stats(stats));
+    adaptive.into_iter().chain(admission).chain(stats).chain([router(&manager.router)]).collect()
 }
 
 fn filter(name: &str, config: pb::Any) -> pb::HttpFilter {

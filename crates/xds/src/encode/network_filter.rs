@@ -49,7 +49,7 @@ pub(super) fn network_filter(filter: &NetworkFilter) -> Option<pb::Filter> {
     let (name, config) = match filter {
         NetworkFilter::Nothing => return None,
         NetworkFilter::Http(manager) => {
-            ("envoy.filters.network.http_connection_manager", any(&http_manager(manager)))
+            ("envoy.filters.network.http_connection_manager", http_manager(manager))
         }
         NetworkFilter::Tcp(tcp) => ("envoy.filters.network.tcp_proxy", any(&tcp_proxy(tcp))),
         NetworkFilter::Echo => ("envoy.filters.network.echo", any(&pb::Echo::default())),

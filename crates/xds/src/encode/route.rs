@@ -5,20 +5,53 @@ mod forward;
 mod matches;
 pub(super) mod mutation;
 
+use prost::Message;
+use ripstop_model::metadata::Metadata;
 use ripstop_model::route::{RequireTls, RouteAction};
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
+pub(super) use self::mutation::addition as header_addition;
 use super::common::{bool_value, u32_value, u64_value};
+use super::format::put;
+use super::metadata::metadata;
 use super::mirror::mirror;
 use super::retry::{extras, hedge_policy, retry_policy};
 use crate::pb;
 
 pub(super) use mutation::addition;
 
-pub(super) fn route_configuration(routes: &RouteConfiguration) -> pb::RouteConfiguration {
+/// `RouteConfiguration.virtual_hosts`, `VirtualHost.routes` and `metadata` of both levels.
+const VIRTUAL_HOSTS: u32 = 2;
+const ROUTES: u32 = 3;
+const METADATA_OF_HOST: u32 = 24;
+const METADATA_OF_ROUTE: u32 = 4;
+
+/// The bytes of a `RouteConfiguration`. What holds metadata is put together from bytes, because the maps of the generated
+/// types have no order.
+pub(super) fn route_configuration(routes: &RouteConfiguration) -> Vec<u8> {
+    let mut out = whole(routes).encode_to_vec();
+    for host in &routes.virtual_hosts {
+        let mut bytes = virtual_host(host).encode_to_vec();
+        for of in &host.routes {
+            let mut route = route(of).encode_to_vec();
+            put_metadata(METADATA_OF_ROUTE, of.metadata.as_deref(), &mut route);
+            put(ROUTES, &route, &mut bytes);
+        }
+        put_metadata(METADATA_OF_HOST, host.metadata.as_deref(), &mut bytes);
+        put(VIRTUAL_HOSTS, &bytes, &mut out);
+    }
+    out
+}
+
+fn put_metadata(field: u32, of: Option<&Metadata>, out: &mut Vec<u8>) {
+    if let Some(of) = of {
+        put(field, &metadata(Some(of)), out);
+    }
+}
+
+fn whole(routes: &RouteConfiguration) -> pb::RouteConfiguration {
     pb::RouteConfiguration {
         name: routes.name.to_string(),
-        virtual_hosts: routes.virtual_hosts.iter().map(virtual_host).collect(),
         ignore_port_in_host_matching: routes.ignore_port_in_host_matching,
         vhost_header: routes.vhost_header.as_deref().unwrap_or_default().to_owned(),
         ignore_path_parameters_in_path_matching: routes.ignore_path_parameters,
@@ -46,7 +79,6 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
     pb::VirtualHost {
         name: host.name.to_string(),
         domains: host.domains.iter().map(|domain| domain.to_string()).collect(),
-        routes: host.routes.iter().map(route).collect(),
         require_tls: require_tls.into(),
         retry_policy: host.retry.as_ref().map(retry_policy),
         metadata: extras(host.retry.as_ref()),

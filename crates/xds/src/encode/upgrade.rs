@@ -18,6 +18,8 @@ pub(super) fn of_route(upgrade: &Upgrade) -> pb::route_action::UpgradeConfig {
     pb::route_action::UpgradeConfig {
         upgrade_type: upgrade.protocol.to_string(),
         enabled: (!upgrade.enabled).then(|| bool_value(false)),
-        connect_config: upgrade.terminate.map(|TerminateConnect {}| ConnectConfig::default()),
+        connect_config: upgrade
+            .terminate
+            .map(|TerminateConnect { allow_post }| ConnectConfig { allow_post, ..Default::default() }),
     }
 }

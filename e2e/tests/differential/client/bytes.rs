@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::case::Exchange;
+use crate::frames;
 use crate::http1::{Wire, contains, text};
 
 /// Silence after which nothing more is expected on an open connection.
@@ -50,6 +52,11 @@ pub async fn exchange(exchanges: &[Exchange], mut wire: Wire, answer: &mut Answe
                 }
             }
             Exchange::Pause(time) => tokio::time::sleep(*time).await,
+            Exchange::Admin { path, port } => {
+                if let Err(error) = post(path, *port).await {
+                    answer.add(format!("exchange.{index}"), error.to_string());
+                }
+            }
             Exchange::Finish => {
                 let _ = wire.stream.shutdown().await;
             }
@@ -57,10 +64,24 @@ pub async fn exchange(exchanges: &[Exchange], mut wire: Wire, answer: &mut Answe
         }
     }
     let read = std::mem::take(wire.buffered());
-    tell(&read, answer);
+    let http2 = matches!(exchanges.first(), Some(Exchange::Send(bytes)) if frames::begins(bytes));
+    if http2 {
+        frames::tell(&read, answer)
+    } else {
+        tell(&read, answer)
+    }
     // How a connection ends, by FIN or RST, depends on what was still unread: a matter of time.
     answer.add("closed", ended.is_some().to_string());
     ended.is_none().then_some(wire)
+}
+
+/// Asks for a page of the administrator's and reads it to its end.
+async fn post(path: &str, port: u16) -> std::io::Result<()> {
+    let mut admin = TcpStream::connect(("127.0.0.1", port)).await?;
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    admin.write_all(head.as_bytes()).await?;
+    admin.read_to_end(&mut Vec::new()).await.map(drop)
 }
 
 /// Reads until the connection ends, or nothing comes any more.

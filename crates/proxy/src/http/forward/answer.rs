@@ -1,5 +1,7 @@
 //! What the client is told: the answer of an upstream, or that its tunnel is open.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderValue, Response, StatusCode};
@@ -48,12 +50,13 @@ impl Forwarding<'_> {
     fn open(mut self, mut head: Parts, tunnel: TunnelRequest, upstream: Upstream) -> Response<ResponseBody> {
         self.stream.facts.status = head.status.as_u16();
         self.stream.change_response(&mut head.headers);
-        sanitise::answer::response(&mut head.headers, self.manager, &self.stream);
+        head.status = sanitise::answer::response(&mut head.headers, head.status, self.manager, &self.stream);
         head.version = http::Version::default();
         self.stream.keep_response(head.status.as_u16(), &head.headers);
+        self.stream.log_tunnel();
         self.stream.progress.touch();
         // Its route's timeout means answers, not tunnels.
-        let limits = ClockLimits { timeout: None, until: None, try_idle: None, ..self.limits() };
+        let limits = ClockLimits { timeout: None, until: None, try_idle: None, whole: None, ..self.limits() };
         let clock = Clock::new(limits, &self.stream.progress);
         let TunnelRequest { client, http2, .. } = tunnel;
         Tunnel { client, half_close: http2, upstream, stream: self.stream, clock }.open();
@@ -64,17 +67,20 @@ impl Forwarding<'_> {
     pub async fn terminate(mut self, tunnel: TunnelRequest) -> Response<ResponseBody> {
         let Some(entry) = self.pick_any() else { return self.fail(ProxyError::NoHealthyUpstream) };
         self.stream.facts.attempts = 1;
-        self.describe(&entry);
+        self.stream.goes_to(&entry);
         let client = self.stream.client_ends();
         match RawConnection::to(&self.cluster, self.worker.id, &entry, client).await {
             Ok(connection) => {
                 if self.stream.is_logged() {
-                    self.stream.facts.upstream = connection.describe(&entry.host);
+                    self.stream.facts.upstream = Some(Rc::new(connection.describe(&entry.host)));
                 }
                 let (head, ()) = Response::new(()).into_parts();
                 self.open(head, tunnel, Upstream::Raw(Box::new(connection)))
             }
-            Err(error) => self.fail(error),
+            Err((error, reason)) => {
+                self.stream.facts.upstream_failure = reason;
+                self.fail(error)
+            }
         }
     }
 
@@ -83,8 +89,9 @@ impl Forwarding<'_> {
         mut self,
         response: Response<Incoming>,
         request: UpstreamRequest,
-        clock: Clock,
+        mut clock: Clock,
     ) -> Response<ResponseBody> {
+        clock.begin_answer();
         let (mut parts, body) = response.into_parts();
         headers::remove_hop_by_hop(&mut parts.headers);
         // The words of a status are ours, whatever the upstream's were.
@@ -105,7 +112,8 @@ impl Forwarding<'_> {
         self.stream.facts.status = parts.status.as_u16();
         self.stream.facts.details = "via_upstream";
         self.stream.change_response(&mut parts.headers);
-        sanitise::answer::response(&mut parts.headers, self.manager, &self.stream);
+        parts.status =
+            sanitise::answer::response(&mut parts.headers, parts.status, self.manager, &self.stream);
         // The client's connection decides the version of its answer.
         parts.version = http::Version::default();
         self.stream.keep_response(parts.status.as_u16(), &parts.headers);

@@ -62,7 +62,7 @@ impl Forwarding<'_> {
     }
 
     /// The answer to a request that failed: what takes its place, or the error.
-    pub(super) fn fail(self, error: ProxyError) -> Response<ResponseBody> {
+    pub(in crate::http) fn fail(self, error: ProxyError) -> Response<ResponseBody> {
         let fallback = self.cluster.active.fallback.as_ref().filter(|_| !self.fell_back);
         match fallback.filter(|_| error == ProxyError::BreakerOpen) {
             Some(CompiledFallback::Response { status, content_type, body }) => {

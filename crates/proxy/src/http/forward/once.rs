@@ -34,6 +34,7 @@ impl Forwarding<'_> {
         tokio::select! {
             biased;
             tried = sending => Ok(tried),
+            never = self.stream.ticks() => match never {},
             error = tries.clock.over() => self.timed_out(chosen, error),
             () = try_limit.over() => {
                 stats.rq_per_try_timeout.inc();
@@ -52,6 +53,11 @@ impl Forwarding<'_> {
                 stats.rq_per_try_idle_timeout.inc();
                 record(&self.cluster, entry, Outcome::Timeout, trial.as_ref());
                 Ok(Err(timeout(error)))
+            }
+            ProxyError::UpstreamMaxDuration => {
+                record(&self.cluster, entry, Outcome::Timeout, trial.as_ref());
+                let attempt = Attempt::new(AttemptOutcome::Reset);
+                Ok(Err(Failed { attempt, error, body: None, refused: None }))
             }
             ProxyError::RequestTimeout => {
                 stats.rq_timeout.inc();
@@ -79,6 +85,7 @@ impl Forwarding<'_> {
 
     /// What a try sends. Its place in the budget goes with it.
     pub(super) fn prepare(&self, chosen: &Chosen, tries: &mut Tries) -> Outgoing {
+        tries.clock.begin_try(self.cluster.active.config.http.limits.max_stream_duration);
         let retry = &tries.retry;
         let mut headers = self.headers.clone();
         // The first try has all the time there is; the others what is left, in whole milliseconds.
@@ -112,11 +119,13 @@ impl Forwarding<'_> {
             trial: chosen.trial.clone(),
             priority: self.route.priority,
             retry: tries.permit.take(),
+            http2: !self.stream.is_http1(),
+            spelling: self.spelling.clone(),
         }
     }
 }
 
 /// A try that took too long.
 fn timeout(error: ProxyError) -> Failed {
-    Failed { attempt: Attempt::new(AttemptOutcome::PerTryTimeout), error, body: None }
+    Failed { attempt: Attempt::new(AttemptOutcome::PerTryTimeout), error, body: None, refused: None }
 }

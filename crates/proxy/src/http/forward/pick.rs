@@ -41,7 +41,7 @@ impl Forwarding<'_> {
     }
 
     /// Any endpoint.
-    pub(super) fn pick_any(&self) -> Option<Arc<HostEntry>> {
+    pub(in crate::http) fn pick_any(&self) -> Option<Arc<HostEntry>> {
         self.pick_avoiding(&[])
     }
 

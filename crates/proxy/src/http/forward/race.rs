@@ -53,8 +53,9 @@ impl Forwarding<'_> {
                 return self.one_after_the_other(tries).await;
             }
         };
-        self.describe(&landed.entry);
-        self.note(landed.sent_over);
+        self.stream.goes_to(&landed.entry);
+        let refused = landed.tried.as_ref().err().and_then(|failed| failed.refused.as_ref());
+        self.stream.went_over(landed.sent_over, refused);
         self.mark(reason, tries);
         if landed.tried.is_ok() {
             self.note_answer();
@@ -82,6 +83,7 @@ impl Forwarding<'_> {
                         Landing::Again(again) => waiting = Some(again),
                     }
                 }
+                never = self.stream.ticks() => match never {},
                 error = tries.clock.over() => {
                     // It is the newest try that has been silent, or all of them that were too slow.
                     return match self.timed_out(&newest, error)? {

@@ -46,12 +46,13 @@ impl Forwarding<'_> {
 
     /// One try, and what became of it. An error ends the request.
     async fn once(&mut self, tries: &mut Tries) -> Result<Ended, RequestOver> {
-        let chosen = self.choose(tries).map_err(RequestOver)?;
         self.stream.facts.attempts = tries.retry.attempt_number();
-        self.describe(&chosen.entry);
+        let chosen = self.choose(tries).map_err(RequestOver)?;
+        self.stream.goes_to(&chosen.entry);
         let sent_over = SentOver::default();
         let tried = self.try_once(&chosen, tries, &sent_over).await;
-        self.note(sent_over);
+        let refused = tried.as_ref().ok().and_then(|tried| tried.as_ref().err()?.refused.as_ref());
+        self.stream.went_over(sent_over, refused);
         tries.tried.push(chosen.entry);
         match tried? {
             Ok((response, request)) => {

@@ -1,5 +1,6 @@
 //! What is done to the headers of every answer, whoever it comes from.
 
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use ripstop_model::http_manager::server::ServerTransformation;
@@ -8,8 +9,13 @@ use crate::generation::listener::ActiveManager;
 use crate::http::headers::X_REQUEST_ID;
 use crate::http::stream::ActiveStream;
 
-/// Adds to an answer what the connection manager says of itself and of the request.
-pub fn response(headers: &mut HeaderMap, manager: &ActiveManager, stream: &ActiveStream) {
+/// Adds to an answer what the connection manager says of itself and of the request, and gives its status.
+pub fn response(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    manager: &ActiveManager,
+    stream: &ActiveStream,
+) -> StatusCode {
     match manager.config.server.transformation {
         ServerTransformation::Overwrite => {
             headers.insert(header::SERVER, manager.server.clone());
@@ -24,6 +30,10 @@ pub fn response(headers: &mut HeaderMap, manager: &ActiveManager, stream: &Activ
     }
     if let Some(id) = &stream.facts.request_id {
         headers.insert(X_REQUEST_ID, id.clone());
+    }
+    match &manager.proxy_status {
+        Some(proxy_status) => proxy_status.mark(headers, status, &stream.facts),
+        None => status,
     }
 }
 

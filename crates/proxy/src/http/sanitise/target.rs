@@ -81,7 +81,13 @@ pub fn path(
             stats.rq_redirected_path.inc();
             return Err(Stop::Redirected(HeaderValue::try_from(path).map_err(|_| refused())?));
         }
-        PathDecision::Reject => return Err(refused()),
+        PathDecision::Reject(path) => {
+            // The log has it as Envoy would.
+            if let Ok(path) = PathAndQuery::try_from(path) {
+                target.path = path;
+            }
+            return Err(refused());
+        }
     }
     Ok(())
 }

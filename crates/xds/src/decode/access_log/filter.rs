@@ -14,7 +14,7 @@ use crate::pb::access_log_filter::FilterSpecifier;
 const MAX_DEPTH: usize = 16;
 
 /// Reads a filter.
-pub(super) fn log_filter(cx: &mut Context, wire: &pb::AccessLogFilter) -> Option<LogFilter> {
+pub(in crate::decode) fn log_filter(cx: &mut Context, wire: &pb::AccessLogFilter) -> Option<LogFilter> {
     nested(cx, wire, 0)
 }
 

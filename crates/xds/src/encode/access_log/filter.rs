@@ -7,7 +7,7 @@ use crate::encode::{matcher, runtime};
 use crate::pb;
 use crate::pb::access_log_filter::FilterSpecifier;
 
-pub(super) fn log_filter(filter: &LogFilter) -> pb::AccessLogFilter {
+pub(in super::super) fn log_filter(filter: &LogFilter) -> pb::AccessLogFilter {
     let specifier = match filter {
         LogFilter::Status(by) => {
             FilterSpecifier::StatusCodeFilter(pb::StatusCodeFilter { comparison: Some(comparison(by)) })

@@ -9,11 +9,10 @@ pub(super) const CLUSTER: &[Support] = &[
             transport_socket_matches least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config \
             lb_subset_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
-            upstream_connection_options max_requests_per_connection common_http_protocol_options dns_refresh_rate \
-            respect_dns_ttl dns_lookup_family health_checks \
+            upstream_connection_options max_requests_per_connection common_http_protocol_options http_protocol_options \
+            dns_refresh_rate respect_dns_ttl dns_lookup_family health_checks per_connection_buffer_limit_bytes \
             ignore_health_on_host_removal close_connections_on_host_health_failure",
-        harmless: "alt_stat_name stats_matcher per_connection_buffer_limit_bytes \
-            per_connection_buffer_high_watermark_timeout http_protocol_options \
+        harmless: "alt_stat_name stats_matcher per_connection_buffer_high_watermark_timeout \
             dns_jitter dns_failure_refresh_rate dns_resolvers \
             use_tcp_for_dns_lookups \
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
@@ -125,6 +124,11 @@ pub(super) const CLUSTER: &[Support] = &[
         message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig",
         read: "http_protocol_options http2_protocol_options",
         harmless: "http3_protocol_options alternate_protocols_cache_options",
+    },
+    Support {
+        message: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig",
+        read: "http_protocol_options http2_protocol_options http3_protocol_options",
+        harmless: "",
     },
     Support {
         message: "envoy.config.core.v3.HealthCheck",

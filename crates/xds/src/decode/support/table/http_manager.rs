@@ -14,14 +14,43 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
             internal_address_config append_x_forwarded_port scheme_header_transformation via \
             preserve_external_request_id always_set_request_id_in_response request_id_extension \
             http_protocol_options proxy_100_continue server_name server_header_transformation \
-            request_timeout drain_timeout http1_safe_max_connection_duration",
+            request_timeout drain_timeout http1_safe_max_connection_duration \
+            local_reply_config proxy_status_config delayed_close_timeout access_log_options \
+            access_log_flush_interval flush_access_log_on_new_request \
+            stream_error_on_invalid_http_message",
         harmless: "add_user_agent tracing \
             http3_protocol_options stream_flush_timeout \
-            drain_timeout_jitter delayed_close_timeout \
-            access_log_flush_interval flush_access_log_on_new_request access_log_options \
+            drain_timeout_jitter \
             represent_ipv4_remote_address_as_ipv4_mapped_ipv6 \
-            stream_error_on_invalid_http_message proxy_status_config \
             append_local_overload add_proxy_protocol_connection_state",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig",
+        read: "mappers body_format",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper",
+        read: "filter status_code body body_format_override headers_to_add",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ProxyStatusConfig",
+        read: "remove_details remove_connection_termination_details remove_response_flags \
+            set_recommended_response_code use_node_id literal_proxy_name",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions",
+        read: "access_log_flush_interval flush_access_log_on_new_request \
+            flush_log_on_tunnel_successfully_established",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+        read: "individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats \
+            replace_dots_in_grpc_service_name",
+        harmless: "emit_filter_state",
     },
     Support {
         message: "envoy.extensions.filters.network.http_connection_manager.v3.Rds",

@@ -24,8 +24,8 @@ pub(super) const SHARED: &[Support] = &[
     Support {
         message: "envoy.config.core.v3.HttpProtocolOptions",
         read: "idle_timeout max_headers_count max_requests_per_connection headers_with_underscores_action \
-            max_connection_duration max_stream_duration max_connection_duration_jitter",
-        harmless: "max_response_headers_kb",
+            max_connection_duration max_stream_duration max_response_headers_kb max_connection_duration_jitter",
+        harmless: "",
     },
     Support {
         message: "envoy.config.core.v3.Http2ProtocolOptions",
@@ -47,9 +47,8 @@ pub(super) const SHARED: &[Support] = &[
     Support {
         message: "envoy.config.core.v3.Http1ProtocolOptions",
         read: "enable_trailers allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format \
-            allow_chunked_length",
-        harmless: "override_stream_error_on_invalid_http_message \
-            send_fully_qualified_url use_balsa_parser allow_custom_methods ignore_http_11_upgrade",
+            allow_chunked_length override_stream_error_on_invalid_http_message",
+        harmless: "send_fully_qualified_url use_balsa_parser allow_custom_methods ignore_http_11_upgrade",
     },
     Support {
         message: "envoy.config.accesslog.v3.AccessLog",
