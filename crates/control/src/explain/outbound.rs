@@ -299,7 +299,7 @@ fn one_form(manager: &HttpConnectionManager, path: &str) -> Result<String, Decis
             let why = "the path has escaped slashes".to_owned();
             Err(Decision::Answer { status: 307, why, location: Some(location) })
         }
-        PathDecision::Reject => Err(answer(400, "the path is not well-formed")),
+        PathDecision::Reject(_) => Err(answer(400, "the path is not well-formed")),
     }
 }
 
