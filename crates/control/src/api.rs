@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod config;
 mod door;
+mod effective;
 mod explain;
 mod history;
 mod host;

@@ -201,6 +201,32 @@ async fn flips_of_routes_and_clusters_cost_no_request() {
     assert_eq!(outcome.reconnects, 0, "a flip closed a connection");
 }
 
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named_with_the_line_that_it_is_about() {
+    let mesh = Mesh::shop("refuse").await;
+    // Somebody else has the port that a gateway is to open.
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let file = mesh.directory().join("extra.yaml");
+    let gateway = format!(
+        "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: extra}}\nspec:\n  \
+         selector: {{istio: ingressgateway}}\n  servers:\n  - port: {{number: {port}, name: http, protocol: HTTP}}\n    \
+         hosts: [\"*\"]\n"
+    );
+    std::fs::write(&file, gateway).unwrap();
+    let begun = Instant::now();
+    let (code, out, err) = ripstop(&mesh, &["apply", "-f", file.to_str().unwrap(), "--wait=20"]).await;
+    println!("refused after {} ms: {err}", begun.elapsed().as_millis());
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("ingress.default refuses LDS") && err.contains(&port.to_string()), "{err}");
+    assert!(err.contains("Gateway default/extra spec.servers[0]") && err.contains("extra.yaml:7"), "{err}");
+    let (_, out, _) = ripstop(&mesh, &["status", "ingress"]).await;
+    assert!(out.contains("refused") && out.contains("NACK") && out.contains("extra.yaml:7"), "{out}");
+    assert_eq!(mesh.get("/api/products").await.status, 200, "what it had goes on");
+    let (code, out, err) = ripstop(&mesh, &["rollback", "1", "--wait"]).await;
+    assert!(code == 0 && out.contains("1/1 proxies"), "{out}{err}");
+}
+
 /// Runs `ripstop` against the control plane of a mesh. Gives its exit code, output and errors.
 async fn ripstop(mesh: &Mesh, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(binaries::path("ripstop"));

@@ -25,6 +25,9 @@ pub struct GetArgs {
     /// Only of this namespace
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+    /// What holds for calls to this service in the end, value by value, and who says so
+    #[arg(long, value_name = "SERVICE", conflicts_with = "what")]
+    effective: Option<String>,
     /// What is shown
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -53,6 +56,15 @@ pub fn run(args: &GetArgs) -> Result<(), Failure> {
     let (kind, name) = object::split(&args.what);
     let client = args.api.client()?;
     let terminal = Terminal::stdout();
+    if let Some(service) = &args.effective {
+        let namespace = args.namespace.as_deref().unwrap_or("default");
+        let path = format!("/api/v1/effective/{}/{}", encoded(namespace), encoded(service));
+        let found = api::run(client.get(&path))?;
+        if !args.output.show(&terminal, &found) {
+            terminal.line(&effective(&found).render(&terminal));
+        }
+        return Ok(());
+    }
     api::run(async {
         if let (Some(kind), Some(name)) = (&kind, &name) {
             let path = object::path(&client, kind, name, args.namespace.as_deref()).await?;
@@ -70,6 +82,18 @@ pub fn run(args: &GetArgs) -> Result<(), Failure> {
         show(&terminal, args.output, items(&found["resources"]), &found);
         Ok(())
     })
+}
+
+fn effective(found: &Value) -> Table {
+    let mut table = Table::new(&["FIELD", "VALUE", "FROM", "WRITTEN AT"]);
+    for value in items(&found["values"]) {
+        let at = match value["line"].as_u64() {
+            Some(0) | None => "-".to_owned(),
+            Some(line) => format!("{}:{line}", short_file(&cell(&value["file"]))),
+        };
+        table.row(["field", "value", "from"].map(|key| cell(&value[key])).into_iter().chain([at]));
+    }
+    table
 }
 
 fn show(terminal: &Terminal, output: Output, resources: &[Value], whole: &Value) {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::body::MAX_DOCUMENTS_BYTES;
 use super::{
-    Api, analyze, api_tokens, apply, config, door, explain, history, metrics, openapi, problems, reply,
-    resources, rollout, status, tokens, workloads,
+    Api, analyze, api_tokens, apply, config, door, effective, explain, history, metrics, openapi, problems,
+    reply, resources, rollout, status, tokens, workloads,
 };
 use crate::role::Role;
 
@@ -204,6 +204,14 @@ pub(super) const PAGES: &[Page] = &[
             || post(explain::page),
         )
     },
+    page(
+        "GET",
+        "/api/v1/effective/{namespace}/{service}",
+        READ,
+        "Effective",
+        "what holds for calls to a service in the end, value by value, and who says so",
+        || get(effective::page),
+    ),
     page(
         "GET",
         "/api/v1/analyze",

@@ -287,6 +287,7 @@ async fn answers_are_as_the_openapi_document_says() {
             "/api/v1/resources/Service/default/user-service".to_owned()
         }
         "/api/v1/history/{revision}" => "/api/v1/history/2".to_owned(),
+        "/api/v1/effective/{namespace}/{service}" => "/api/v1/effective/default/product-service".to_owned(),
         "/api/v1/rollout/{revision}" => "/api/v1/rollout/2".to_owned(),
         "/api/v1/proxies/{namespace}/{workload}/config" => {
             "/api/v1/proxies/default/ingress/config".to_owned()

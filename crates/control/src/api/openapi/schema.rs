@@ -225,6 +225,15 @@ fn answers_about_the_mesh() -> Vec<(&'static str, Value)> {
             ]),
         ),
         ("Findings", object(&[("revision", integer("")), ("findings", list(reference("Finding")))])),
+        (
+            "Effective",
+            object(&[
+                ("revision", integer("")),
+                ("namespace", text("")),
+                ("service", text("")),
+                ("values", list(reference("EffectiveValue"))),
+            ]),
+        ),
         ("Workloads", object(&[("revision", integer("")), ("workloads", list(reference("Workload")))])),
     ]
 }

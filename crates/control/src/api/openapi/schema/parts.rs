@@ -160,6 +160,16 @@ pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
             ]),
         ),
         (
+            "EffectiveValue",
+            object(&[
+                ("field", text("in the words of the documents")),
+                ("value", text("as documents write it")),
+                ("from", text("who says so")),
+                ("file", text("")),
+                ("line", integer("0: nowhere")),
+            ]),
+        ),
+        (
             "ProxyRollout",
             object(&[
                 ("namespace", text("")),
