@@ -24,8 +24,9 @@ use crate::{ResourceType, pb};
 /// Most names in one subscription.
 pub(crate) const MAX_NAMES: usize = 100_000;
 
-/// Listeners and routes are not held back for longer than this many responses of clusters and endpoints, so
-/// that endpoints which change all the time cannot starve them.
+/// After this many responses of clusters and endpoints that listeners or routes had to wait for, newer snapshots wait until
+/// those have gone out, so that clusters and endpoints which change all the time cannot starve them. They go out with the
+/// snapshot that their clusters were sent of, never ahead of it: a route must not name what the proxy does not have.
 const MAX_HELD_BACK: u32 = 8;
 
 /// What is wrong with a request. It ends the stream.
@@ -146,9 +147,7 @@ impl Flows {
         let referred = is_settled(ResourceType::Cluster) && is_settled(ResourceType::Endpoint);
         for kind in ResourceType::ALL {
             let flow = &self.flows[kind.index()];
-            let waits = matches!(kind, ResourceType::Listener | ResourceType::Route)
-                && !referred
-                && self.held_back < MAX_HELD_BACK;
+            let waits = matches!(kind, ResourceType::Listener | ResourceType::Route) && !referred;
             if flow.additions && flow.in_flight.is_none() && !waits {
                 return Some(Step::Additions(kind));
             }
@@ -165,6 +164,12 @@ impl Flows {
             .filter(|kind| !keep || matches!(kind, ResourceType::Listener | ResourceType::Route))
             .find(|kind| self.flows[kind.index()].removals)
             .map(Step::Removals)
+    }
+
+    /// Whether newer snapshots have to wait for the listeners and routes of this one.
+    pub(super) fn holds_newer_back(&self) -> bool {
+        let waiting = [ResourceType::Listener, ResourceType::Route].map(|k| self.flows[k.index()].additions);
+        self.held_back >= MAX_HELD_BACK && waiting.contains(&true)
     }
 
     /// A step turned out to be empty.

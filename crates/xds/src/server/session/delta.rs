@@ -17,6 +17,8 @@ const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// An incremental stream.
 pub(crate) struct DeltaSession {
     snapshot: Arc<EncodedSnapshot>,
+    /// A newer one that has to wait.
+    newer: Option<Arc<EncodedSnapshot>>,
     status: Arc<StreamStatus>,
     flows: Flows,
     subscriptions: [Subscription; ResourceType::COUNT],
@@ -184,7 +186,13 @@ impl Session for DeltaSession {
     const DELTA: bool = true;
 
     fn new(snapshot: Arc<EncodedSnapshot>, status: Arc<StreamStatus>) -> DeltaSession {
-        DeltaSession { snapshot, status, flows: Flows::default(), subscriptions: Default::default() }
+        DeltaSession {
+            snapshot,
+            newer: None,
+            status,
+            flows: Flows::default(),
+            subscriptions: Default::default(),
+        }
     }
 
     fn node(request: &pb::DeltaDiscoveryRequest) -> Option<&pb::Node> {
@@ -219,11 +227,21 @@ impl Session for DeltaSession {
     }
 
     fn push(&mut self, snapshot: Arc<EncodedSnapshot>) {
+        if self.flows.holds_newer_back() {
+            self.newer = Some(snapshot);
+            return;
+        }
+        self.newer = None;
         self.flows.touch_changed(&self.snapshot, &snapshot);
         self.snapshot = snapshot;
     }
 
     fn next(&mut self) -> Option<pb::DeltaDiscoveryResponse> {
+        if !self.flows.holds_newer_back()
+            && let Some(newer) = self.newer.take()
+        {
+            self.push(newer);
+        }
         while let Some(step) = self.flows.next_step() {
             let (Step::Additions(kind) | Step::Removals(kind)) = step;
             let subscription = &self.subscriptions[kind.index()];

@@ -16,6 +16,8 @@ use crate::{ResourceType, pb};
 /// A state-of-the-world stream.
 pub(crate) struct SotwSession {
     snapshot: Arc<EncodedSnapshot>,
+    /// A newer one that has to wait.
+    newer: Option<Arc<EncodedSnapshot>>,
     status: Arc<StreamStatus>,
     flows: Flows,
     subscriptions: [Subscription; ResourceType::COUNT],
@@ -108,7 +110,13 @@ impl Session for SotwSession {
     const DELTA: bool = false;
 
     fn new(snapshot: Arc<EncodedSnapshot>, status: Arc<StreamStatus>) -> SotwSession {
-        SotwSession { snapshot, status, flows: Flows::default(), subscriptions: Default::default() }
+        SotwSession {
+            snapshot,
+            newer: None,
+            status,
+            flows: Flows::default(),
+            subscriptions: Default::default(),
+        }
     }
 
     fn node(request: &pb::DiscoveryRequest) -> Option<&pb::Node> {
@@ -140,11 +148,21 @@ impl Session for SotwSession {
     }
 
     fn push(&mut self, snapshot: Arc<EncodedSnapshot>) {
+        if self.flows.holds_newer_back() {
+            self.newer = Some(snapshot);
+            return;
+        }
+        self.newer = None;
         self.flows.touch_changed(&self.snapshot, &snapshot);
         self.snapshot = snapshot;
     }
 
     fn next(&mut self) -> Option<pb::DiscoveryResponse> {
+        if !self.flows.holds_newer_back()
+            && let Some(newer) = self.newer.take()
+        {
+            self.push(newer);
+        }
         while let Some(step) = self.flows.next_step() {
             let (Step::Additions(kind) | Step::Removals(kind)) = step;
             let subscription = &mut self.subscriptions[kind.index()];
