@@ -64,7 +64,9 @@ fn routes_never_go_out_before_the_clusters_of_their_snapshot() {
             proxy.nonces.insert(kind, response.nonce);
             sent.push(kind);
             if kind == CDS {
-                response.removed_resources.iter().for_each(|name| drop(has.remove(name)));
+                for name in &response.removed_resources {
+                    has.remove(name);
+                }
                 coming.extend(response.resources.iter().map(|resource| resource.name.clone()));
                 let names: Vec<&str> = coming.iter().map(String::as_str).collect();
                 proxy.subscribe(EDS, &names);
