@@ -99,7 +99,8 @@ impl Forwarding<'_> {
 
     /// Marks the request with why there is no further try.
     pub(super) fn mark(&mut self, reason: NoRetry, tries: &Tries) {
-        if let Some(flag) = reason.flag().filter(|_| tries.retry.attempt_number() > 1) {
+        // As in Envoy, also where the policy allows none at all.
+        if let Some(flag) = reason.flag().filter(|_| tries.retry.rules().is_some()) {
             self.stream.facts.flags.insert(flag);
         }
     }
