@@ -1,5 +1,6 @@
 //! A set of endpoints that do the same, and how they are reached. Endpoints are [`crate::endpoint`].
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,11 +146,40 @@ pub struct DnsDiscovery {
     pub refresh: Duration,
     /// Whether the TTL of an answer takes the place of [`DnsDiscovery::refresh`].
     pub respect_ttl: bool,
+    /// Each wait after a good answer is longer by up to this long.
+    pub jitter: Duration,
+    /// Time until the next question after one without an answer; `None`: [`DnsDiscovery::refresh`].
+    pub after_failure: Option<FailureRefresh>,
+    /// Name servers that are asked; none: those of the system.
+    pub resolvers: Vec<SocketAddr>,
+}
+
+/// Envoy's `RefreshRate`: twice as long after each failure in a row, with jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FailureRefresh {
+    /// After the first failure. Not zero.
+    pub base: Duration,
+    /// Never longer than this; not below `base`.
+    pub max: Duration,
 }
 
 impl DnsDiscovery {
     /// Envoy's default for [`DnsDiscovery::refresh`].
     pub const DEFAULT_REFRESH: Duration = Duration::from_secs(5);
+
+    /// Names with Envoy's defaults for how they are asked for.
+    pub fn new(kind: DnsKind, hosts: ClusterLoadAssignment<HostPort>) -> DnsDiscovery {
+        DnsDiscovery {
+            kind,
+            hosts,
+            family: DnsFamily::Auto,
+            refresh: DnsDiscovery::DEFAULT_REFRESH,
+            respect_ttl: false,
+            jitter: Duration::ZERO,
+            after_failure: None,
+            resolvers: Vec::new(),
+        }
+    }
 }
 
 /// What an answer of DNS means.

@@ -33,6 +33,7 @@ pub mod http_manager;
 pub mod listener;
 pub mod listener_filter;
 pub mod load_balancing;
+pub mod load_report;
 pub mod load_shedding;
 pub mod matcher;
 pub mod metadata;

@@ -16,6 +16,8 @@ pub struct LoadBalancing {
     pub locality: LocalityBalancing,
     /// New endpoints get less at first. `ROUND_ROBIN` and `LEAST_REQUEST` obey it.
     pub slow_start: Option<SlowStart>,
+    /// Names of reported numbers that [`LbPolicy::ClientWeighted`] takes for the use of an endpoint: the largest counts.
+    pub utilization_metrics: Vec<Name>,
     /// Requests may ask for endpoints with certain labels.
     pub subsets: Option<Box<Subsets>>,
 }
@@ -31,6 +33,7 @@ impl LoadBalancing {
             panic_threshold: LoadBalancing::DEFAULT_PANIC_THRESHOLD,
             locality: LocalityBalancing::default(),
             slow_start: None,
+            utilization_metrics: Vec::new(),
             subsets: None,
         }
     }
@@ -69,6 +72,8 @@ pub enum LbPolicy {
         /// What of an endpoint is hashed, and how much load one may have.
         hashing: ConsistentHashing,
     },
+    /// In turn, by weights that follow from what endpoints say of their load (gRFC A58).
+    ClientWeighted(ClientWeighted),
     /// The one of two drawn by dice that promises the shorter wait: peak-sensitive average of its response times, times
     /// its active requests. Ours; travels as `filter_metadata["ripstop"]`.
     LeastResponseTime {
@@ -104,6 +109,36 @@ impl LbPolicy {
     pub fn is_consistent(&self) -> bool {
         matches!(self, LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. })
     }
+}
+
+/// Envoy's `ClientSideWeightedRoundRobin`: the weight of an endpoint is its requests in a second, divided by its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientWeighted {
+    /// So long after its first report, and after a silence, an endpoint has the average weight; 10 s unless told.
+    pub blackout: Duration,
+    /// A weight is forgotten so long after the last report; 3 min unless told.
+    pub expiration: Duration,
+    /// How often weights are looked at; 1 s unless told, never below 100 ms.
+    pub update_period: Duration,
+    /// How much errors count as use, in thousandths: `use + errors / requests * penalty`; 1000 unless told.
+    pub error_penalty_milli: u32,
+}
+
+impl Default for ClientWeighted {
+    /// Envoy's.
+    fn default() -> ClientWeighted {
+        ClientWeighted {
+            blackout: Duration::from_secs(10),
+            expiration: Duration::from_secs(180),
+            update_period: Duration::from_secs(1),
+            error_penalty_milli: 1000,
+        }
+    }
+}
+
+impl ClientWeighted {
+    /// Smallest [`ClientWeighted::update_period`].
+    pub const MIN_UPDATE_PERIOD: Duration = Duration::from_millis(100);
 }
 
 /// What consistent hashing has in common.

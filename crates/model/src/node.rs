@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Name;
+use crate::endpoint::Locality;
 
 /// What a proxy serves as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,15 @@ impl Role {
             Role::Gateway => "router",
         }
     }
+}
+
+/// Where a proxy is, and the cluster that it belongs to itself: what zone-aware routing needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalCluster {
+    /// The cluster whose endpoints are the proxy and its likes.
+    pub name: Name,
+    /// Where the proxy is.
+    pub locality: Locality,
 }
 
 /// Names a proxy in Istio's form `role~ip~workload.namespace~namespace.svc.domain`.

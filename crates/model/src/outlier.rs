@@ -35,6 +35,8 @@ pub struct OutlierDetection {
     pub max_ejection_time_jitter: Duration,
     /// At most this share of the endpoints is ejected at once; one always may be when there are two.
     pub max_ejection_percent: Percent,
+    /// An endpoint that answers an active check well returns at once; on unless told.
+    pub return_on_healthy_check: bool,
 }
 
 /// So many failures in a row.
@@ -120,6 +122,7 @@ impl Default for OutlierDetection {
             max_ejection_time: Duration::from_secs(300),
             max_ejection_time_jitter: Duration::ZERO,
             max_ejection_percent: Percent::whole(10),
+            return_on_healthy_check: true,
         }
     }
 }

@@ -9,13 +9,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ripstop_model::Address;
 use ripstop_model::load_balancing::{Labels, LoadBalancing};
 
 use crate::host::{Host, HostEntry, HostSet};
 
+pub mod client_weighted;
 pub mod consistent;
 pub mod edf;
 mod group;
@@ -29,6 +30,7 @@ pub mod random;
 pub mod response_time;
 pub mod ring;
 pub mod round_robin;
+pub mod shared;
 pub mod slow_start;
 mod subset;
 pub mod weights;
@@ -88,6 +90,8 @@ pub struct PickContext<'a> {
     pub labels: Option<&'a Labels>,
     /// The endpoint that the session of the request belongs to.
     pub session: Option<SessionHost<'a>>,
+    /// Requests under way to the cluster, where somebody counts them; otherwise those of its hosts are added up.
+    pub active: Option<u32>,
     /// The time.
     pub now: Instant,
 }
@@ -95,7 +99,7 @@ pub struct PickContext<'a> {
 impl<'a> PickContext<'a> {
     /// Any host will do.
     pub fn any(now: Instant) -> PickContext<'a> {
-        PickContext { tried: &[], hash: None, labels: None, session: None, now }
+        PickContext { tried: &[], hash: None, labels: None, session: None, active: None, now }
     }
 
     /// Any host that was not tried.
@@ -121,6 +125,8 @@ pub struct Balancer {
     home: Option<Home>,
     /// The health that everything below was prepared for.
     prepared_for: (u64, u64),
+    /// Before this it is not prepared again, unless nobody is found.
+    rests_until: Instant,
     all: Levels,
     /// The subsets that have hosts, by what the selectors name.
     present: HashSet<Labels>,
@@ -145,6 +151,7 @@ impl Balancer {
             hosts,
             home,
             prepared_for: (0, 0),
+            rests_until: now,
             all: Levels::default(),
             present: HashSet::new(),
             subsets: HashMap::new(),
@@ -170,9 +177,21 @@ impl Balancer {
         if self.hosts.is_empty() {
             return Pick::None(NoHost::Empty);
         }
-        if self.prepared_for != self.health() {
+        let stale = self.prepared_for != self.health();
+        if stale && context.now >= self.rests_until {
+            self.prepare(context.now);
+        } else if stale {
+            let pick = self.pick_prepared(context, rng);
+            if matches!(pick, Pick::Host { .. }) {
+                return pick;
+            }
             self.prepare(context.now);
         }
+        self.pick_prepared(context, rng)
+    }
+
+    /// Picks among what is prepared. Whoever has fallen ill since is left out.
+    fn pick_prepared(&mut self, context: &PickContext<'_>, rng: &mut fastrand::Rng) -> Pick {
         if let Some(session) = context.session {
             match self.session_host(session, context.tried) {
                 Some(entry) => return Pick::Host { entry, panic: false },
@@ -180,7 +199,7 @@ impl Balancer {
                 None => {}
             }
         }
-        let mut draw = Draw { hash: context.hash, attempt: 0, now: context.now, rng };
+        let mut draw = Draw { hash: context.hash, attempt: 0, active: context.active, now: context.now, rng };
         match self.chosen(context.labels) {
             Chosen::Any => self.all.pick(context.tried, &mut draw),
             Chosen::With(labels) => self.pick_with(labels, context.tried, &mut draw),
@@ -220,6 +239,7 @@ impl Balancer {
     fn prepare(&mut self, now: Instant) {
         // Read before the hosts are looked at: a change in between is then seen at the next pick.
         self.prepared_for = self.health();
+        self.rests_until = now + rest(self.hosts.len());
         self.subsets.clear();
         let entries = self.hosts.entries();
         self.present =
@@ -239,12 +259,25 @@ impl Balancer {
             slow_start: self.config.slow_start,
             now,
             dice: &mut self.dice,
+            tables: self.hosts.tables(),
         };
         let entries = self.hosts.entries().iter();
         let entries = entries.filter(|entry| labels.is_none_or(|labels| subset::has(entry, labels)));
         Levels::new(entries, ground, &mut preparing)
     }
 }
+
+/// How long what was prepared for so many hosts is used at least: preparing must not be all that is done while many of them
+/// come and go. Nothing where it costs nothing worth mentioning.
+fn rest(hosts: usize) -> Duration {
+    if hosts < FEW_HOSTS { Duration::ZERO } else { REST_FOR_EACH * u32::try_from(hosts).unwrap_or(u32::MAX) }
+}
+
+/// Fewer hosts are prepared anew whenever the health of one changes.
+const FEW_HOSTS: usize = 1024;
+
+/// About ten times of what preparing costs.
+const REST_FOR_EACH: Duration = Duration::from_micros(1);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -5,8 +5,10 @@
 //! [`HostEntry`] of each generation. Which host takes a request is decided in [`crate::balance`], which is put aside in
 //! [`crate::outlier`], which does not answer checks in [`crate::health`].
 
+pub mod load;
 mod set;
 
+use load::HostLoad;
 pub use set::{HostEntry, HostSet};
 
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub struct Host {
     pub totals: HostTotals,
     /// What active checks have found.
     pub health: HealthFlags,
+    /// What it says of its load.
+    pub load: HostLoad,
     active_requests: AtomicU32,
     active_connections: AtomicU32,
     pub(crate) consecutive_5xx: AtomicU32,
@@ -98,6 +102,7 @@ impl Host {
             address,
             totals: HostTotals::default(),
             health: HealthFlags::default(),
+            load: HostLoad::default(),
             active_requests: AtomicU32::new(0),
             active_connections: AtomicU32::new(0),
             consecutive_5xx: AtomicU32::new(0),

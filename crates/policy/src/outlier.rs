@@ -165,6 +165,21 @@ impl OutlierDetector {
         Sweep { returned, ejected: ejected.into_iter().filter_map(eject).collect() }
     }
 
+    /// A check has found the host well: lets it return at once, unless the configuration says otherwise.
+    pub fn forgive(&self, host: &Arc<Host>, set: &HostSet) -> Option<Return> {
+        if !self.config.return_on_healthy_check || !host.is_ejected() {
+            return None;
+        }
+        let mut ejected = self.lock();
+        let ejection = host.history().current.take()?;
+        host.reset_consecutive();
+        host.set_ejected(false);
+        *ejected = ejected.map(|count| count.saturating_sub(1));
+        drop(ejected);
+        set.health_changed();
+        Some(Return { host: Arc::clone(host), ejection })
+    }
+
     fn let_return(&self, set: &HostSet, now: Instant) -> Vec<Return> {
         let mut ejected = self.lock();
         let mut still_ejected = 0;

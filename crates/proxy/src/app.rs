@@ -165,7 +165,8 @@ pub async fn run_standalone(config: StandaloneConfig, shutdown: Shutdown) -> Res
         tls: tls.clone(),
     };
     let ready = parts.ready.clone();
-    let (applier, asked) = start(parts, Instant::now(), &shutdown)?;
+    let (mut applier, asked) = start(parts, Instant::now(), &shutdown)?;
+    applier.set_local(config.local);
     tokio::spawn(follow_values(runtime.clone()));
 
     let fixed = Arc::new(config.snapshot);

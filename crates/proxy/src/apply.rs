@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ripstop_model::listener::TrafficDirection;
+use ripstop_model::node::LocalCluster;
 use ripstop_model::{Listener, Name, Snapshot};
 use ripstop_policy::runtime::Runtime;
 use ripstop_runtime::listen::Place;
@@ -215,6 +216,11 @@ impl Applier {
     pub fn left(&self) -> impl Future<Output = ()> + use<> {
         let left = self.health.news.left.clone();
         async move { left.notified().await }
+    }
+
+    /// Says which cluster the proxy belongs to. To be called before anything is in force.
+    pub fn set_local(&mut self, local: Option<LocalCluster>) {
+        self.workshop.compiler().set_local(local);
     }
 
     /// Sets values by name; what is in force is compiled with them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ripstop_model::address::BindAddress;
 use ripstop_model::matcher::StringMatch;
+use ripstop_model::node::LocalCluster;
 use ripstop_model::runtime::RuntimeLayer;
 use ripstop_model::{Node, Snapshot, SpiffeId};
 use ripstop_xds::bootstrap::Dynamic;
@@ -41,6 +42,8 @@ pub struct StandaloneConfig {
     pub introduction: Introduction,
     /// What is set by name; later layers win.
     pub runtime: Vec<RuntimeLayer>,
+    /// The cluster that it belongs to, and where it is.
+    pub local: Option<LocalCluster>,
     /// Where its admin pages are; `None`: nowhere.
     pub admin: Option<BindAddress>,
     /// The only paths of admin pages that are answered; empty: all.

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ripstop_model::{Name, Snapshot};
+use ripstop_policy::balance::zone::Home;
 
 use cluster::ActiveCluster;
 use listener::ActiveListener;
@@ -40,6 +41,8 @@ pub struct Generation {
     pub clusters: Vec<Option<Arc<ActiveCluster>>>,
     /// The slots of the clusters that are there, by name: for requests that name their cluster themselves.
     pub slots: HashMap<Name, Arc<ClusterSlot>>,
+    /// Where the proxy is among its likes, where that is known.
+    pub home: Option<Home>,
 }
 
 impl Generation {
@@ -52,6 +55,7 @@ impl Generation {
             routes: BTreeMap::new(),
             clusters: Vec::new(),
             slots: HashMap::new(),
+            home: None,
         }
     }
 

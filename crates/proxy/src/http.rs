@@ -23,6 +23,7 @@ pub mod headers;
 pub mod journey;
 pub mod leash;
 pub mod linger;
+pub mod load_report;
 pub mod local_exec;
 pub mod local_reply;
 pub mod manager;

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use ripstop_model::address::BindAddress;
+use ripstop_model::endpoint::Locality;
 use ripstop_model::matcher::StringMatch;
+use ripstop_model::node::LocalCluster;
 use ripstop_model::runtime::{RuntimeLayer, RuntimeSource};
 use ripstop_model::tls::{SecretRef, SecretSource};
 use ripstop_model::{Name, Node, Snapshot};
@@ -46,6 +48,8 @@ pub struct Bootstrap {
     pub introduction: Introduction,
     /// What is set by name; later layers win.
     pub runtime: Vec<RuntimeLayer>,
+    /// The cluster that the proxy belongs to, and where it is.
+    pub local: Option<LocalCluster>,
 }
 
 impl Bootstrap {
@@ -170,7 +174,22 @@ fn read(wire: &pb::Bootstrap, place: &place::Place<'_>) -> Bootstrap {
         dynamic,
         introduction: Introduction { node: node_wire },
         runtime,
+        local: local_cluster(wire),
     }
+}
+
+/// `None` where no cluster is named, or the zone is not known: then there is nothing to be aware of.
+fn local_cluster(wire: &pb::Bootstrap) -> Option<LocalCluster> {
+    let name = &wire.cluster_manager.as_ref()?.local_cluster_name;
+    let place = wire.node.as_ref()?.locality.as_ref()?;
+    (!name.is_empty()).then(|| LocalCluster {
+        name: name.as_str().into(),
+        locality: Locality {
+            region: place.region.as_str().into(),
+            zone: place.zone.as_str().into(),
+            sub_zone: place.sub_zone.as_str().into(),
+        },
+    })
 }
 
 /// A resource, when it could be taken; what was said of it is put where it stands.

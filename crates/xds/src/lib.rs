@@ -15,6 +15,7 @@ pub mod encoded;
 pub mod grpc_health;
 mod message;
 mod metadata;
+pub mod orca;
 mod pb;
 mod place;
 pub mod resource_type;

@@ -9,7 +9,8 @@ pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, bootstrap::DynamicResources, runtime_layer,
 };
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
-    CircuitBreakers, Cluster, OutlierDetection, circuit_breakers, cluster,
+    CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection, circuit_breakers, cluster,
+    load_balancing_policy,
 };
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
     UpstreamConnectionOptions, upstream_connection_options,
@@ -49,6 +50,8 @@ pub(crate) use envoy_types::pb::envoy::config::route::v3::{
     route, route_action, route_match, virtual_host, weighted_cluster,
 };
 pub(crate) use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
+pub(crate) use envoy_types::pb::envoy::extensions::clusters::dns::v3::DnsCluster;
+pub(crate) use envoy_types::pb::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
 pub(crate) use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log,
 };
@@ -123,7 +126,7 @@ pub(crate) use envoy_types::pb::envoy::r#type::v3::{
     CodecClientType, FractionalPercent, HttpStatus, Int64Range, Percent, fractional_percent,
 };
 pub(crate) use envoy_types::pb::google::protobuf::{
-    Any, BoolValue, Duration, Struct, UInt32Value, UInt64Value, Value, value,
+    Any, BoolValue, Duration, FloatValue, Struct, UInt32Value, UInt64Value, Value, value,
 };
 pub(crate) use envoy_types::pb::google::rpc::Status;
 
@@ -132,6 +135,19 @@ pub(crate) use envoy_types::pb::envoy::service::runtime::v3::Runtime;
 /// The client's half of the service for secrets.
 pub(crate) mod sds {
     pub(crate) use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_client::SecretDiscoveryServiceClient as Client;
+}
+
+/// Load balancing policies as extensions.
+pub(crate) mod lb_policies {
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::client_side_weighted_round_robin::v3::ClientSideWeightedRoundRobin;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::common::v3 as common;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::maglev::v3::Maglev;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::ring_hash::v3::RingHash;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::Subset;
+    pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 }
 
 /// The server and client halves of the ADS service.

@@ -158,6 +158,7 @@ fn alone(source: &Source, args: &ProxyArgs) -> Result<StandaloneConfig, Failure>
         dynamic: bootstrap.dynamic,
         introduction: bootstrap.introduction,
         runtime: bootstrap.runtime,
+        local: bootstrap.local,
         admin: bootstrap.admin,
         admin_paths: bootstrap.admin_paths,
         concurrency: args.concurrency.map_or_else(processors, usize::from),

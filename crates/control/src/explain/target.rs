@@ -89,6 +89,7 @@ fn balancer(policy: &LbPolicy) -> &'static str {
         LbPolicy::RingHash { .. } => "RING_HASH",
         LbPolicy::Maglev { .. } => "MAGLEV",
         LbPolicy::LeastResponseTime { .. } => "LEAST_RESPONSE_TIME",
+        LbPolicy::ClientWeighted(_) => "CLIENT_SIDE_WEIGHTED_ROUND_ROBIN",
     }
 }
 

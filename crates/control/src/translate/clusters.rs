@@ -166,11 +166,9 @@ impl One<'_> {
             return Discovery::Eds { service_name: None };
         }
         Discovery::Dns(Box::new(DnsDiscovery {
-            kind,
-            hosts,
             family: DnsFamily::V4Preferred,
-            refresh: DnsDiscovery::DEFAULT_REFRESH,
             respect_ttl: true,
+            ..DnsDiscovery::new(kind, hosts)
         }))
     }
 }

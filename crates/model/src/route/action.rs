@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{HashPolicy, HeaderMutations, HedgePolicy, HostRewrite, PathRewrite, Redirect, RetryPolicy};
 use crate::Name;
+use crate::load_balancing::Labels;
 use crate::mirror::RequestMirror;
 use crate::route_times::RouteTimes;
 use crate::upgrade::Upgrade;
@@ -77,6 +78,8 @@ pub struct Forward {
     pub times: RouteTimes,
     /// Upgrades that are allowed or forbidden otherwise than the connection manager says.
     pub upgrades: Vec<Upgrade>,
+    /// Labels that the endpoints of its requests must have, where their cluster has subsets. Shares of splits add their own.
+    pub subset: Labels,
     /// Copies of its requests. Where there are none, those of the virtual host are made, else those of the configuration.
     pub mirrors: Vec<RequestMirror>,
 }
@@ -106,6 +109,7 @@ impl Forward {
             priority: RoutePriority::Default,
             times: RouteTimes::default(),
             upgrades: Vec::new(),
+            subset: Labels::new(),
             mirrors: Vec::new(),
         }
     }
@@ -172,12 +176,20 @@ pub struct WeightedCluster {
     pub host_rewrite: Option<Name>,
     /// Changes to headers; `None`: there are none.
     pub headers: Option<Box<HeaderMutations>>,
+    /// Labels beside, or in place of, those of [`Forward::subset`].
+    pub subset: Labels,
 }
 
 impl WeightedCluster {
     /// A share, and nothing that holds for its requests alone.
     pub fn new(name: impl Into<Name>, weight: u32) -> WeightedCluster {
-        WeightedCluster { name: name.into(), weight, host_rewrite: None, headers: None }
+        WeightedCluster {
+            name: name.into(),
+            weight,
+            host_rewrite: None,
+            headers: None,
+            subset: Labels::new(),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Consistent hashing over hosts: ring or table, and the bound on the load of one host. The ring and the table themselves are
 //! in [`super::ring`] and [`super::maglev`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ripstop_model::load_balancing::{ConsistentHashing, LbPolicy};
 
 use super::maglev::Maglev;
 use super::ring::{Ring, RingSize};
+use super::shared::{Fingerprint, SharedTables};
 use crate::host::HostEntry;
 
 /// How many other hosts are looked at when the one that the hash belongs to has enough to do.
@@ -26,32 +28,49 @@ enum Kind {
 }
 
 impl Consistent {
-    /// What `policy` asks for; `None` when it does not hash.
-    pub fn new(policy: &LbPolicy, entries: &[Arc<HostEntry>], weights: &[f64]) -> Option<Consistent> {
-        let (kind, hashing) = match *policy {
-            LbPolicy::RingHash { min_ring_size, max_ring_size, function, hashing } => {
-                let size = RingSize { min: min_ring_size, max: max_ring_size, function };
-                let keys = keys(entries, hashing);
-                (Kind::Ring(Ring::new(&with_weights(&keys, weights), size)), hashing)
-            }
-            LbPolicy::Maglev { table_size, hashing } => {
-                let keys = keys(entries, hashing);
-                (Kind::Maglev(Maglev::new(&with_weights(&keys, weights), table_size)), hashing)
-            }
+    /// What `policy` asks for; `None` when it does not hash. Where `tables` has the like, it is that.
+    pub fn shared(
+        policy: &LbPolicy,
+        entries: &[Arc<HostEntry>],
+        weights: &[f64],
+        tables: &SharedTables,
+    ) -> Option<Arc<Consistent>> {
+        let hashing = match *policy {
+            LbPolicy::RingHash { hashing, .. } | LbPolicy::Maglev { hashing, .. } => hashing,
             _ => return None,
         };
-        Some(Consistent { kind, balance_factor: hashing.balance_factor })
+        let keys = keys(entries, hashing);
+        let of_hosts = keys.iter().zip(weights).map(|(key, weight)| (key.as_str(), weight.to_bits()));
+        let fingerprint = Fingerprint::of(
+            std::iter::once((policy_text(policy), 0))
+                .chain(of_hosts.map(|(key, weight)| (Cow::Borrowed(key), weight))),
+        );
+        Some(tables.get(fingerprint, || Consistent::new(policy, &keys, weights, hashing.balance_factor)))
     }
 
-    /// The position of the host that a hash belongs to. `attempt` counts the hosts that were refused before.
-    pub fn pick(&self, entries: &[Arc<HostEntry>], hash: u64, attempt: usize) -> usize {
+    fn new(policy: &LbPolicy, keys: &[String], weights: &[f64], balance_factor: Option<u32>) -> Consistent {
+        let keys = with_weights(keys, weights);
+        let kind = match *policy {
+            LbPolicy::RingHash { min_ring_size, max_ring_size, function, .. } => {
+                let size = RingSize { min: min_ring_size, max: max_ring_size, function };
+                Kind::Ring(Ring::new(&keys, size))
+            }
+            LbPolicy::Maglev { table_size, .. } => Kind::Maglev(Maglev::new(&keys, table_size)),
+            _ => Kind::Maglev(Maglev::new(&[], 0)),
+        };
+        Consistent { kind, balance_factor }
+    }
+
+    /// The position of the host that a hash belongs to. `attempt` counts the hosts that were refused before; `active`: the
+    /// requests under way to all of them, where that is known.
+    pub fn pick(&self, entries: &[Arc<HostEntry>], hash: u64, attempt: usize, active: Option<u32>) -> usize {
         let at = |attempt| match &self.kind {
             Kind::Ring(ring) => ring.at(hash, attempt),
             Kind::Maglev(table) => table.at(hash, attempt),
         };
         let first = at(attempt);
         let Some(factor) = self.balance_factor else { return first };
-        let bound = bound(entries, factor);
+        let bound = bound(entries, factor, active);
         let free = |position: &usize| entries[*position].host.active_requests() < bound;
         (attempt..).take(MOST_DETOURS).map(at).find(free).unwrap_or(first)
     }
@@ -59,8 +78,9 @@ impl Consistent {
 
 /// How many requests one host may have under way: `factor` percent of what it would have if all had the same, this request
 /// included.
-fn bound(entries: &[Arc<HostEntry>], factor: u32) -> u32 {
-    let active: u64 = entries.iter().map(|entry| u64::from(entry.host.active_requests())).sum();
+fn bound(entries: &[Arc<HostEntry>], factor: u32, active: Option<u32>) -> u32 {
+    let add_up = || entries.iter().map(|entry| u64::from(entry.host.active_requests())).sum();
+    let active: u64 = active.map_or_else(add_up, u64::from);
     let bound = ((active + 1) * u64::from(factor)).div_ceil(100 * entries.len().max(1) as u64);
     u32::try_from(bound).unwrap_or(u32::MAX)
 }
@@ -79,6 +99,11 @@ fn keys(entries: &[Arc<HostEntry>], hashing: ConsistentHashing) -> Vec<String> {
         }
     };
     entries.iter().map(key).collect()
+}
+
+/// All that a policy says, for comparison.
+fn policy_text(policy: &LbPolicy) -> Cow<'static, str> {
+    Cow::Owned(format!("{policy:?}"))
 }
 
 fn with_weights<'a>(keys: &'a [String], weights: &[f64]) -> Vec<(&'a str, f64)> {

@@ -7,7 +7,7 @@ use ripstop_model::load_balancing::LocalityBalancing;
 use super::edf::Schedule;
 use super::hosts::{Draw, Hosts, Preparing};
 use super::zone::{Home, ZoneRouting};
-use crate::host::{Host, HostEntry};
+use crate::host::HostEntry;
 
 /// Hosts that a request of a priority goes to.
 #[derive(Debug)]
@@ -108,12 +108,16 @@ impl Group {
         }
     }
 
-    /// A host that was not tried.
-    pub(super) fn search(&self, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Option<&Arc<HostEntry>> {
+    /// A host that fits.
+    pub(super) fn search(
+        &self,
+        fits: impl Fn(&HostEntry) -> bool,
+        rng: &mut fastrand::Rng,
+    ) -> Option<&Arc<HostEntry>> {
         match self {
-            Group::Flat(hosts) | Group::Zones { everywhere: hosts, .. } => hosts.search(tried, rng),
+            Group::Flat(hosts) | Group::Zones { everywhere: hosts, .. } => hosts.search(fits, rng),
             Group::Weighted { localities, .. } => {
-                localities.iter().find_map(|hosts| hosts.search(tried, rng))
+                localities.iter().find_map(|hosts| hosts.search(&fits, rng))
             }
         }
     }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use ripstop_model::load_balancing::{LbPolicy, SlowStart};
 
+use super::client_weighted;
 use super::consistent::Consistent;
 use super::least_request::LeastRequest;
 use super::random::Random;
 use super::response_time;
 use super::round_robin::RoundRobin;
+use super::shared::SharedTables;
 use super::weights::Weights;
 use crate::host::{Host, HostEntry};
 
@@ -20,6 +22,7 @@ pub(super) struct Preparing<'a> {
     pub(super) slow_start: Option<SlowStart>,
     pub(super) now: Instant,
     pub(super) dice: &'a mut fastrand::Rng,
+    pub(super) tables: &'a SharedTables,
 }
 
 /// What a choice depends on.
@@ -27,6 +30,7 @@ pub(super) struct Preparing<'a> {
 pub(super) struct Draw<'a> {
     pub(super) hash: Option<u64>,
     pub(super) attempt: usize,
+    pub(super) active: Option<u32>,
     pub(super) now: Instant,
     pub(super) rng: &'a mut fastrand::Rng,
 }
@@ -45,7 +49,8 @@ enum Chooser {
     RoundRobin(RoundRobin),
     LeastRequest(LeastRequest),
     Random(Random),
-    Consistent(Consistent),
+    Consistent(Arc<Consistent>),
+    ClientWeighted(Box<client_weighted::Turn>),
     ResponseTime(Duration),
 }
 
@@ -64,6 +69,11 @@ impl Hosts {
             }
             LbPolicy::Random => Chooser::Random(Random::new(&entries, weights, now)),
             LbPolicy::LeastResponseTime { decay } => Chooser::ResponseTime(decay),
+            LbPolicy::ClientWeighted(policy) => {
+                let slow_start = preparing.slow_start;
+                let turn = client_weighted::Turn::new(&entries, policy, slow_start, now, dice);
+                Chooser::ClientWeighted(Box::new(turn))
+            }
             LbPolicy::RingHash { .. } | LbPolicy::Maglev { .. } => {
                 let weights = match &weights {
                     Some(weights) => weights.all(&entries, now).collect(),
@@ -81,7 +91,7 @@ impl Hosts {
         weights: Vec<f64>,
         preparing: &Preparing<'_>,
     ) -> Hosts {
-        let consistent = Consistent::new(&preparing.policy, &entries, &weights);
+        let consistent = Consistent::shared(&preparing.policy, &entries, &weights, preparing.tables);
         Hosts { entries, chooser: consistent.map_or(Chooser::Nobody, Chooser::Consistent) }
     }
 
@@ -95,22 +105,27 @@ impl Hosts {
             Chooser::RoundRobin(turn) => turn.pick(entries, now),
             Chooser::LeastRequest(least) => least.pick(entries, now, draw.rng),
             Chooser::Random(random) => random.pick(draw.rng),
+            Chooser::ClientWeighted(turn) => turn.pick(entries, now),
             Chooser::ResponseTime(decay) => response_time::pick(entries, *decay, now, draw.rng),
             Chooser::Consistent(consistent) => {
                 let hash = draw.hash.unwrap_or_else(|| draw.rng.u64(..));
-                consistent.pick(entries, hash, draw.attempt)
+                consistent.pick(entries, hash, draw.attempt, draw.active)
             }
         };
         self.entries.get(index)
     }
 
-    /// A host that was not tried, from a random place on.
-    pub(super) fn search(&self, tried: &[Arc<Host>], rng: &mut fastrand::Rng) -> Option<&Arc<HostEntry>> {
+    /// A host that fits, from a random place on.
+    pub(super) fn search(
+        &self,
+        fits: impl Fn(&HostEntry) -> bool,
+        rng: &mut fastrand::Rng,
+    ) -> Option<&Arc<HostEntry>> {
         if self.entries.is_empty() {
             return None;
         }
         let (before, after) = self.entries.split_at(rng.usize(0..self.entries.len()));
-        after.iter().chain(before).find(|entry| !was_tried(entry, tried))
+        after.iter().chain(before).find(|entry| fits(entry))
     }
 }
 

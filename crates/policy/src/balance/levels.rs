@@ -104,7 +104,7 @@ impl Levels {
         for attempt in 0..DRAWS_BEFORE_SEARCH {
             draw.attempt = attempt;
             let Some(entry) = group.choose(draw) else { break };
-            if !was_tried(entry, tried) {
+            if is_still(entry, share.degraded, panic) && !was_tried(entry, tried) {
                 return Pick::Host { entry: Arc::clone(entry), panic };
             }
         }
@@ -118,11 +118,12 @@ impl Levels {
             let panic = self.load.panic(priority);
             let level = &self.levels[priority];
             let groups = match &level.all {
-                Some(all) if panic => [Some(all), None],
-                _ => [Some(&level.available), Some(&level.degraded)],
+                Some(all) if panic => [Some((all, false)), None],
+                _ => [Some((&level.available, false)), Some((&level.degraded, true))],
             };
-            for group in groups.into_iter().flatten() {
-                if let Some(entry) = group.search(tried, rng) {
+            for (group, degraded) in groups.into_iter().flatten() {
+                let fits = |entry: &HostEntry| is_still(entry, degraded, panic) && !was_tried(entry, tried);
+                if let Some(entry) = group.search(fits, rng) {
                     return Pick::Host { entry: Arc::clone(entry), panic };
                 }
             }
@@ -139,6 +140,11 @@ impl Level {
             _ => &mut self.available,
         }
     }
+}
+
+/// Whether a host is what it was when hosts were sorted by their health.
+fn is_still(entry: &HostEntry, degraded: bool, panic: bool) -> bool {
+    panic || if degraded { entry.is_degraded() } else { entry.is_available() }
 }
 
 fn count(hosts: &[Arc<HostEntry>]) -> Availability {

@@ -183,3 +183,73 @@ fn turns_begin_at_different_places() {
     let places: std::collections::BTreeSet<_> = (0..32).map(first).collect();
     assert!(places.len() > 4, "{places:?}");
 }
+
+fn many(count: u16) -> HostSet {
+    let endpoints = (0..count).map(|port| Endpoint::new(Address::socket([10, 0, 0, 1], port))).collect();
+    HostSet::update(None, &ClusterLoadAssignment::flat("c", endpoints), Instant::now())
+}
+
+#[test]
+fn among_many_hosts_one_that_falls_ill_is_left_out_at_once_and_one_that_returns_a_little_later() {
+    use crate::health::flags::HealthFlag;
+    let set = Arc::new(many(2000));
+    let now = Instant::now();
+    let mut balancer = Balancer::new(LoadBalancing::new(LbPolicy::RoundRobin), set.clone(), None, 1, now);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut picked = |now| {
+        let mut picked = HashSet::new();
+        for _ in 0..4000 {
+            let Pick::Host { entry, .. } = balancer.pick(&PickContext::any(now), &mut rng) else { panic!() };
+            picked.insert(entry.index);
+        }
+        picked
+    };
+    let set_ill = |ill: std::ops::Range<usize>, is_ill| {
+        for entry in &set.entries()[ill] {
+            entry.host.health.set(HealthFlag::FailedActiveHc, is_ill);
+        }
+        set.health_changed();
+    };
+    assert_eq!(picked(now).len(), 2000);
+    set_ill(0..500, true);
+    let left = picked(now);
+    assert!(left.len() == 1500 && left.iter().all(|index| *index >= 500));
+    let later = now + Duration::from_millis(3);
+    assert_eq!(picked(later).len(), 1500);
+    set_ill(0..500, false);
+    assert_eq!(picked(later).len(), 1500);
+    assert_eq!(picked(later + Duration::from_millis(3)).len(), 2000);
+}
+
+#[test]
+fn weights_follow_what_hosts_say_of_their_load() {
+    use ripstop_model::load_balancing::ClientWeighted;
+    use ripstop_model::load_report::LoadReport;
+    let policy = ClientWeighted::default();
+    let set = Arc::new(many(4));
+    let since = set.entries()[0].host.since();
+    let mut balancer =
+        Balancer::new(LoadBalancing::new(LbPolicy::ClientWeighted(policy)), set.clone(), None, 1, since);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut shares = |now| {
+        let mut counts = [0; 4];
+        for _ in 0..1000 {
+            let Pick::Host { entry, .. } = balancer.pick(&PickContext::any(now), &mut rng) else { panic!() };
+            counts[entry.index] += 1;
+        }
+        counts
+    };
+    let even = |counts: [i32; 4], expected: [i32; 4]| {
+        assert!(counts.iter().zip(expected).all(|(count, wanted)| (count - wanted).abs() <= 2), "{counts:?}");
+    };
+    even(shares(since), [250; 4]);
+    let at = |seconds| since + Duration::from_secs(seconds);
+    // The last says nothing, and gets the average of the others.
+    for (entry, cpu) in set.entries().iter().zip([0.1, 0.2, 0.2]) {
+        let report = LoadReport { cpu_utilization: cpu, requests_per_second: 10.0, ..LoadReport::default() };
+        entry.host.load.record(&report, &policy, &[], since, at(1));
+    }
+    even(shares(at(5)), [250; 4]);
+    even(shares(at(20)), [375, 187, 187, 250]);
+    even(shares(at(500)), [250; 4]);
+}

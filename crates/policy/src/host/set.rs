@@ -11,6 +11,7 @@ use ripstop_model::health_check::HealthRules;
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
 use super::Host;
+use crate::balance::shared::SharedTables;
 use crate::health::flags::HealthFlag;
 
 /// A host together with what one generation of configuration says about it.
@@ -93,6 +94,8 @@ pub struct HostSet {
     overprovisioning_percent: u32,
     /// Raised whenever a host is ejected or returns; shared by all generations, since their hosts are.
     health_version: Arc<AtomicU64>,
+    /// Of all generations and workers.
+    tables: Arc<SharedTables>,
 }
 
 impl HostSet {
@@ -119,6 +122,7 @@ impl HostSet {
             leaving: 0,
             overprovisioning_percent: assignment.overprovisioning_percent,
             health_version: previous.map(|p| Arc::clone(&p.health_version)).unwrap_or_default(),
+            tables: previous.map(|p| Arc::clone(&p.tables)).unwrap_or_default(),
         };
         let mut seen = HashSet::new();
         for group in &assignment.localities {
@@ -217,6 +221,11 @@ impl HostSet {
     /// A number that changes whenever outlier detection ejects a host or lets one return, or checks find one well or not.
     pub fn health_version(&self) -> u64 {
         self.health_version.load(Ordering::Acquire)
+    }
+
+    /// The rings and tables over its hosts.
+    pub(crate) fn tables(&self) -> &SharedTables {
+        &self.tables
     }
 
     /// Tells all balancers that the health of a host has changed.

@@ -238,3 +238,21 @@ fn a_detector_is_obeyed_as_surely_as_it_says() {
     });
     assert!(ejected.count().abs_diff(500) < 60);
 }
+
+#[test]
+fn a_check_that_finds_a_host_well_lets_it_return() {
+    let (set, now) = (hosts(2), Instant::now());
+    for (returns, config) in
+        [(true, config()), (false, OutlierDetection { return_on_healthy_check: false, ..config() })]
+    {
+        let detector = OutlierDetector::new(config);
+        for _ in 0..3 {
+            detector.record(host(&set, 0), Outcome::Status(500), &set, now, &mut dice());
+        }
+        assert!(host(&set, 0).is_ejected());
+        let version = set.health_version();
+        assert_eq!(detector.forgive(host(&set, 0), &set).is_some(), returns);
+        assert_eq!(!host(&set, 0).is_ejected(), returns);
+        assert_eq!(set.health_version() > version, returns, "balancers are told");
+    }
+}

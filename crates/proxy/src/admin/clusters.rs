@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use http::StatusCode;
-use ripstop_model::HealthStatus;
+use ripstop_model::{HealthStatus, LbPolicy};
 use ripstop_policy::host::HostEntry;
 use ripstop_runtime::admin::{Answer, Query, json, text};
 use serde_json::{Value, json};
@@ -68,11 +68,30 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         if let Some(ejection) = ejection(entry) {
             line("ejected", &ejection);
         }
+        for (name, value) in learnt(cluster, entry) {
+            line(name, &value);
+        }
         line("weight", &entry.endpoint.weight);
         line("region", &entry.locality.region);
         line("zone", &entry.locality.zone);
         line("sub_zone", &entry.locality.sub_zone);
         line("priority", &entry.priority);
+    }
+}
+
+/// What its answers have taught, where the balancer goes by it.
+fn learnt(cluster: &ActiveCluster, entry: &HostEntry) -> Vec<(&'static str, String)> {
+    let (host, now) = (&entry.host, Instant::now());
+    match cluster.config.lb.policy {
+        LbPolicy::LeastResponseTime { decay } => {
+            let average = host.response_time().map(|average| average.at(now, decay) * 1000.0);
+            average.map(|ms| ("response_time_ms", format!("{ms:.3}"))).into_iter().collect()
+        }
+        LbPolicy::ClientWeighted(policy) => {
+            let weight = host.load.weight(&policy, host.since(), now);
+            weight.map(|weight| ("reported_weight", weight.to_string())).into_iter().collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -84,7 +103,7 @@ fn ejection(entry: &HostEntry) -> Option<String> {
 }
 
 fn as_json(cluster: &ActiveCluster) -> Value {
-    let hosts: Vec<Value> = cluster.hosts.entries().iter().map(|entry| host_json(entry)).collect();
+    let hosts: Vec<Value> = cluster.hosts.entries().iter().map(|entry| host_json(cluster, entry)).collect();
     let limits = &cluster.config.limits;
     json!({
         "name": &**cluster.name(),
@@ -99,7 +118,7 @@ fn as_json(cluster: &ActiveCluster) -> Value {
     })
 }
 
-fn host_json(entry: &HostEntry) -> Value {
+fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
     let (host, endpoint, locality) = (&entry.host, &entry.endpoint, &entry.locality);
     let totals = &host.totals;
     // As protobuf has it: numbers of 64 bits are texts, and nothing is left out.
@@ -146,6 +165,9 @@ fn host_json(entry: &HostEntry) -> Value {
         "locality": { "region": &*locality.region, "zone": &*locality.zone, "sub_zone": &*locality.sub_zone },
         "ejected": ejection(entry),
     });
+    for (name, value) in learnt(cluster, entry) {
+        status[name] = value.into();
+    }
     for (name, text) in [("hostname", &*endpoint.hostname)] {
         if !text.is_empty() {
             status[name] = text.into();

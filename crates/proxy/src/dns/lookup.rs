@@ -1,12 +1,12 @@
 //! Asking: the hosts file, then the name servers of the system.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use ripstop_model::cluster::DnsFamily;
 
@@ -27,16 +27,26 @@ pub struct Found {
     pub ttl: Duration,
 }
 
-/// Asks by what the system says when a family is asked for first.
+/// Most sets of name servers that are kept ready; what is beyond is made anew for each question.
+pub const MAX_RESOLVERS: usize = 256;
+
+/// What is asked how: which family, by which name servers.
+type Way = (DnsFamily, Vec<SocketAddr>);
+
+/// Asks by what is configured, or by what the system says when a family is asked for first.
 #[derive(Default)]
 pub struct Resolver {
-    by_family: BTreeMap<DnsFamily, Result<Arc<TokioResolver>, String>>,
+    ready: BTreeMap<Way, Result<Arc<TokioResolver>, String>>,
 }
 
 impl Resolver {
     /// Asks for one name. Nothing is remembered from one question to the next.
     pub fn lookup(&mut self, query: &Query) -> impl Future<Output = Result<Found, String>> + use<> {
-        let resolver = self.by_family.entry(query.family).or_insert_with(|| start(query.family)).clone();
+        let way = (query.family, query.resolvers.clone());
+        let resolver = self.ready.get(&way).cloned().unwrap_or_else(|| start(&way));
+        if self.ready.len() < MAX_RESOLVERS {
+            self.ready.insert(way, resolver.clone());
+        }
         let host = query.host.clone();
         async move {
             let resolver = resolver?;
@@ -52,11 +62,18 @@ impl Resolver {
     }
 }
 
-fn start(family: DnsFamily) -> Result<Arc<TokioResolver>, String> {
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the system names no name servers; only its hosts file is used");
-        TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
-    });
+fn start((family, servers): &Way) -> Result<Arc<TokioResolver>, String> {
+    let with = |config| TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let of_system = || {
+        TokioResolver::builder_tokio().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the system names no name servers; only its hosts file is used");
+            with(ResolverConfig::default())
+        })
+    };
+    let mut builder = match servers.is_empty() {
+        true => of_system(),
+        false => with(ResolverConfig::from_name_servers(servers.iter().copied().map(name_server).collect())),
+    };
     let options = builder.options_mut();
     // When to ask is decided elsewhere.
     options.cache_size = 0;
@@ -68,6 +85,12 @@ fn start(family: DnsFamily) -> Result<Arc<TokioResolver>, String> {
         DnsFamily::All => LookupIpStrategy::Ipv4AndIpv6,
     };
     builder.build().map(Arc::new).map_err(|error| error.to_string())
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    server.connections.iter_mut().for_each(|connection| connection.port = address.port());
+    server
 }
 
 #[cfg(test)]
@@ -82,6 +105,9 @@ mod tests {
             family: DnsFamily::V4Only,
             refresh: Duration::from_secs(5),
             respect_ttl: false,
+            jitter: Duration::ZERO,
+            after_failure: None,
+            resolvers: Vec::new(),
         };
         let found = Resolver::default().lookup(&query).await.unwrap();
         assert_eq!(found.addresses, [IpAddr::from([127, 0, 0, 1])]);

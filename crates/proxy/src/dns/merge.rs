@@ -48,7 +48,15 @@ fn dns(cluster: &Cluster) -> Option<&DnsDiscovery> {
 }
 
 fn query(dns: &DnsDiscovery, host: &Name) -> Query {
-    Query { host: host.clone(), family: dns.family, refresh: dns.refresh, respect_ttl: dns.respect_ttl }
+    Query {
+        host: host.clone(),
+        family: dns.family,
+        refresh: dns.refresh,
+        respect_ttl: dns.respect_ttl,
+        jitter: dns.jitter,
+        after_failure: dns.after_failure,
+        resolvers: dns.resolvers.clone(),
+    }
 }
 
 fn assignment<'a>(
@@ -128,13 +136,7 @@ mod tests {
             }],
             overprovisioning_percent: 140,
         };
-        let dns = DnsDiscovery {
-            kind,
-            hosts,
-            family: Default::default(),
-            refresh: DnsDiscovery::DEFAULT_REFRESH,
-            respect_ttl: false,
-        };
+        let dns = DnsDiscovery::new(kind, hosts);
         let mut snapshot = Snapshot::default();
         snapshot.clusters.insert("c".into(), Arc::new(Cluster::new("c", Discovery::Dns(Box::new(dns)))));
         Arc::new(snapshot)

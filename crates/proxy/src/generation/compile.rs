@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use ripstop_model::access_log::{AccessLog, AccessLogSink};
+use ripstop_model::node::LocalCluster;
 use ripstop_model::{Cluster, Listener, Name, RouteConfiguration, Snapshot};
+use ripstop_policy::balance::zone::Home;
 use ripstop_policy::connection_count::ConnectionCount;
 use ripstop_policy::route::CompileError;
 use ripstop_policy::runtime::Runtime;
@@ -61,6 +63,7 @@ pub struct Compiler {
     /// Values set by name were changed: nothing that was compiled with the ones before may be taken over.
     stale: bool,
     failing: FailingHosts,
+    local: Option<LocalCluster>,
     previous: Arc<Generation>,
     node_id: Name,
 }
@@ -78,6 +81,7 @@ impl Compiler {
             buckets: SharedBuckets::default(),
             stale: false,
             failing,
+            local: None,
             previous: Arc::new(Generation::empty()),
             node_id: Name::from(""),
         }
@@ -113,6 +117,11 @@ impl Compiler {
         self.sinks.reopen.clone()
     }
 
+    /// Which cluster the proxy belongs to, from the next generation on.
+    pub fn set_local(&mut self, local: Option<LocalCluster>) {
+        self.local = local;
+    }
+
     /// What is set by name from the next generation on.
     pub fn set_runtime(&mut self, runtime: Arc<Runtime>) {
         self.stale |= self.runtime != runtime;
@@ -137,7 +146,9 @@ impl Compiler {
         let fallbacks = snapshot.clusters.values().filter_map(|config| fallback_cluster(config));
         let slots: HashMap<_, _> = snapshot.clusters.keys().chain(fallbacks).map(named).collect();
         let clusters = self.clusters(&snapshot, &previous, &slots, &mut rejected);
-        let generation = Generation { id: previous.id + 1, snapshot, listeners, routes, clusters, slots };
+        let home = self.local.as_ref().and_then(|local| home(local, &slots, &clusters));
+        let generation =
+            Generation { id: previous.id + 1, snapshot, listeners, routes, clusters, slots, home };
         self.previous = Arc::new(generation);
         self.stale = false;
         drop(previous);
@@ -290,6 +301,16 @@ impl Compiler {
         }
         clusters
     }
+}
+
+/// Where the proxy is among its likes; `None`: its own cluster is not there.
+fn home(
+    local: &LocalCluster,
+    slots: &HashMap<Name, Arc<ClusterSlot>>,
+    clusters: &[Option<Arc<ActiveCluster>>],
+) -> Option<Home> {
+    let own = clusters.get(slots.get(&local.name)?.index())?.as_ref()?;
+    Some(Home { locality: local.locality.clone(), peers: own.hosts.clone() })
 }
 
 /// Open access logs: one writer a destination, whatever number of listeners log there.

@@ -304,6 +304,13 @@ fn conclude(
             HealthEvent::Success | HealthEvent::Failure { .. } => {}
         }
     }
+    if verdict.success
+        && !entry.host.health.has(HealthFlag::FailedActiveHc)
+        && let Some(detector) = &active.lasting.outlier
+        && detector.forgive(&entry.host, &active.hosts).is_some()
+    {
+        tracing::info!(cluster = %active.name(), host = %address, "endpoint answers checks well and returns");
+    }
     if verdict.transition == Transition::Changed {
         active.hosts.health_changed();
         tell(active.name(), entry, &verdict);

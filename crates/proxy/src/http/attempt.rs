@@ -19,6 +19,7 @@ use ripstop_policy::retry::{Attempt, AttemptOutcome};
 
 use super::expect::{Gate, Word};
 use super::leash::{Leash, LeashHolder};
+use super::load_report;
 use super::request_body::RequestBody;
 use super::target::Target;
 use super::trial::Trial;
@@ -192,6 +193,7 @@ pub async fn attempt(
             let status = response.status().as_u16();
             stats.rq_status.inc(status);
             look_at(active, entry, response.headers());
+            load_report::look_at(active, entry, response.headers());
             // How a call went is said at its end, unless there is nothing but an end.
             let call = grpc::is_grpc(response.headers()) && response.status() == StatusCode::OK;
             let ended = grpc::status(response.headers());
@@ -397,6 +399,11 @@ impl UpstreamRequest {
     /// Whether its connection had carried requests before.
     pub fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// What the trailers of the answer say of the endpoint.
+    pub fn look_at_trailers(&self, trailers: &HeaderMap) {
+        load_report::look_at(&self.cluster.active, &self.entry, trailers);
     }
 
     /// The answer to a call has ended in this way.

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use http::{Extensions, HeaderMap, Method, Response};
 use hyper::body::{Body, Incoming};
 use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_model::load_balancing::Labels;
 use ripstop_policy::request_times::RequestTimes;
 use ripstop_policy::retry::asked::{asked, asked_to_hedge};
 use ripstop_policy::retry::rules::RetryRules;
@@ -65,6 +66,8 @@ pub struct Forwarding<'a> {
     pub headers: HeaderMap,
     /// What the endpoint is chosen by, where the cluster wants that.
     pub affinity: Affinity,
+    /// The labels that the endpoint must have.
+    pub subset: Option<&'a Labels>,
     /// The tunnel that it may become.
     pub tunnel: Option<TunnelRequest>,
     /// Its time limits.

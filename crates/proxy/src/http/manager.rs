@@ -194,12 +194,12 @@ impl Clean {
         body: Incoming,
     ) -> Response<ResponseBody> {
         self.stream.answers_attempts = forward.response_attempt_count;
-        let (slot, share_host, share_level) = match forward.target(&self.head(), self.connection.client_ip())
-        {
-            RouteTarget::Slot(slot, host, level) => (Some(slot), host, level),
-            RouteTarget::Named(name) => (generation.shared.slots.get(name), None, None),
-            RouteTarget::Nowhere => (None, None, None),
+        let (slot, share) = match forward.target(&self.head(), self.connection.client_ip()) {
+            RouteTarget::Share(share) => (Some(&share.slot), Some(share)),
+            RouteTarget::Named(name) => (generation.shared.slots.get(name), None),
+            RouteTarget::Nowhere => (None, None),
         };
+        let subset = share.map_or(&forward.subset, |share| &share.subset);
         let seed = || self.worker.dice(|rng| rng.u64(..));
         let cluster = slot.and_then(|slot| generation.cluster(slot, seed));
         if let Some(cluster) = &cluster {
@@ -225,11 +225,11 @@ impl Clean {
             self.target.scheme = None;
         }
         let affinity = Affinity::of(forward, &cluster, &self.target, &self.headers, &self.connection);
-        if let Some(level) = share_level {
+        if let Some(level) = share.and_then(|share| share.level.as_ref()) {
             self.stream.levels.share = Some(level.clone());
             describe(&mut self.stream, &self.target, &self.headers);
         }
-        let times = self.prepare(forward, share_host);
+        let times = self.prepare(forward, share.and_then(|share| share.host.as_ref()));
         let copies = mirror::wanted(&self.worker, generation, forward, &self.headers, &self.target);
         let told = deadline::told(&self.headers);
         let forwarding = Forwarding {
@@ -242,6 +242,7 @@ impl Clean {
             method: self.method,
             headers: self.headers,
             affinity,
+            subset: subset.as_deref(),
             tunnel: None,
             copies,
             told,

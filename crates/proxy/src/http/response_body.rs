@@ -210,6 +210,7 @@ impl Passing {
                 if let Some(trailers) = frame.trailers_ref() {
                     let status = grpc::status(trailers);
                     upstream.request.call_ended(status);
+                    upstream.request.look_at_trailers(trailers);
                     if let Some(stream) = &mut self.stream {
                         stream.facts.grpc_status = status;
                     }

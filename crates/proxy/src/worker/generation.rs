@@ -24,7 +24,7 @@ impl WorkerGeneration {
         if let Some(previous) = previous {
             for (index, old) in previous.clusters.borrow().iter().enumerate() {
                 let (Some(old), Some(Some(active))) = (old, shared.clusters.get(index)) else { continue };
-                clusters[index] = old.succeed(active);
+                clusters[index] = old.succeed(active, shared.home.as_ref());
             }
         }
         WorkerGeneration { shared, clusters: RefCell::new(clusters) }
@@ -35,7 +35,13 @@ impl WorkerGeneration {
         let active: &Arc<ActiveCluster> = self.shared.cluster(slot)?;
         let mut clusters = self.clusters.borrow_mut();
         let place = clusters.get_mut(slot.index())?;
-        Some(place.get_or_insert_with(|| Rc::new(WorkerCluster::new(active.clone(), seed()))).clone())
+        Some(
+            place
+                .get_or_insert_with(|| {
+                    Rc::new(WorkerCluster::new(active.clone(), self.shared.home.as_ref(), seed()))
+                })
+                .clone(),
+        )
     }
 
     /// The cluster of a name that no configuration has told before, if it is there.

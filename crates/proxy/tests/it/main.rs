@@ -9,6 +9,8 @@ mod configuration;
 mod connection_logs;
 mod control_plane;
 mod deadlines;
+mod dns;
+mod ejection;
 mod floods;
 mod framing;
 mod harness;

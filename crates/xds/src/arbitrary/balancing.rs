@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ripstop_model::load_balancing::{
-    ConsistentHashing, HashFunction, Labels, LbPolicy, LocalityBalancing, SlowStart, SubsetFallback,
-    SubsetSelector, Subsets,
+    ClientWeighted, ConsistentHashing, HashFunction, Labels, LbPolicy, LocalityBalancing, SlowStart,
+    SubsetFallback, SubsetSelector, Subsets,
 };
 use ripstop_model::{LoadBalancing, Name};
 
-use super::{list, name, option, percent, positive};
+use super::{duration, list, name, option, percent, positive};
 
 pub(super) fn load_balancing(rng: &mut Rng) -> LoadBalancing {
     let policy = policy(rng);
-    let slow = matches!(policy, LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. });
+    let by_client = matches!(policy, LbPolicy::ClientWeighted(_));
+    let slow = by_client || matches!(policy, LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. });
     LoadBalancing {
         policy,
         panic_threshold: percent(rng),
-        locality: match rng.u8(0..3) {
+        // The extension says nothing of zones and subsets.
+        locality: match if by_client { rng.u8(0..2) } else { rng.u8(0..3) } {
             0 => LocalityBalancing::Weighted,
             1 => LocalityBalancing::default(),
             _ => LocalityBalancing::ZoneAware {
@@ -27,14 +29,15 @@ pub(super) fn load_balancing(rng: &mut Rng) -> LoadBalancing {
             },
         },
         slow_start: if slow { option(rng, slow_start) } else { None },
-        subsets: option(rng, |rng| Box::new(subsets(rng))),
+        utilization_metrics: if by_client { list(rng, 2, name) } else { Vec::new() },
+        subsets: option(rng, |rng| Box::new(subsets(rng))).filter(|_| !by_client),
     }
 }
 
 fn policy(rng: &mut Rng) -> LbPolicy {
     let hashing =
         ConsistentHashing { use_hostname: rng.bool(), balance_factor: option(rng, |rng| rng.u32(100..)) };
-    match rng.u8(0..6) {
+    match rng.u8(0..7) {
         0 => LbPolicy::RoundRobin,
         1 => LbPolicy::Random,
         2 => LbPolicy::RingHash {
@@ -44,6 +47,12 @@ fn policy(rng: &mut Rng) -> LbPolicy {
             hashing,
         },
         3 => LbPolicy::Maglev { table_size: [5, 65_537, LbPolicy::MAX_TABLE_SIZE][rng.usize(0..3)], hashing },
+        5 => LbPolicy::ClientWeighted(ClientWeighted {
+            blackout: duration(rng),
+            expiration: duration(rng),
+            update_period: duration(rng).max(ClientWeighted::MIN_UPDATE_PERIOD),
+            error_penalty_milli: rng.u32(0..5000),
+        }),
         4 => LbPolicy::LeastResponseTime { decay: Duration::from_secs(rng.u64(1..1000)) },
         _ => LbPolicy::LeastRequest { choices: rng.u32(2..100), active_request_bias_milli: rng.u32(0..5000) },
     }

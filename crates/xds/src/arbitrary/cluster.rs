@@ -5,7 +5,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use ripstop_model::address::HostPort;
 use ripstop_model::cluster::{
-    BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget, UpstreamProtocol,
+    BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, FailureRefresh, RetryBudget,
+    UpstreamProtocol,
 };
 use ripstop_model::endpoint::{Locality, LocalityEndpoints};
 use ripstop_model::http1::{HeaderNames, Http1Options};
@@ -122,6 +123,13 @@ pub(super) fn dns(rng: &mut Rng) -> DnsDiscovery {
         // Envoy takes no less.
         refresh: duration(rng).max(Duration::from_millis(2)),
         respect_ttl: rng.bool(),
+        resolvers: list(rng, 2, |rng| (rng.u32(..).to_be_bytes(), rng.u16(..)).into()),
+        jitter: duration(rng),
+        after_failure: option(rng, |rng| {
+            // Envoy takes no less.
+            let base = positive(rng).max(Duration::from_millis(2));
+            FailureRefresh { base, max: base + duration(rng) }
+        }),
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
         max_ejection_time: base + duration(rng),
         max_ejection_time_jitter: duration(rng),
         max_ejection_percent: percent(rng),
+        return_on_healthy_check: rng.bool(),
     }
 }
 

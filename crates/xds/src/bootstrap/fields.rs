@@ -8,7 +8,7 @@ pub(super) const TELLING: &[&str] =
 
 /// Sections that are read.
 pub(crate) const READ: &[&str] =
-    &["node", "admin", "static_resources", "dynamic_resources", "layered_runtime"];
+    &["node", "admin", "static_resources", "dynamic_resources", "layered_runtime", "cluster_manager"];
 
 /// Without these the proxy would do something else than is written.
 pub(crate) const NEEDED: &[&str] = &[
@@ -27,6 +27,10 @@ const HARMLESS: &[&str] = &[
     "admin.profile_path",
     "admin.socket_options",
     "admin.ignore_global_conn_limit",
+    "cluster_manager.outlier_detection",
+    "cluster_manager.upstream_bind_config",
+    "cluster_manager.load_stats_config",
+    "cluster_manager.enable_deferred_cluster_creation",
 ];
 
 /// Reports every section that is written and not read.

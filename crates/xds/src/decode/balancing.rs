@@ -8,12 +8,28 @@ use ripstop_model::load_balancing::{
 use ripstop_model::{LoadBalancing, Percent};
 
 use super::common::{Context, metadata_value, percent, positive_duration};
+use super::lb_extension;
 use super::subsets::subsets;
 use crate::metadata::{LEAST_RESPONSE_TIME, RIPSTOP, UNSET};
 use crate::pb;
 use crate::pb::cluster::{CommonLbConfig, LbConfig, LbPolicy as Wire};
 
 pub(super) fn load_balancing(cx: &mut Context, wire: &pb::Cluster) -> Option<LoadBalancing> {
+    match &wire.load_balancing_policy {
+        Some(policy) => {
+            let taken = lb_extension::as_fields(cx, wire, policy)?;
+            let mut lb = cx.at(&taken.place, |cx| of_fields(cx, &taken.fields))?;
+            if let Some((policy, metrics)) = taken.client_weighted {
+                lb.policy = LbPolicy::ClientWeighted(policy);
+                lb.utilization_metrics = metrics;
+            }
+            Some(lb)
+        }
+        None => of_fields(cx, wire),
+    }
+}
+
+fn of_fields(cx: &mut Context, wire: &pb::Cluster) -> Option<LoadBalancing> {
     let common = wire.common_lb_config.clone().unwrap_or_default();
     let hashing = consistent_hashing(&common);
     let mut slow_start = None;
@@ -55,6 +71,7 @@ pub(super) fn load_balancing(cx: &mut Context, wire: &pb::Cluster) -> Option<Loa
         panic_threshold: panic.unwrap_or(LoadBalancing::DEFAULT_PANIC_THRESHOLD),
         locality: cx.at("common_lb_config", |cx| locality(cx, &common)),
         slow_start,
+        utilization_metrics: Vec::new(),
         subsets: wire
             .lb_subset_config
             .as_ref()

@@ -1,6 +1,6 @@
 //! Clusters ← wire.
 
-use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, RetryBudget};
+use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsKind, RetryBudget};
 use ripstop_model::tls::{TransportSocket, TransportSocketMatch};
 use ripstop_model::{Cluster, Discovery};
 
@@ -10,7 +10,7 @@ use super::common::{Context, check_metadata_keys, metadata_mark, percent, positi
 use super::config_source::{ConfigOrigin, config_source};
 use super::load_shedding::load_shedding;
 use super::metadata::metadata;
-use super::{endpoint, health_check, outlier, tls, upstream_http};
+use super::{dns, endpoint, health_check, outlier, tls, upstream_http};
 use crate::metadata::{
     AUTO_PROTOCOL, CIRCUIT_BREAKER, LEAST_RESPONSE_TIME, LOAD_SHEDDING, MAX_EJECTION_PER_MILLION,
     RETRY_BUDGET_OF_FIRST_TRIES,
@@ -93,7 +93,9 @@ fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
         Some(ClusterDiscoveryType::Type(kind)) => {
             DiscoveryType::try_from(*kind).map_err(|_| kind.to_string())
         }
-        Some(ClusterDiscoveryType::ClusterType(custom)) => Err(custom.name.clone()),
+        Some(ClusterDiscoveryType::ClusterType(custom)) => {
+            return cx.at("cluster_type", |cx| dns::of_extension(cx, wire, custom));
+        }
     };
     match kind {
         Ok(DiscoveryType::Static) => match &wire.load_assignment {
@@ -123,8 +125,8 @@ fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
                 ConfigOrigin::File(file) => Discovery::EdsFile { service_name, file },
             })
         }
-        Ok(DiscoveryType::StrictDns) => dns(cx, wire, DnsKind::Strict),
-        Ok(DiscoveryType::LogicalDns) => dns(cx, wire, DnsKind::Logical),
+        Ok(DiscoveryType::StrictDns) => dns::of_cluster(cx, wire, DnsKind::Strict),
+        Ok(DiscoveryType::LogicalDns) => dns::of_cluster(cx, wire, DnsKind::Logical),
         Ok(other) => cx.at("type", |cx| cx.refuse(format!("{} {ONLY}", other.as_str_name()))),
         Err(other) => cx.at("type", |cx| cx.refuse(format!("{other} {ONLY}"))),
     }
@@ -132,34 +134,6 @@ fn discovery(cx: &mut Context, wire: &pb::Cluster) -> Option<Discovery> {
 
 /// Why a type is refused.
 const ONLY: &str = "is not supported (only STATIC, STRICT_DNS, LOGICAL_DNS and EDS)";
-
-#[allow(deprecated, reason = "files say it in the cluster itself; the extension that replaces it is rare")]
-fn dns(cx: &mut Context, wire: &pb::Cluster, kind: DnsKind) -> Option<Discovery> {
-    use pb::cluster::DnsLookupFamily;
-    let family = match DnsLookupFamily::try_from(wire.dns_lookup_family) {
-        Ok(DnsLookupFamily::Auto) => Some(DnsFamily::Auto),
-        Ok(DnsLookupFamily::V4Only) => Some(DnsFamily::V4Only),
-        Ok(DnsLookupFamily::V6Only) => Some(DnsFamily::V6Only),
-        Ok(DnsLookupFamily::V4Preferred) => Some(DnsFamily::V4Preferred),
-        Ok(DnsLookupFamily::All) => Some(DnsFamily::All),
-        Err(_) => cx.at("dns_lookup_family", |cx| cx.refuse("is not known")),
-    };
-    let refresh = positive_duration(cx, "dns_refresh_rate", wire.dns_refresh_rate.as_ref());
-    let hosts = cx.at("load_assignment", |cx| match &wire.load_assignment {
-        Some(assignment) => endpoint::named_load_assignment(cx, assignment),
-        None => cx.refuse("a cluster with DNS holds its names here"),
-    })?;
-    if kind == DnsKind::Logical && hosts.endpoints().count() != 1 {
-        return cx.at("load_assignment", |cx| cx.refuse("LOGICAL_DNS has exactly one endpoint"));
-    }
-    Some(Discovery::Dns(Box::new(DnsDiscovery {
-        kind,
-        hosts,
-        family: family?,
-        refresh: refresh.unwrap_or(DnsDiscovery::DEFAULT_REFRESH),
-        respect_ttl: wire.respect_dns_ttl,
-    })))
-}
 
 /// The limits of one priority. As in Envoy, the first thresholds of it count.
 fn circuit_limits(

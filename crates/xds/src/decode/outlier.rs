@@ -82,6 +82,10 @@ pub(super) fn outlier_detection(
         base_ejection_time: base,
         max_ejection_time: max.unwrap_or(default.max_ejection_time.max(base)),
         max_ejection_time_jitter: jitter.unwrap_or_default(),
+        return_on_healthy_check: wire
+            .successful_active_health_check_uneject_host
+            .as_ref()
+            .is_none_or(|returns| returns.value),
         max_ejection_percent: exact.or(share).unwrap_or(default.max_ejection_percent),
     }
 }

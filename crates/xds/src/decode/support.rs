@@ -161,7 +161,6 @@ mod tests {
         "envoy.config.core.v3.TypedExtensionConfig",
         "envoy.config.core.v3.ExtensionConfigSource",
         "envoy.config.core.v3.ApiConfigSource",
-        "envoy.config.cluster.v3.Cluster.CustomClusterType",
         "envoy.config.core.v3.HealthCheck.CustomHealthCheck",
         "envoy.extensions.filters.network.http_connection_manager.v3.ScopedRoutes",
     ];

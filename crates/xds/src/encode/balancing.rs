@@ -3,11 +3,11 @@
 use prost::Message;
 use ripstop_model::LoadBalancing;
 use ripstop_model::load_balancing::{
-    ConsistentHashing, HashFunction, LbPolicy, LocalityBalancing, SlowStart, SubsetFallback, SubsetSelector,
-    Subsets,
+    ClientWeighted, ConsistentHashing, HashFunction, LbPolicy, LocalityBalancing, SlowStart, SubsetFallback,
+    SubsetSelector, Subsets,
 };
 
-use super::common::{OrderedStruct, duration, percent, text_struct, u32_value};
+use super::common::{OrderedStruct, any, duration, percent, text_struct, u32_value};
 use crate::metadata::UNSET;
 use crate::pb;
 use crate::pb::cluster::common_lb_config::{
@@ -17,6 +17,7 @@ use crate::pb::cluster::lb_subset_config::{
     LbSubsetFallbackPolicy, LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy,
 };
 use crate::pb::cluster::{CommonLbConfig, LbConfig, LbPolicy as Wire, LbSubsetConfig};
+use crate::pb::lb_policies as ext;
 
 /// Writes all fields of a cluster that say how an endpoint is chosen, except what is in metadata.
 pub(super) fn put_load_balancing(message: &mut pb::Cluster, lb: &LoadBalancing) {
@@ -58,6 +59,11 @@ pub(super) fn put_load_balancing(message: &mut pb::Cluster, lb: &LoadBalancing) 
             let config = pb::cluster::MaglevLbConfig { table_size: u64_value(table_size) };
             (Wire::Maglev, Some(LbConfig::MaglevLbConfig(config)), Some(hashing))
         }
+        // For those who do not know the extension; it stands beside this.
+        LbPolicy::ClientWeighted(policy) => {
+            message.load_balancing_policy = Some(client_weighted(lb, &policy));
+            (Wire::RoundRobin, None, None)
+        }
         // What Envoy takes instead; ours is in the metadata.
         LbPolicy::LeastResponseTime { .. } => (Wire::LeastRequest, None, None),
     };
@@ -65,6 +71,45 @@ pub(super) fn put_load_balancing(message: &mut pb::Cluster, lb: &LoadBalancing) 
     message.lb_config = config;
     message.common_lb_config = common(lb, hashing);
     message.lb_subset_config = lb.subsets.as_deref().map(subsets);
+}
+
+/// Within a policy for localities where these have weights.
+fn client_weighted(lb: &LoadBalancing, policy: &ClientWeighted) -> pb::LoadBalancingPolicy {
+    let slow_start_config = lb.slow_start.as_ref().map(|config| ext::common::SlowStartConfig {
+        slow_start_window: Some(duration(config.window)),
+        aggression: Some(runtime_double(config.aggression_milli)),
+        min_weight_percent: Some(percent(config.min_weight)),
+    });
+    let client = any(&ext::ClientSideWeightedRoundRobin {
+        blackout_period: Some(duration(policy.blackout)),
+        weight_expiration_period: Some(duration(policy.expiration)),
+        weight_update_period: Some(duration(policy.update_period)),
+        error_utilization_penalty: Some(pb::FloatValue {
+            // Narrowing rounds; reading rounds back to thousandths.
+            value: (f64::from(policy.error_penalty_milli) / 1000.0) as f32,
+        }),
+        metric_names_for_computing_utilization: lb
+            .utilization_metrics
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        slow_start_config,
+        ..Default::default()
+    });
+    let client = one_policy("envoy.load_balancing_policies.client_side_weighted_round_robin", client);
+    match lb.locality {
+        LocalityBalancing::Weighted => one_policy(
+            "envoy.load_balancing_policies.wrr_locality",
+            any(&ext::WrrLocality { endpoint_picking_policy: Some(client) }),
+        ),
+        LocalityBalancing::ZoneAware { .. } => client,
+    }
+}
+
+fn one_policy(name: &str, config: pb::Any) -> pb::LoadBalancingPolicy {
+    let config = pb::TypedExtensionConfig { name: name.to_owned(), typed_config: Some(config) };
+    let policy = pb::load_balancing_policy::Policy { typed_extension_config: Some(config) };
+    pb::LoadBalancingPolicy { policies: vec![policy] }
 }
 
 /// `None` where Envoy's defaults say the same.

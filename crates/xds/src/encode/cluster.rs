@@ -3,12 +3,12 @@
 use prost::Message;
 use ripstop_model::cluster::{BudgetBase, CircuitLimits, DnsDiscovery, DnsFamily, DnsKind, UpstreamProtocol};
 use ripstop_model::tls::TransportSocketMatch;
-use ripstop_model::{Cluster, Discovery, LbPolicy};
+use ripstop_model::{Address, Cluster, Discovery, LbPolicy};
 
 use super::balancing::{OrderedSubsets, default_subset, put_load_balancing};
 use super::circuit_breaker::circuit_breaker;
 use super::common::{
-    OrderedMetadata, OrderedStruct, ads, any, config_file, duration, metadata, percent, text_struct,
+    OrderedMetadata, OrderedStruct, address, ads, any, config_file, duration, metadata, percent, text_struct,
     u32_value,
 };
 use super::endpoint::{OrderedAssignment, load_assignment, named_load_assignment};
@@ -144,6 +144,16 @@ fn put_dns(message: &mut pb::Cluster, dns: &DnsDiscovery) {
     message.dns_lookup_family = family.into();
     message.dns_refresh_rate = Some(duration(dns.refresh));
     message.respect_dns_ttl = dns.respect_ttl;
+    let resolvers = dns.resolvers.iter().map(|server| address(&Address::from(*server))).collect();
+    message.typed_dns_resolver_config = (!dns.resolvers.is_empty()).then(|| pb::TypedExtensionConfig {
+        name: "envoy.network.dns_resolver.cares".to_owned(),
+        typed_config: Some(any(&pb::CaresDnsResolverConfig { resolvers, ..Default::default() })),
+    });
+    message.dns_jitter = (!dns.jitter.is_zero()).then(|| duration(dns.jitter));
+    message.dns_failure_refresh_rate = dns.after_failure.map(|rate| pb::cluster::RefreshRate {
+        base_interval: Some(duration(rate.base)),
+        max_interval: Some(duration(rate.max)),
+    });
 }
 
 fn circuit_breakers(cluster: &Cluster) -> pb::CircuitBreakers {

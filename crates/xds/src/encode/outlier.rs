@@ -3,7 +3,7 @@
 use ripstop_model::Percent;
 use ripstop_model::outlier::{OutlierDetection, Streak};
 
-use super::common::{duration, u32_value};
+use super::common::{bool_value, duration, u32_value};
 use crate::pb;
 
 /// Every detector is switched on or off by name, because Envoy has some on by default. Shares are whole percent, as Envoy has
@@ -37,6 +37,9 @@ pub(super) fn outlier_detection(outlier: &OutlierDetection) -> pb::OutlierDetect
         max_ejection_time: Some(duration(outlier.max_ejection_time)),
         max_ejection_time_jitter: Some(duration(outlier.max_ejection_time_jitter)),
         max_ejection_percent: share(outlier.max_ejection_percent),
+        // On unless told.
+        successful_active_health_check_uneject_host: (!outlier.return_on_healthy_check)
+            .then(|| bool_value(false)),
         ..Default::default()
     }
 }

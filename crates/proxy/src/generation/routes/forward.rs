@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use ripstop_model::Name;
+use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HedgePolicy, HostRewrite, Route, RoutePriority,
     SplitBy, VirtualHost,
@@ -51,6 +52,8 @@ pub struct CompiledForward {
     pub times: RouteTimes,
     /// What decides over the endpoint, where the cluster wants that.
     pub hasher: Option<RequestHasher>,
+    /// The labels that endpoints must have, where the request itself names its cluster.
+    pub subset: Option<Arc<Labels>>,
     /// Upgrades that are allowed or forbidden here.
     pub upgrades: Vec<Upgrade>,
     /// The copies that are made of requests.
@@ -74,7 +77,7 @@ pub enum CompiledHostRewrite {
 }
 
 enum Targets {
-    One(Arc<ClusterSlot>),
+    One(Box<Share>),
     Header(HeaderName),
     Split(Split),
 }
@@ -85,10 +88,16 @@ struct Split {
     by: By,
 }
 
-struct Share {
-    slot: Arc<ClusterSlot>,
-    host: Option<HeaderValue>,
-    level: Option<Arc<Level>>,
+/// Where the requests of a share of a split go, and what holds for them.
+pub struct Share {
+    /// The cluster.
+    pub slot: Arc<ClusterSlot>,
+    /// The host that they get.
+    pub host: Option<HeaderValue>,
+    /// Changes to their headers.
+    pub level: Option<Arc<Level>>,
+    /// The labels that their endpoints must have, those of the route included.
+    pub subset: Option<Arc<Labels>>,
 }
 
 enum By {
@@ -99,8 +108,8 @@ enum By {
 
 /// Where one request goes.
 pub enum Target<'r, 'h> {
-    /// To a cluster that the configuration names, as this host and with these changes to headers if there are any.
-    Slot(&'r Arc<ClusterSlot>, Option<&'r HeaderValue>, Option<&'r Arc<Level>>),
+    /// To a cluster that the configuration names.
+    Share(&'r Share),
     /// To a cluster of this name.
     Named(&'h str),
     /// The request names no cluster.
@@ -145,6 +154,7 @@ impl CompiledForward {
                 .then(|| RequestHasher::compile(&forward.hash).map_err(at("route.hash_policy")))
                 .transpose()?,
             times: forward.times,
+            subset: subset(&forward.subset, None),
             upgrades: forward.upgrades.clone(),
             mirrors: Box::default(),
             request_attempt_count: host.request_attempt_count,
@@ -155,15 +165,14 @@ impl CompiledForward {
     /// The cluster of a request.
     pub fn target<'r, 'h>(&'r self, head: &RequestHead<'h>, source_ip: IpAddr) -> Target<'r, 'h> {
         match &self.targets {
-            Targets::One(slot) => Target::Slot(slot, None, None),
+            Targets::One(share) => Target::Share(share),
             Targets::Header(name) => {
                 let value = head.headers.get(name).and_then(|value| value.to_str().ok());
                 value.filter(|value| !value.is_empty()).map_or(Target::Nowhere, Target::Named)
             }
             Targets::Split(split) => {
                 let number = split.by.number(head, source_ip).unwrap_or(head.random);
-                let share = &split.shares[split.choice.pick_by(number)];
-                Target::Slot(&share.slot, share.host.as_ref(), share.level.as_ref())
+                Target::Share(&split.shares[split.choice.pick_by(number)])
             }
         }
     }
@@ -194,7 +203,12 @@ pub(super) fn at(field: &'static str) -> impl Fn(RegexError) -> FieldError {
 
 fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, FieldError> {
     Ok(match &forward.cluster {
-        ClusterChoice::Single(name) => Targets::One(slots.of(name)),
+        ClusterChoice::Single(name) => Targets::One(Box::new(Share {
+            slot: slots.of(name),
+            host: None,
+            level: None,
+            subset: subset(&forward.subset, None),
+        })),
         ClusterChoice::Header(name) => Targets::Header(header_name(name)),
         ClusterChoice::Weighted(ClusterSplit { shares, by }) => Targets::Split(Split {
             choice: WeightedChoice::compile(shares),
@@ -204,6 +218,7 @@ fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, Field
                     slot: slots.of(&share.name),
                     host: share.host_rewrite.as_ref().and_then(header_value),
                     level: level(share.headers.as_deref()),
+                    subset: subset(&forward.subset, Some(&share.subset)),
                 })
                 .collect(),
             by: match by {
@@ -215,6 +230,13 @@ fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, Field
             },
         }),
     })
+}
+
+/// The labels of a route, with those of a share in place of those of the same name.
+fn subset(route: &Labels, share: Option<&Labels>) -> Option<Arc<Labels>> {
+    let mut labels = route.clone();
+    labels.extend(share.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+    (!labels.is_empty()).then(|| Arc::new(labels))
 }
 
 fn host_rewrite(rewrite: &HostRewrite) -> Result<Option<CompiledHostRewrite>, FieldError> {

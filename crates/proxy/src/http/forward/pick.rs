@@ -49,9 +49,12 @@ impl Forwarding<'_> {
         let mut balancer = self.cluster.balancer.borrow_mut();
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
         let now = Instant::now();
-        let hash = self.affinity.hash;
+        let (hash, labels) = (self.affinity.hash, self.subset);
+        let lasting = &self.cluster.active.lasting;
+        let under_way = [&lasting.limits, &lasting.high_limits].map(|limits| limits.under_way().requests);
+        let active = Some(under_way[0].saturating_add(under_way[1]));
         let mut pick = |tried: &[Arc<Host>]| {
-            let context = PickContext { hash, ..PickContext::avoiding(tried, now) };
+            let context = PickContext { hash, labels, active, ..PickContext::avoiding(tried, now) };
             self.worker.dice(|rng| balancer.pick(&context, rng))
         };
         let picked = match pick(avoid) {

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 use ripstop_model::Name;
+use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
     PathRewrite, PathTemplate, RegexSubstitution, RewriteTemplate, RoutePriority, SplitBy, WeightedCluster,
@@ -26,6 +27,7 @@ fn weighted(rng: &mut Rng, weight: u32) -> WeightedCluster {
         weight,
         host_rewrite: option(rng, name),
         headers: super::mutation::mutations(rng),
+        subset: subset(rng),
     }
 }
 
@@ -37,6 +39,11 @@ fn split(rng: &mut Rng) -> ClusterSplit {
         _ => SplitBy::Dice,
     };
     ClusterSplit { shares: vec![weighted(rng, one), weighted(rng, other)], by }
+}
+
+/// At most one: of several the wire has no order.
+fn subset(rng: &mut Rng) -> Labels {
+    list(rng, 1, |rng| (name(rng), name(rng))).into_iter().collect()
 }
 
 fn hash_policy(rng: &mut Rng) -> HashPolicy {
@@ -104,6 +111,7 @@ pub(super) fn forward(rng: &mut Rng, template: Option<&PathTemplate>) -> Forward
         priority: if rng.bool() { RoutePriority::High } else { RoutePriority::Default },
         times: route_times(rng),
         upgrades: upgrade::of_route(rng),
+        subset: subset(rng),
         mirrors: list(rng, 2, mirror),
     }
 }

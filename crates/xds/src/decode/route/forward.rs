@@ -1,6 +1,7 @@
 //! Forwarding ← wire: where to, as what, and by which hash.
 
 use ripstop_model::Name;
+use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
     PathMatch, PathRewrite, RewriteTemplate, RouteMatch, RoutePriority, SplitBy, WeightedCluster,
@@ -10,7 +11,8 @@ use super::lower_case;
 use crate::decode::common::{Context, duration, is, unpack};
 use crate::decode::mirror::mirrors;
 use crate::decode::route_times::route_times;
-use crate::decode::{matcher, retry, upgrade};
+use crate::decode::{matcher, retry, subsets, upgrade};
+use crate::metadata::ENVOY_LB;
 use crate::pb;
 
 /// `matches` is `None` where it could not be read.
@@ -56,6 +58,7 @@ pub(super) fn forward(
         },
         times: route_times(cx, wire),
         upgrades: upgrade::of_route(cx, &wire.upgrade_configs),
+        subset: cx.at("metadata_match", |cx| subset(cx, wire.metadata_match.as_ref())),
         mirrors: mirrors(cx, &wire.request_mirror_policies),
     })
 }
@@ -164,7 +167,15 @@ fn weighted_cluster(cx: &mut Context, wire: &pb::weighted_cluster::ClusterWeight
         _ => None,
     };
     let headers = super::mutation::mutations(cx, &super::mutation::level!(wire));
-    Some(WeightedCluster { name: wire.name.as_str().into(), weight: weight.value, host_rewrite, headers })
+    let subset = cx.at("metadata_match", |cx| subset(cx, wire.metadata_match.as_ref()));
+    let name = wire.name.as_str().into();
+    Some(WeightedCluster { name, weight: weight.value, host_rewrite, headers, subset })
+}
+
+/// The labels that endpoints must have. Other namespaces mean nothing to load balancers.
+fn subset(cx: &mut Context, wire: Option<&pb::Metadata>) -> Labels {
+    let wanted = wire.and_then(|metadata| metadata.filter_metadata.get(ENVOY_LB));
+    cx.at(&format!("filter_metadata[\"{ENVOY_LB}\"]"), |cx| subsets::labels(cx, wanted))
 }
 
 fn hash_policy(cx: &mut Context, wire: &pb::route_action::HashPolicy) -> Option<HashPolicy> {

@@ -3,6 +3,7 @@
 mod cluster;
 mod endpoint;
 mod http_manager;
+mod lb_policy;
 mod listener;
 mod route;
 mod shared;
@@ -18,6 +19,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Support> {
         route::ROUTE,
         cluster::CLUSTER,
         endpoint::ENDPOINT,
+        lb_policy::LB_POLICIES,
         tls::TLS,
         shared::SHARED,
     ]

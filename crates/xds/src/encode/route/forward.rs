@@ -1,14 +1,16 @@
 //! Forwarding → wire: where to, as what, and by which hash.
 
+use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashPolicy, HashSource, HostRewrite, PathRewrite,
     RewriteTemplate, RoutePriority, SplitBy, WeightedCluster,
 };
 
-use crate::encode::common::{any, bool_value, duration, u32_value};
+use crate::encode::common::{any, bool_value, duration, texts, u32_value};
 use crate::encode::mirror::mirror;
 use crate::encode::retry::{hedge_policy, retry_policy};
 use crate::encode::{matcher, upgrade};
+use crate::metadata::ENVOY_LB;
 use crate::pb;
 
 #[allow(deprecated, reason = "the older limits of gRPC are still honoured")]
@@ -62,6 +64,7 @@ pub(super) fn forward(forward: &Forward) -> pb::RouteAction {
         }),
         max_grpc_timeout: forward.times.max_grpc_timeout.map(duration),
         grpc_timeout_offset: forward.times.grpc_timeout_offset.map(duration),
+        metadata_match: subset(&forward.subset),
         request_mirror_policies: forward.mirrors.iter().map(mirror).collect(),
         upgrade_configs: forward.upgrades.iter().map(upgrade::of_route).collect(),
         ..Default::default()
@@ -108,8 +111,16 @@ fn weighted_cluster(share: &WeightedCluster) -> pb::weighted_cluster::ClusterWei
             share.headers.as_ref().map(|headers| &headers.response),
         ),
         host_rewrite_specifier: share.host_rewrite.as_ref().map(literal),
+        metadata_match: subset(&share.subset),
         ..Default::default()
     }
+}
+
+fn subset(labels: &Labels) -> Option<pb::Metadata> {
+    let texts = texts(labels).map(|(name, kind)| (name, pb::Value { kind: Some(kind) }));
+    let fields = pb::Struct { fields: texts.collect() };
+    let filter_metadata = [(ENVOY_LB.to_owned(), fields)].into();
+    (!labels.is_empty()).then(|| pb::Metadata { filter_metadata, ..Default::default() })
 }
 
 fn hash_policy(policy: &HashPolicy) -> pb::route_action::HashPolicy {

@@ -6,16 +6,17 @@ pub(super) const CLUSTER: &[Support] = &[
     Support {
         message: "envoy.config.cluster.v3.Cluster",
         read: "name type cluster_type eds_cluster_config load_assignment connect_timeout lb_policy \
-            transport_socket_matches least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config \
+            load_balancing_policy transport_socket_matches least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config \
             lb_subset_config circuit_breakers outlier_detection transport_socket \
             typed_extension_protocol_options common_lb_config metadata http2_protocol_options \
             upstream_connection_options max_requests_per_connection common_http_protocol_options http_protocol_options \
-            dns_refresh_rate respect_dns_ttl dns_lookup_family health_checks per_connection_buffer_limit_bytes \
+            dns_refresh_rate respect_dns_ttl dns_lookup_family typed_dns_resolver_config dns_jitter \
+            dns_failure_refresh_rate health_checks per_connection_buffer_limit_bytes \
             ignore_health_on_host_removal close_connections_on_host_health_failure",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_high_watermark_timeout \
-            dns_jitter dns_failure_refresh_rate dns_resolvers \
+            dns_resolvers \
             use_tcp_for_dns_lookups \
-            dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval \
+            dns_resolution_config wait_for_warm_on_init cleanup_interval \
             lrs_server lrs_report_endpoint_metrics \
             track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
             queuing_policies",
@@ -24,6 +25,24 @@ pub(super) const CLUSTER: &[Support] = &[
         message: "envoy.config.cluster.v3.Cluster.EdsClusterConfig",
         read: "eds_config service_name",
         harmless: "",
+    },
+    Support {
+        message: "envoy.config.cluster.v3.Cluster.CustomClusterType",
+        read: "name typed_config",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.clusters.dns.v3.DnsCluster",
+        read: "dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter dns_lookup_family \
+            all_addresses_in_single_endpoint typed_dns_resolver_config",
+        harmless: "dns_min_refresh_rate",
+    },
+    Support {
+        message: "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        read: "resolvers",
+        harmless: "use_resolvers_as_fallback filter_unroutable_families dns_resolver_options udp_max_queries \
+            query_timeout_seconds query_tries rotate_nameservers edns0_max_payload_size \
+            max_udp_channel_duration reinit_channel_on_timeout qcache_max_ttl",
     },
     Support {
         message: "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig",
@@ -99,8 +118,9 @@ pub(super) const CLUSTER: &[Support] = &[
             consecutive_local_origin_failure enforcing_consecutive_local_origin_failure \
             enforcing_local_origin_success_rate failure_percentage_threshold \
             enforcing_failure_percentage enforcing_failure_percentage_local_origin \
-            failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time_jitter",
-        harmless: "successful_active_health_check_uneject_host monitors always_eject_one_host \
+            failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time_jitter \
+            successful_active_health_check_uneject_host",
+        harmless: "monitors always_eject_one_host \
             detect_degraded_hosts",
     },
     Support {

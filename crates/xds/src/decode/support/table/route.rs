@@ -42,7 +42,7 @@ pub(super) const ROUTE: &[Support] = &[
             path_rewrite_policy host_rewrite_literal auto_host_rewrite host_rewrite_header \
             host_rewrite_path_regex host_rewrite append_x_forwarded_host timeout retry_policy hash_policy \
             idle_timeout max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
-            request_mirror_policies hedge_policy priority",
+            request_mirror_policies hedge_policy priority metadata_match",
         harmless: "flush_timeout early_data_policy cors",
     },
     Support {
@@ -60,7 +60,7 @@ pub(super) const ROUTE: &[Support] = &[
         message: "envoy.config.route.v3.WeightedCluster.ClusterWeight",
         read: "name cluster_header weight host_rewrite_literal typed_per_filter_config \
             request_headers_to_add request_headers_to_remove response_headers_to_add \
-            response_headers_to_remove",
+            response_headers_to_remove metadata_match",
         harmless: "",
     },
     Support {
