@@ -14,7 +14,6 @@ pub mod format;
 pub mod generation;
 pub mod health;
 pub mod http;
-pub mod identity;
 pub mod listener;
 pub mod runtime_layers;
 pub mod sources;

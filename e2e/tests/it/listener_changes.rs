@@ -215,9 +215,12 @@ async fn tunnels_outlive_changes_of_routes_and_logs_are_opened_again() {
                 let upgrade = head.windows(9).any(|part| part.eq_ignore_ascii_case(b"websocket"));
                 let answer: &[u8] = match upgrade {
                     true => b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
-                    false => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+                    false => b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
                 };
                 stream.write_all(answer).await.unwrap();
+                if !upgrade {
+                    return;
+                }
                 let (mut from, mut to) = stream.split();
                 let _ = tokio::io::copy(&mut from, &mut to).await;
             });

@@ -108,6 +108,7 @@ static_resources:
         web = at(ports.web),
         raw = at(ports.raw),
         shop = cluster("shop", upstream),
+        bytes = cluster("bytes", upstream),
         dead = cluster("dead", 1),
     )
 }
