@@ -8,7 +8,7 @@ use ripstop_policy::host::{Host, HostEntry};
 
 use super::Forwarding;
 use super::tries::Tries;
-use crate::error::ProxyError;
+use crate::error::{At, ProxyError};
 use crate::generation::breakers::{Breakers, CompiledFallback};
 use crate::http::reply;
 use crate::http::response_body::ResponseBody;
@@ -70,7 +70,15 @@ impl Forwarding<'_> {
                 let (content_type, body) = (content_type.clone(), body.clone());
                 reply::fallback(self.stream, self.manager, *status, content_type, body)
             }
-            _ => reply::error(self.stream, self.manager, error),
+            _ => {
+                let consequence = error.consequence();
+                if consequence.at == At::Upstream {
+                    // As in Envoy, it is an answer of the cluster, whoever wrote it.
+                    let stats = self.cluster.active.lasting.stats.of(self.worker.id);
+                    stats.rq_status.inc(consequence.status.as_u16());
+                }
+                reply::error(self.stream, self.manager, error)
+            }
         }
     }
 }
