@@ -101,9 +101,9 @@ static_resources:
     filter_chains:
     - filters:
       - name: tcp
-        typed_config: {{\"@type\": {filters}.network.tcp_proxy.v3.TcpProxy, stat_prefix: raw, cluster: shop}}
+        typed_config: {{\"@type\": {filters}.network.tcp_proxy.v3.TcpProxy, stat_prefix: raw, cluster: bytes}}
   clusters:
-{shop}{dead}",
+{shop}{bytes}{dead}",
         admin = at(ports.admin),
         web = at(ports.web),
         raw = at(ports.raw),
@@ -159,7 +159,7 @@ async fn counted(envoy: Option<&Path>, directory: &Path, upstream: u16) -> BTree
         loop {
             let stats = stats(&ports).await;
             let is = |name: &str, value: &str| stats.get(name).is_some_and(|is| is == value);
-            if is("http.in.downstream_cx_destroy", "4") && is("cluster.shop.upstream_rq_total", "2") {
+            if is("http.in.downstream_cx_destroy", "4") && is("cluster.bytes.upstream_cx_destroy", "1") {
                 return stats;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
