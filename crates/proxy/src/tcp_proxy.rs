@@ -156,6 +156,7 @@ async fn connect(
                     Err(error) => {
                         // The connection was good; the proxy behind it has counted nothing.
                         tracing::debug!(cluster = %cluster.active.name(), %error, "no tunnel");
+                        facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
                         continue;
                     }
                 }
@@ -186,12 +187,11 @@ async fn connect(
             }
         };
         note_outcome(cluster, &entry, Outcome::ConnectFailure, None);
+        facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
         if !matches!(error, ConnectError::Timeout) {
             facts.upstream_failure = error.reason();
         }
     }
-    // A client that gets its connection at last concerns none of the failures before.
-    facts.flags.insert(ResponseFlag::UpstreamConnectionFailure);
     stats.cx_connect_attempts_exceeded.inc();
     facts.flags.insert(ResponseFlag::UpstreamRetryLimitExceeded);
     None
