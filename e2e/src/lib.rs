@@ -12,5 +12,6 @@ pub mod grpc_python;
 pub mod load;
 pub mod mesh;
 pub mod parts;
+pub mod pieces;
 pub mod ports;
 pub mod processes;

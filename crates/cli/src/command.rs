@@ -1,8 +1,10 @@
 //! The subcommands: what can be written on the command line. Each has a file of its own, which also runs it.
 
+pub mod agent;
 pub mod analyze;
 pub mod api_token;
 pub mod apply;
+pub mod cert;
 pub mod change_args;
 pub mod completions;
 pub mod config;
@@ -16,6 +18,7 @@ pub mod guard;
 pub mod history;
 pub mod proxy;
 pub mod status;
+pub mod token;
 pub mod up;
 pub mod validate;
 
@@ -54,6 +57,9 @@ enum Command {
     Control(control::ControlArgs),
     Proxy(Box<proxy::ProxyArgs>),
     Completions(completions::CompletionsArgs),
+    Agent(agent::AgentArgs),
+    Cert(cert::CertArgs),
+    Token(token::TokenArgs),
     #[command(hide = true)]
     ExecChild(exec_child::ExecChildArgs),
     /// Kill what a killed `ripstop up` left behind
@@ -89,6 +95,9 @@ impl Cli {
             }
             Command::Control(args) => control::run(args),
             Command::Proxy(args) => proxy::run(*args),
+            Command::Agent(args) => agent::run(args),
+            Command::Cert(args) => cert::run(args),
+            Command::Token(args) => token::run(args),
             Command::ExecChild(args) => exec_child::run(&args),
             Command::Guard => guard::run(),
         }
@@ -109,7 +118,9 @@ mod tests {
     #[test]
     fn only_what_is_for_people_is_shown() {
         let help = Cli::command().render_long_help().to_string();
-        for shown in ["up ", "validate ", "analyze ", "expand ", "control ", "proxy "] {
+        for shown in
+            ["up ", "validate ", "analyze ", "expand ", "control ", "proxy ", "agent ", "cert ", "token "]
+        {
             assert!(help.contains(&format!("\n  {shown}")), "{help}");
         }
         assert!(!help.contains("exec-child") && !help.contains("guard"), "{help}");

@@ -38,7 +38,7 @@ use crate::failure::Failure;
 use crate::terminal::{Terminal, Tone};
 use crate::up::edits::Edits;
 use crate::up::guard::Guard;
-use crate::up::job::{Job, StartFailure};
+use crate::up::job::{Job, StartFailure, TokenRequest};
 use crate::up::jobs::Jobs;
 use crate::up::plan::Plan;
 use crate::up::process::Launcher;
@@ -48,6 +48,8 @@ use crate::up::supervisor::{Event, Fleet};
 
 /// Processes that are not ready after this are named.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How often running proxies get a join token in reserve.
+const RESERVE_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// Lines of its log that are shown when a process ends while the mesh runs.
 const LINES_WHILE_RUNNING: usize = 6;
 
@@ -116,7 +118,8 @@ impl Up {
         let instances = &self.plan.instances;
         let control = vec![jobs.control()];
         self.start("Starting the control plane ...", control, fleet, events).await?;
-        let proxies = instances.iter().filter_map(|instance| jobs.proxy(instance)).collect();
+        let proxies: Vec<Job> = instances.iter().filter_map(|instance| jobs.proxy(instance)).collect();
+        let tokens: Vec<TokenRequest> = proxies.iter().filter_map(|job| job.token.clone()).collect();
         self.start("Starting the proxies ...", proxies, fleet, events).await?;
         let apps = instances.iter().filter_map(|instance| jobs.app(instance)).collect();
         self.start("Starting the applications ...", apps, fleet, events).await?;
@@ -125,18 +128,30 @@ impl Up {
         let ready = format!("The mesh is up ({}).", seconds(began.elapsed()));
         self.terminal.line(&self.terminal.paint(Tone::Good, &ready));
         self.terminal.line(&table::render(&self.terminal, &self.plan, &tries, &self.state));
-        self.watch(events).await
+        self.watch(events, tokens).await
     }
 
     /// Says what happens to the processes and the documents, for ever.
-    async fn watch(&self, events: &mut mpsc::Receiver<Event>) -> Result<(), Failure> {
+    async fn watch(
+        &self,
+        events: &mut mpsc::Receiver<Event>,
+        tokens: Vec<TokenRequest>,
+    ) -> Result<(), Failure> {
         // By the names that they were read by, or every place in them would look changed.
         let (sink, mut states) = watch::channel(Arc::new(self.written.clone()));
         let _watch = source::watch(self.documents.clone(), sink).map_err(Failure::new)?;
         let mut edits = Edits::new(&self.plan, &self.directory);
+        let mut reserve = tokio::time::interval(RESERVE_INTERVAL);
         loop {
             tokio::select! {
-                Some(event) = events.recv() => self.tell(&event),
+                Some(event) = events.recv() => {
+                    self.tell(&event);
+                    // A control plane that was restarted knows no token from before.
+                    if matches!(&event, Event::Restarted { name } if name == jobs::CONTROL) {
+                        reserve.reset_immediately();
+                    }
+                }
+                _ = reserve.tick() => drop(tokio::spawn(job::give_reserve_tokens(tokens.clone()))),
                 Ok(()) = states.changed() => {
                     let state = Arc::clone(&states.borrow_and_update());
                     for (tone, line) in edits.tell(&state) {

@@ -10,6 +10,7 @@ mod api_tokens;
 mod apply;
 mod auth;
 mod body;
+mod certificates;
 mod config;
 mod door;
 mod effective;
@@ -33,6 +34,7 @@ use std::time::SystemTime;
 
 use ripstop_identity::authority::Authority;
 use ripstop_identity::clock::Clock;
+use ripstop_identity::followers::Followers;
 use ripstop_identity::issuance::IssuanceStats;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::token::TokenStore;
@@ -61,6 +63,8 @@ pub(crate) struct Api {
     pub(crate) hub: Hub,
     /// Who signs.
     pub(crate) authority: Arc<Authority>,
+    /// Who follows the authority.
+    pub(crate) followers: Followers,
     /// Join tokens.
     pub(crate) tokens: Arc<TokenStore>,
     /// Certificates given and refused.

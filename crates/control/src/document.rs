@@ -3,6 +3,7 @@
 
 mod authorization_policy;
 mod base64;
+mod certificates;
 mod client_tls;
 mod common;
 mod connection_pool;

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ripstop_model::{Node, Snapshot};
-use ripstop_xds::server::{Peer, Refusal, StreamStatus, View, ViewSource};
+use ripstop_xds::server::{OpenSecrets, Peer, Refusal, StreamStatus, View, ViewSource};
 use ripstop_xds::{EncodedSnapshot, encode_snapshot};
 use ripstop_yaml::Problem;
 use tokio::sync::{Notify, watch};
 
-use crate::serve::InForce;
+use crate::serve::{InForce, SecretMaker};
 use crate::translate::{ProxyRef, UnknownProxy, translate};
 use admit::Admitted;
 use entry::{Entry, Stream};
@@ -45,6 +45,8 @@ pub(crate) struct Hub(Arc<Shared>);
 
 struct Shared {
     in_force: watch::Receiver<Arc<InForce>>,
+    /// Makes secrets for proxies that ask for them; `None`: nobody gets any.
+    secrets: Option<SecretMaker>,
     state: Mutex<State>,
     /// Rung when a world was pushed, and when a proxy has answered for one.
     bell: Arc<Notify>,
@@ -68,11 +70,21 @@ struct Translated {
 }
 
 impl Hub {
-    /// Nobody is connected. New proxies get what `in_force` holds when they come.
+    /// Nobody is connected. New proxies get what `in_force` holds when they come, and no secrets.
+    #[cfg(test)]
     pub(crate) fn new(in_force: watch::Receiver<Arc<InForce>>) -> Hub {
+        Hub::open(in_force, None)
+    }
+
+    /// Nobody is connected. New proxies get what `in_force` holds when they come, and can have their identity over ADS.
+    pub(crate) fn with_secrets(in_force: watch::Receiver<Arc<InForce>>, secrets: SecretMaker) -> Hub {
+        Hub::open(in_force, Some(secrets))
+    }
+
+    fn open(in_force: watch::Receiver<Arc<InForce>>, secrets: Option<SecretMaker>) -> Hub {
         let rollouts = Rollouts::after(in_force.borrow().revision);
         let state = Mutex::new(State { rollouts, ..State::default() });
-        Hub(Arc::new(Shared { in_force, state, bell: Arc::default() }))
+        Hub(Arc::new(Shared { in_force, secrets, state, bell: Arc::default() }))
     }
 
     /// Pushes a world that has just come into force to the proxies that it concerns. Call it for each in turn, not side
@@ -243,7 +255,7 @@ impl State {
         let status = Arc::new(StreamStatus::ringing(Arc::clone(bell)));
         let snapshots = entry.subscribe();
         entry.add(Stream::new(node, Arc::clone(&status)));
-        Ok(View { snapshots, status })
+        Ok(View { snapshots, status, secrets: None })
     }
 
     fn libraries(&self) -> usize {
@@ -261,7 +273,14 @@ impl State {
 impl ViewSource for Hub {
     fn connect(&self, node: &Node, peer: &Peer) -> Result<View, Refusal> {
         let world = Arc::clone(&self.0.in_force.borrow().world);
-        let view = admit::admit(&world, node, peer).and_then(|admitted| self.join(node, &admitted));
+        let view = admit::admit(&world, node, peer).and_then(|admitted| {
+            let view = self.join(node, &admitted)?;
+            // A key is given to whoever has proved that it is its own, not to who is taken at its word.
+            let (Peer::Proved(proved), Some(maker)) = (peer, self.0.secrets.clone()) else { return Ok(view) };
+            let proved = proved.clone();
+            let secrets: OpenSecrets = Box::new(move || maker.open(proved));
+            Ok(View { secrets: Some(secrets), ..view })
+        });
         if view.is_err() {
             self.lock().totals.count_refused();
         }

@@ -1,6 +1,7 @@
 //! The resources of a mesh as plain values: what operators write, checked and typed. Not how they are written down:
 //! reading documents is [`crate::document`], and what they mean together is [`crate::world`].
 
+mod certificates;
 mod client_tls;
 mod credential;
 mod defaults;
@@ -24,6 +25,7 @@ mod text_match;
 mod virtual_service;
 mod workload;
 
+pub use certificates::{BundleEndpoint, Certificates, Federation};
 pub use client_tls::{CertificateFiles, ClientTls, ClientTlsMode};
 pub use credential::Credential;
 pub use defaults::{Defaults, Profile};

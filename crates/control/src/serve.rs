@@ -5,29 +5,33 @@
 //!
 //! ```text
 //! STATE_DIR/control.lock      locked while a control plane runs; holds its process id
-//! STATE_DIR/ca/               the authority: root and issuer with their keys (0600); see ripstop-identity
-//! STATE_DIR/trust-root.pem    the root certificate (0644), by which proxies know their control plane
+//! STATE_DIR/ca/               the authority: roots and issuers with their keys (0600); see ripstop-identity
+//! STATE_DIR/trust-root.pem    the root certificates (0644), by which proxies know their control plane
 //! STATE_DIR/store.redb         what is in force and how it came to be (0600)
 //! STATE_DIR/control.sock      the administrator's door to the API (0600); gone when no control plane runs
 //! STATE_DIR/xds.sock          where processes of the same user get configuration without a certificate (0600)
 //! ```
 
+mod bundle_endpoint;
 mod certificates;
 mod error;
+mod federation;
 mod follow;
 mod grpc;
 mod in_force;
+mod secrets;
 mod socket;
 mod state_dir;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ripstop_identity::accept::Accepted;
 use ripstop_identity::clock::Clock;
-use ripstop_identity::service::CertificateServer;
-use ripstop_identity::tls::control_server_config;
+use ripstop_identity::tls::{ALPN_HTTP11, control_server_config, public_server_config};
 use ripstop_identity::{accept, control_identity};
 use ripstop_model::TrustDomain;
 use ripstop_runtime::listen::listen;
@@ -35,6 +39,7 @@ use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::ShutdownWatch;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 
 use crate::api::{Api, ApiTokens, Door};
@@ -49,6 +54,7 @@ use state_dir::StateDir;
 
 pub use error::ControlError;
 pub(crate) use in_force::{InForce, Pinned, Reloads};
+pub(crate) use secrets::SecretMaker;
 
 /// How long streams may take to end after draining has begun.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -84,6 +90,10 @@ pub struct Control {
     plaintext: bool,
     xds_socket: PrivateSocket,
     api: (TcpListener, SocketAddr),
+    bundle_endpoint: Option<TcpListener>,
+    bundle_refresh: Duration,
+    /// Where processes of this machine get certificates.
+    unix: Option<PrivateSocket>,
     socket: PrivateSocket,
     certificates: Certificates,
     changes: Arc<Changes>,
@@ -125,23 +135,29 @@ impl Control {
         let loaded = source::documents(&config.config);
         let store = Arc::new(Store::open(&state.store())?);
         let start = Start::open(store, loaded).map_err(ControlError::from_refusal)?;
-        let pinned = Pinned::new(start.world().mesh(), config.trust_domain);
-        let lifetime = start.world().mesh().certificate_lifetime;
-        let certificates =
-            Certificates::open(&state, pinned.trust_domain(), lifetime, Clock::system()).await?;
+        let mesh = start.world().mesh().clone();
+        let pinned = Pinned::new(&mesh, config.trust_domain);
+        let certificates = Certificates::open(&state, pinned.trust_domain(), &mesh, Clock::system()).await?;
         let xds = bound(config.xds_listen)?;
         let api = bound(config.api_listen)?;
+        let bundle_endpoint = mesh.control.bundle_endpoint;
+        let bundle_endpoint = bundle_endpoint.map(bound).transpose()?.map(|(listener, _)| listener);
         let socket = PrivateSocket::bind(state.control_socket())?;
         let xds_socket = PrivateSocket::bind(state.xds_socket())?;
         let reloads = Arc::new(Reloads::default());
         let changes = Arc::new(Changes::new(start, pinned, Arc::clone(&reloads))?);
         let (plaintext, api_loopback, config) = (config.xds_plaintext, config.api_loopback, config.config);
+        let unix = mesh.certificates.unix_socket.clone();
+        let unix = unix.map(PrivateSocket::bind_for_all).transpose()?;
         Ok(Control {
             config,
             xds,
             plaintext,
             xds_socket,
             api,
+            bundle_endpoint,
+            bundle_refresh: mesh.control.bundle_refresh,
+            unix,
             socket,
             certificates,
             changes,
@@ -178,6 +194,9 @@ impl Control {
             plaintext,
             xds_socket,
             api,
+            bundle_endpoint,
+            bundle_refresh,
+            unix,
             socket,
             certificates,
             changes,
@@ -187,7 +206,7 @@ impl Control {
         } = self;
         let tls = control_server_config(certificates.identity())?;
         let ready = Readiness::waiting_for(&[GRPC]);
-        let hub = Hub::new(changes.in_force());
+        let hub = Hub::with_secrets(changes.in_force(), certificates.secret_maker());
         let pushing = follow::push(changes.in_force(), hub.clone());
         log_start(&xds.1, &api.1, &changes.in_force().borrow(), certificates.authority());
         let _watching = follow::files(config, &changes)?;
@@ -200,6 +219,7 @@ impl Control {
             changes: Arc::clone(&changes),
             hub: hub.clone(),
             authority: Arc::clone(certificates.authority()),
+            followers: certificates.followers().clone(),
             tokens: Arc::clone(certificates.tokens()),
             issuance: certificates.issuance().stats(),
             identity: certificates.identity().clone(),
@@ -213,14 +233,28 @@ impl Control {
         tasks.spawn(crate::api::serve(api.0, door, Arc::clone(&api_state), |peer| Some(*peer)));
         tasks.spawn(crate::api::serve(socket_listener, Door::Administrator, api_state, |_| None));
         let clock = certificates.clock().clone();
+        let (issuing, trust) = certificates.services();
         let routes = Routes::new(ripstop_xds::server::ads_server(Arc::new(hub.clone())))
-            .add_service(CertificateServer::new(Arc::clone(certificates.issuance()), clock.clone()))
+            .add_service(issuing)
+            .add_service(trust)
             .prepare();
-        tasks.spawn(certificates.renew());
+        if let Some(listener) = bundle_endpoint {
+            let tls = public_server_config(certificates.identity(), &[ALPN_HTTP11])?;
+            let announced = certificates.authority().announced();
+            let incoming = accept::incoming(listener, tls);
+            tasks.spawn(bundle_endpoint::serve(incoming, announced, bundle_refresh, clock.clone()));
+        }
+        tasks.spawn(certificates.keep());
         tasks.spawn(pushing);
 
         let (xds_listener, xds_file) = xds_socket.into_parts();
-        let incoming = accept::incoming_with_plaintext(xds.0, tls, plaintext);
+        let (unix, unix_file) = unix.map(PrivateSocket::into_parts).unzip();
+        let incoming = accept::incoming_with_plaintext(xds.0, Arc::clone(&tls), plaintext);
+        let local: Pin<Box<dyn Stream<Item = Accepted> + Send>> = match unix {
+            Some(listener) => Box::pin(accept::incoming_unix(listener, tls)),
+            None => Box::pin(tokio_stream::pending()),
+        };
+        let incoming = incoming.merge(local);
         let mut grpc = grpc::Connections::new(routes, clock);
         ready.done(GRPC);
         grpc.accept_until(incoming, xds_listener, shutdown.clone().draining()).await;
@@ -229,7 +263,7 @@ impl Control {
         hub.close();
         grpc.close(DRAIN, shutdown.stopped()).await;
         tasks.shutdown().await;
-        drop((socket_file, xds_file));
+        drop((socket_file, xds_file, unix_file));
         // Whoever takes the state directory next must be able to open the store.
         changes.store().close();
         drop(state);

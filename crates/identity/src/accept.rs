@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -18,6 +18,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::Connected;
 
 use crate::peer::{ConnectedPeer, PeerIdentity};
+use crate::socket::Socket;
 use crate::verify::refusal;
 
 /// Most handshakes in progress on one listener; further connections wait in the kernel's queue.
@@ -31,24 +32,23 @@ const PAUSE_AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
 /// A TLS connection that says who its client is, as a request extension of type [`ConnectedPeer`].
 #[derive(Debug)]
 pub struct PeerStream {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Socket>,
     peer: ConnectedPeer,
 }
 
 impl PeerStream {
-    /// Does the server side of a handshake on `tcp`.
+    /// Does the server side of a handshake on `socket`.
     ///
     /// # Errors
     /// If the handshake fails, takes longer than [`HANDSHAKE_TIMEOUT`], or the peer is gone.
-    pub async fn accept(tcp: TcpStream, acceptor: &TlsAcceptor) -> io::Result<Self> {
-        let address = tcp.peer_addr()?;
-        tcp.set_nodelay(true)?;
-        let tls = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(tcp))
+    async fn accept(socket: Socket, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let (address, unix_user) = socket.peer()?;
+        let tls = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "TLS handshake took too long"))??;
         let identity = PeerIdentity::from_chain(tls.get_ref().1.peer_certificates())
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-        Ok(Self { tls, peer: ConnectedPeer { address, identity } })
+        Ok(Self { tls, peer: ConnectedPeer { address, identity, unix_user } })
     }
 
     /// The client.
@@ -86,6 +86,18 @@ pub fn incoming_with_plaintext(
     tls: Arc<ServerConfig>,
     plaintext: bool,
 ) -> impl Stream<Item = Accepted> + Send + Unpin {
+    start(Listener::Tcp(listener), tls, plaintext)
+}
+
+/// The same on a Unix socket, always with TLS; the kernel tells whose process the client is.
+pub fn incoming_unix(
+    listener: UnixListener,
+    tls: Arc<ServerConfig>,
+) -> impl Stream<Item = Accepted> + Send + Unpin {
+    start(Listener::Unix(listener), tls, false)
+}
+
+fn start(listener: Listener, tls: Arc<ServerConfig>, plaintext: bool) -> ReceiverStream<Accepted> {
     let (done, accepted) = mpsc::channel(MAX_HANDSHAKES);
     tokio::spawn(accept_loop(listener, TlsAcceptor::from(tls), plaintext, done));
     ReceiverStream::new(accepted)
@@ -94,22 +106,46 @@ pub fn incoming_with_plaintext(
 /// Content type of the record that begins every TLS connection (RFC 8446 section 5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 
-async fn accept(tcp: TcpStream, acceptor: &TlsAcceptor, plaintext: bool) -> io::Result<Accepted> {
-    if plaintext {
-        let mut first = [0; 1];
-        let peeked = tokio::time::timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await;
-        let count =
-            peeked.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client says nothing"))??;
-        if count > 0 && first[0] != HANDSHAKE_RECORD {
-            tcp.set_nodelay(true)?;
-            return Ok(Accepted::Plaintext(tcp));
+async fn accept(socket: Socket, acceptor: &TlsAcceptor, plaintext: bool) -> io::Result<Accepted> {
+    let socket = match socket {
+        Socket::Tcp(tcp) if plaintext => {
+            let mut first = [0; 1];
+            let peeked = tokio::time::timeout(HANDSHAKE_TIMEOUT, tcp.peek(&mut first)).await;
+            let count =
+                peeked.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client says nothing"))??;
+            if count > 0 && first[0] != HANDSHAKE_RECORD {
+                tcp.set_nodelay(true)?;
+                return Ok(Accepted::Plaintext(tcp));
+            }
+            Socket::Tcp(tcp)
+        }
+        socket => socket,
+    };
+    PeerStream::accept(socket, acceptor).await.map(|stream| Accepted::Tls(Box::new(stream)))
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Socket, String)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Socket::Tcp(stream), address.to_string()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Socket::Unix(stream), "a Unix socket".to_owned()))
+            }
         }
     }
-    PeerStream::accept(tcp, acceptor).await.map(|stream| Accepted::Tls(Box::new(stream)))
 }
 
 async fn accept_loop(
-    listener: TcpListener,
+    listener: Listener,
     acceptor: TlsAcceptor,
     plaintext: bool,
     done: mpsc::Sender<Accepted>,
@@ -121,7 +157,7 @@ async fn accept_loop(
             () = done.closed() => return,
             accepted = listener.accept() => accepted,
         };
-        let (tcp, address) = match accepted {
+        let (socket, address) = match accepted {
             Ok(connection) => connection,
             Err(error) => {
                 // Out of file descriptors, mostly: trying again at once would spin.
@@ -132,7 +168,7 @@ async fn accept_loop(
         };
         let (acceptor, done) = (acceptor.clone(), done.clone());
         tokio::spawn(async move {
-            match accept(tcp, &acceptor, plaintext).await {
+            match accept(socket, &acceptor, plaintext).await {
                 // If the receiver is gone the server is stopping.
                 Ok(accepted) => drop(done.send(accepted).await),
                 Err(error) => match refusal(&error) {

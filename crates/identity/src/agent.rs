@@ -1,6 +1,8 @@
-//! The agent of one workload: obtains its first certificate, publishes it, and renews it for ever. When to do so is the
-//! business of [`Rotation`]; this is the loop around it that waits and calls.
+//! The agent of one workload: obtains its first certificate, publishes it, and renews it for ever; takes the roots that the
+//! authority announces. When to renew is the business of [`Rotation`]; this is the loop around it that waits and calls.
 
+mod follow;
+mod reconnect;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -10,11 +12,15 @@ use std::time::{Duration, SystemTime};
 
 use ripstop_model::spiffe::SpiffeId;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::clock::{Clock, readable};
 use crate::rotation::{Alarm, Rotation, Validity};
 use crate::svid::{IdentityHandle, Svid};
 
+use follow::Upstream;
+
+pub use follow::Confirm;
 pub use source::{AgentError, RemoteAuthority, SvidSource, TokenSource};
 
 /// The agent looks at the wall clock at least this often, so that a jump of the clock or a sleep of the machine does not
@@ -34,6 +40,8 @@ pub struct AgentStatus {
     pub last_error: Option<String>,
     /// When the next attempt is due.
     pub next_attempt: SystemTime,
+    /// Whether the authority is followed, so that new roots arrive at once.
+    pub connected: bool,
 }
 
 /// Keeps one workload supplied with a valid certificate.
@@ -44,6 +52,8 @@ pub struct Agent {
     identity: IdentityHandle,
     clock: Clock,
     rotation: Rotation,
+    /// When the certificate came and how long it may be used before it is renewed, by a clock that nobody sets.
+    planned: Option<(Instant, Duration)>,
     dice: fastrand::Rng,
     status: watch::Sender<AgentStatus>,
 }
@@ -66,8 +76,9 @@ impl Agent {
             failures: 0,
             last_error: None,
             next_attempt: now,
+            connected: false,
         });
-        Self { id, source, identity, clock, rotation, dice, status }
+        Self { id, source, identity, clock, rotation, planned: None, dice, status }
     }
 
     /// Follows how the agent is doing.
@@ -78,8 +89,12 @@ impl Agent {
     /// Runs until `stop` is done: the first certificate at once, then renewals.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        let (sender, mut upstream) = watch::channel(Upstream::default());
+        // Ends with this future.
+        let mut following = tokio::task::JoinSet::new();
+        self.source.follow(&self.identity, sender, &mut following);
         loop {
-            let wait = self.rotation.wait(self.clock.now());
+            let wait = self.wait();
             if wait.is_zero() {
                 tokio::select! {
                     () = &mut stop => return,
@@ -88,10 +103,43 @@ impl Agent {
             } else {
                 tokio::select! {
                     () = &mut stop => return,
-                    () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => self.report(),
+                    () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
+                    Ok(()) = upstream.changed() => {}
                 }
             }
+            let now = upstream.borrow_and_update().clone();
+            self.heed(&now);
+            self.report();
         }
+    }
+
+    /// How long to wait for the next attempt. A certificate that is renewed in time is renewed by whichever clock is sooner, so
+    /// that setting back the wall clock does not make it late for everybody else.
+    fn wait(&self) -> Duration {
+        let wait = self.rotation.wait(self.clock.now());
+        match self.planned {
+            Some((received, planned)) if self.rotation.failures() == 0 => {
+                wait.min(planned.saturating_sub(received.elapsed()))
+            }
+            _ => wait,
+        }
+    }
+
+    /// What is known of the authority: a certificate of another issuer than the one that signs is renewed soon, and an
+    /// authority that cannot be reached is trouble to come.
+    fn heed(&mut self, upstream: &Upstream) {
+        let now = self.clock.now();
+        if self.source.is_remote() {
+            self.rotation.reached(upstream.connected, now);
+        }
+        let (Some(issuer), Some(svid)) = (&upstream.issuer, self.identity.svid()) else { return };
+        let outdated = svid.issued_by() != Some(issuer) && self.rotation.failures() == 0;
+        if outdated && self.rotation.hasten(now, &mut self.dice) {
+            tracing::info!(id = %self.id, renew_at = %readable(self.rotation.next_attempt()), "another issuer signs: the certificate is renewed early");
+        }
+        self.status.send_if_modified(|status| {
+            std::mem::replace(&mut status.connected, upstream.connected) != upstream.connected
+        });
     }
 
     /// Tries once to obtain a certificate, now, whether one is due or not. Says whether it worked.
@@ -124,6 +172,7 @@ impl Agent {
     fn publish(&mut self, svid: Svid, now: SystemTime) {
         let validity = Validity { not_before: svid.not_before(), not_after: svid.not_after() };
         self.rotation.issued(validity, now, &mut self.dice);
+        self.planned = Some((Instant::now(), self.rotation.wait(now)));
         tracing::info!(
             id = %self.id,
             serial = svid.serial(),

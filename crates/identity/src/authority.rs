@@ -1,36 +1,49 @@
-//! The mesh's own certificate authority: a root signs an issuer, the issuer signs workloads.
+//! The certificate authority: a root signs an issuer, the issuer signs workloads. The CA is the mesh's own, whose keys lie in
+//! the authority's directory, or the user's, in files that somebody else replaces.
 //!
-//! Keys are P-256 and lie in one directory, each in one file together with its certificate, so that a crash can never
-//! leave half of a pair. The authority signs what it is told to sign: who may have which identity is decided in
-//! [`crate::issuance`]. It does not lock its directory; whoever runs it keeps a second one out.
+//! The authority signs what it is told to sign: who may have which identity is decided in [`crate::issuance`]. Issuers and
+//! roots follow each other as [`crate::succession`] decides; whoever runs the authority brings the proof
+//! ([`Authority::decide`], [`Authority::carry_out`]). It does not lock its directory; whoever runs it keeps a second one out.
 
-mod store;
+mod ca_files;
+mod change;
+mod leaves;
+mod manifest;
+mod own;
+mod signer;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::rand;
-use rcgen::{
-    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType,
-    SerialNumber,
-};
 use ripstop_model::spiffe::{SpiffeId, TrustDomain};
 use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
 
 use crate::bundle::{BundleError, TrustBundle};
 use crate::certificate::to_pem;
 use crate::clock::{from_unix_seconds, readable, unix_seconds};
 use crate::csr::{CsrError, KeyError, PendingKey, VerifiedCsr};
-use crate::files::FileError;
+use crate::files::{self, FileError};
+use crate::key::KeyKind;
+use crate::succession::{Patience, Phase, Successor};
 use crate::svid::{Svid, SvidError};
 use crate::token::hex;
+use crate::trust::{Trust, TrustError};
 
-use store::Tier;
+use change::Core;
+use leaves::Leaves;
+
+pub use ca_files::{CaFilesError, CaPaths};
+pub use leaves::MAX_FOLLOWED;
+pub use signer::{LeafRequest, SignError, Signer};
+pub use status::{AuthorityStatus, RootStatus};
 
 /// The shortest lifetime of a workload certificate.
 pub const MIN_LIFETIME: Duration = Duration::from_secs(10);
@@ -38,8 +51,9 @@ pub const MIN_LIFETIME: Duration = Duration::from_secs(10);
 /// The longest lifetime of a workload certificate.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How far a new certificate's validity reaches back, for peers whose clock is slow.
-pub const BACKDATE: Duration = Duration::from_secs(60);
+/// How far a new certificate's validity reaches back: the clock of the authority may be five minutes fast and that of a peer five
+/// minutes slow.
+pub const BACKDATE: Duration = Duration::from_secs(660);
 
 /// Why the authority could not be opened or could not sign.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +125,40 @@ pub enum AuthorityError {
     /// The root cannot be a trust anchor.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Too much is to be trusted.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The cryptographic library failed.
     #[error("signing failed: {0}")]
     Signing(#[from] rcgen::Error),
+    /// The signer failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// An issuer is of no use.
+    #[error("the issuer is of no use: {0}")]
+    Signer(String),
+    /// The files of the user's CA are of no use, and there is nothing from before.
+    #[error("the CA in files cannot be used: {0}")]
+    Files(#[from] CaFilesError),
+    /// The certificate that signs has expired.
+    #[error("the issuer expired at {not_after} and it is {now} now; compare the clocks, or replace it")]
+    IssuerExpired {
+        /// End of validity.
+        not_after: String,
+        /// The time it was looked at.
+        now: String,
+    },
+    /// One succession is under way.
+    #[error("the {what} is being replaced already (phase `{phase}`); wait until that is done")]
+    UnderWay {
+        /// What is being replaced.
+        what: Successor,
+        /// How far that is.
+        phase: Phase,
+    },
+    /// The CA is not ours to replace.
+    #[error("the CA is in files ({0}): replace those, and the authority follows by itself")]
+    NotOurs(String),
 }
 
 /// A workload certificate with the certificates between it and the root.
@@ -138,14 +183,75 @@ impl IssuedChain {
     }
 }
 
+/// Where the CA comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CaSource {
+    /// The mesh makes its own.
+    #[default]
+    Own,
+    /// The user's, in files.
+    Files(CaPaths),
+}
+
+/// How an authority is opened.
+#[derive(Debug, Clone)]
+pub struct AuthorityConfig {
+    /// Where keys and state lie.
+    pub dir: PathBuf,
+    /// The trust domain it vouches for.
+    pub trust_domain: TrustDomain,
+    /// Where the CA comes from.
+    pub ca: CaSource,
+    /// The kind of keys that an own CA makes.
+    pub key: KeyKind,
+    /// How patient successions are.
+    pub patience: Patience,
+}
+
+impl AuthorityConfig {
+    /// An own CA with P-256 keys in `dir`.
+    pub fn new(dir: impl AsRef<Path>, trust_domain: TrustDomain) -> Self {
+        Self {
+            dir: dir.as_ref().to_owned(),
+            trust_domain,
+            ca: CaSource::Own,
+            key: KeyKind::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// What everybody has to know of the authority at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Whom to trust.
+    pub trust: Trust,
+    /// Version of `trust`.
+    pub version: String,
+    /// Key identifier of the issuer that signs: whoever has a certificate of another one should renew it.
+    pub issuer: String,
+}
+
 /// The authority of one trust domain.
 pub struct Authority {
-    dir: PathBuf,
-    trust_domain: TrustDomain,
-    root: Tier,
-    issuer: ArcSwap<Tier>,
-    replacing_issuer: Mutex<()>,
-    trust_bundle: TrustBundle,
+    config: AuthorityConfig,
+    core: Mutex<Core>,
+    signing: ArcSwap<SigningNow>,
+    leaves: Mutex<BothLeaves>,
+    announced: watch::Sender<Arc<Announcement>>,
+}
+
+/// Whoever signs at the moment.
+struct SigningNow(Arc<dyn Signer>);
+
+/// Certificates that are good.
+struct BothLeaves {
+    /// Below the root that signs.
+    current: Leaves,
+    /// Below the one before.
+    old: Leaves,
+    /// The longest life that was given to one, as it is written down.
+    longest: Duration,
 }
 
 impl Authority {
@@ -159,36 +265,48 @@ impl Authority {
         trust_domain: TrustDomain,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        let dir = dir.as_ref().to_owned();
-        crate::files::private_dir(&dir)?;
-        let root = match store::open_root(&dir, &trust_domain, now)? {
-            Some(root) => root,
-            None => store::create_root(&dir, &trust_domain, now)?,
+        Self::open(AuthorityConfig::new(dir, trust_domain), now)
+    }
+
+    /// Opens an authority as configured. A succession that was under way goes on. Where the roots are others than those
+    /// that were announced last, certificates below the old ones stay good until they end.
+    ///
+    /// # Errors
+    /// As [`Authority::open_or_create`], or if the files of the user's CA are of no use.
+    pub fn open(config: AuthorityConfig, now: SystemTime) -> Result<Self, AuthorityError> {
+        files::private_dir(&config.dir)?;
+        let core = Core::open(&config, now)?;
+        let longest = core.longest_leaf();
+        let announcement = Arc::new(core.announcement()?);
+        // Those from before this start are known by their longest life only.
+        let unknown = || match longest.is_zero() {
+            true => Leaves::default(),
+            false => Leaves::unknown_until(now + longest),
         };
-        let issuer = match store::open_issuer(&dir, &root)? {
-            Some(issuer) if !wants_replacement(&issuer, now) => issuer,
-            _ => store::create_issuer(&dir, &trust_domain, &root, now)?,
+        let authority = Self {
+            signing: ArcSwap::from_pointee(SigningNow(core.signer())),
+            leaves: Mutex::new(BothLeaves { current: unknown(), old: unknown(), longest }),
+            announced: watch::Sender::new(announcement),
+            core: Mutex::new(core),
+            config,
         };
-        let trust_bundle = TrustBundle::new(trust_domain.clone(), vec![root.certificate.clone()])?;
-        store::publish_bundle(&dir, &trust_bundle)?;
-        Ok(Self {
-            dir,
-            trust_domain,
-            root,
-            issuer: ArcSwap::from_pointee(issuer),
-            replacing_issuer: Mutex::new(()),
-            trust_bundle,
-        })
+        authority.publish(&authority.lock())?;
+        Ok(authority)
     }
 
     /// The trust domain it vouches for.
     pub fn trust_domain(&self) -> &TrustDomain {
-        &self.trust_domain
+        &self.config.trust_domain
     }
 
-    /// The roots that peers have to trust.
-    pub fn trust_bundle(&self) -> &TrustBundle {
-        &self.trust_bundle
+    /// The roots that peers have to trust at the moment.
+    pub fn trust_bundle(&self) -> TrustBundle {
+        TrustBundle::clone(self.announced.borrow().trust.bundle())
+    }
+
+    /// What everybody has to know, and every change of it.
+    pub fn announced(&self) -> watch::Receiver<Arc<Announcement>> {
+        self.announced.subscribe()
     }
 
     /// Certifies the key of `csr` as `id`. Names in the request are ignored.
@@ -205,38 +323,17 @@ impl Authority {
         lifetime: Duration,
         now: SystemTime,
     ) -> Result<IssuedChain, AuthorityError> {
-        if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&lifetime) {
-            return Err(AuthorityError::Lifetime(lifetime));
-        }
-        if id.trust_domain() != &self.trust_domain {
-            return Err(AuthorityError::ForeignIdentity {
-                id: id.clone(),
-                trust_domain: self.trust_domain.clone(),
-            });
-        }
-        let issuer = self.issuer_at(now);
-        let not_before = truncated(now - BACKDATE);
-        let not_after = truncated(now + lifetime).min(issuer.not_after);
-        let serial = random_serial()?;
-        let mut params = CertificateParams::default();
-        // An empty subject makes the SPIFFE ID a critical extension: it is the only name there is.
-        params.distinguished_name = DistinguishedName::new();
-        params.subject_alt_names = vec![SanType::URI(id.as_str().try_into()?)];
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        params.use_authority_key_identifier_extension = true;
-        store::set_validity(&mut params, not_before, not_after);
-        params.serial_number = Some(SerialNumber::from_slice(&serial));
-        let leaf = params.signed_by(csr.public_key(), &issuer.signer)?;
-        Ok(IssuedChain {
-            certificates: vec![leaf.der().clone(), issuer.certificate.clone()],
-            id: id.clone(),
-            not_before,
-            not_after,
-            serial: hex(&serial),
-        })
+        self.note_lifetime(lifetime)?;
+        let chain = self.certify(csr, id, &[], lifetime, now)?;
+        self.leaves().current.issued(&chain.serial, chain.not_after, now);
+        Ok(chain)
+    }
+
+    /// Whoever had the certificate with this serial number (hexadecimal) has another one now.
+    pub fn replaced(&self, serial: &str) {
+        let mut leaves = self.leaves();
+        leaves.current.replaced(serial);
+        leaves.old.replaced(serial);
     }
 
     /// Makes a key and certifies it as `id`: for the component that the authority runs in.
@@ -249,57 +346,114 @@ impl Authority {
         lifetime: Duration,
         now: SystemTime,
     ) -> Result<Svid, AuthorityError> {
+        self.issue_server_svid(id, &[], lifetime, now)
+    }
+
+    /// The same with DNS names beside the identity: for clients that know this component by a name.
+    ///
+    /// # Errors
+    /// As [`Authority::sign`], or if a name is none.
+    pub fn issue_server_svid(
+        &self,
+        id: &SpiffeId,
+        dns_names: &[&str],
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Svid, AuthorityError> {
         let pending = PendingKey::generate(id)?;
-        let chain = self.sign(&VerifiedCsr::from_pem(pending.csr_pem())?, id, lifetime, now)?;
+        let csr = VerifiedCsr::from_pem(pending.csr_pem())?;
+        let chain = self.certify(&csr, id, dns_names, lifetime, now)?;
         Ok(pending.into_svid(chain.certificates)?)
+    }
+
+    /// The same for somebody else, whose certificate is followed until it ends or is [`Authority::replaced`].
+    ///
+    /// # Errors
+    /// As [`Authority::sign`].
+    pub fn issue_followed(
+        &self,
+        id: &SpiffeId,
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<Svid, AuthorityError> {
+        self.note_lifetime(lifetime)?;
+        let svid = self.issue_svid(id, lifetime, now)?;
+        self.leaves().current.issued(svid.serial(), svid.not_after(), now);
+        Ok(svid)
     }
 
     /// When the present issuer certificate ends.
     pub fn issuer_not_after(&self) -> SystemTime {
-        self.issuer.load().not_after
+        self.signing.load().0.not_after()
     }
 
-    /// When the root certificate ends. Peers must have been given another root long before.
+    /// When the root certificate ends; the first of them, where there are several. Peers must have been given another
+    /// root long before.
     pub fn root_not_after(&self) -> SystemTime {
-        self.root.not_after
+        self.lock().root_not_after()
     }
 
-    /// The issuer to sign with; a new one if the present one is in its last third. Peers know only the root, so they need
-    /// not be told. If a new one cannot be stored the present one goes on for as long as it is valid.
-    fn issuer_at(&self, now: SystemTime) -> Arc<Tier> {
-        let current = self.issuer.load_full();
-        if !wants_replacement(&current, now) {
-            return current;
+    fn certify(
+        &self,
+        csr: &VerifiedCsr,
+        id: &SpiffeId,
+        dns_names: &[&str],
+        lifetime: Duration,
+        now: SystemTime,
+    ) -> Result<IssuedChain, AuthorityError> {
+        if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&lifetime) {
+            return Err(AuthorityError::Lifetime(lifetime));
         }
-        let Ok(_guard) = self.replacing_issuer.try_lock() else { return current };
-        match store::create_issuer(&self.dir, &self.trust_domain, &self.root, now) {
-            Ok(next) => {
-                let next = Arc::new(next);
-                tracing::info!(not_after = %readable(next.not_after), "issuer certificate replaced");
-                self.issuer.store(Arc::clone(&next));
-                next
-            }
-            Err(error) => {
-                tracing::error!(%error, not_after = %readable(current.not_after), "issuer certificate could not be replaced");
-                current
-            }
+        if id.trust_domain() != self.trust_domain() {
+            return Err(AuthorityError::ForeignIdentity {
+                id: id.clone(),
+                trust_domain: self.trust_domain().clone(),
+            });
         }
+        let signer = Arc::clone(&self.signing.load().0);
+        // One that is not valid yet by our clock is by the clocks of peers, unless all of them are wrong.
+        if now >= signer.not_after() {
+            return Err(AuthorityError::IssuerExpired {
+                not_after: readable(signer.not_after()),
+                now: readable(now),
+            });
+        }
+        let not_before = truncated(now - BACKDATE);
+        let not_after = truncated(now + lifetime).min(signer.not_after());
+        let serial = random_serial()?;
+        let leaf = signer.sign(&LeafRequest { csr, id, dns_names, not_before, not_after, serial })?;
+        let certificates = std::iter::once(leaf).chain(signer.chain().iter().cloned()).collect();
+        Ok(IssuedChain { certificates, id: id.clone(), not_before, not_after, serial: hex(&serial) })
+    }
+
+    /// Writes down that a certificate lives for longer than any before, so that it is known after a restart.
+    fn note_lifetime(&self, lifetime: Duration) -> Result<(), AuthorityError> {
+        if lifetime <= self.leaves().longest || lifetime > MAX_LIFETIME {
+            return Ok(());
+        }
+        let mut core = self.lock();
+        core.note_lifetime(lifetime)?;
+        self.leaves().longest = lifetime;
+        Ok(())
+    }
+
+    /// Every critical section leaves the state whole or says that it did not.
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leaves(&self) -> MutexGuard<'_, BothLeaves> {
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority")
-            .field("dir", &self.dir)
-            .field("trust_domain", &self.trust_domain)
+            .field("dir", &self.config.dir)
+            .field("trust_domain", &self.config.trust_domain)
             .finish_non_exhaustive()
     }
-}
-
-/// In the last third of its life, or outside of it.
-fn wants_replacement(tier: &Tier, now: SystemTime) -> bool {
-    let life = tier.not_after.duration_since(tier.not_before).unwrap_or_default();
-    now < tier.not_before || now >= tier.not_before + life * 2 / 3
 }
 
 /// X.509 knows whole seconds.

@@ -7,12 +7,13 @@ use std::time::SystemTime;
 use ripstop_model::spiffe::{SpiffeId, SpiffeIdError};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 use crate::clock::from_unix_seconds;
+use crate::token::hex;
 
 /// The parts of a certificate that the mesh looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub struct CertificateFacts {
     pub is_ca: bool,
     /// False only if a key usage extension is present and forbids digital signatures.
     pub may_sign_handshakes: bool,
+    /// False only if a key usage extension is present and forbids signing certificates.
+    pub may_sign_certificates: bool,
+    /// Identifier of its own key in lower-case hexadecimal, if it says one.
+    pub subject_key_id: Option<String>,
+    /// Identifier of the key that signed it in lower-case hexadecimal, if it says one.
+    pub authority_key_id: Option<String>,
 }
 
 /// Why a certificate cannot be used as an identity.
@@ -71,6 +78,16 @@ impl CertificateFacts {
         }
         let key_usage = parsed.key_usage().map_err(malformed)?;
         let constraints = parsed.basic_constraints().map_err(malformed)?;
+        let (mut subject_key_id, mut authority_key_id) = (None, None);
+        for extension in parsed.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => subject_key_id = Some(hex(id.0)),
+                ParsedExtension::AuthorityKeyIdentifier(ids) => {
+                    authority_key_id = ids.key_identifier.as_ref().map(|id| hex(id.0));
+                }
+                _ => {}
+            }
+        }
         Ok(Self {
             uri_names,
             dns_names,
@@ -79,7 +96,12 @@ impl CertificateFacts {
             not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),
             serial: serial_hex(&parsed),
             is_ca: constraints.is_some_and(|extension| extension.value.ca),
-            may_sign_handshakes: key_usage.is_none_or(|extension| extension.value.digital_signature()),
+            may_sign_handshakes: key_usage
+                .as_ref()
+                .is_none_or(|extension| extension.value.digital_signature()),
+            may_sign_certificates: key_usage.is_none_or(|extension| extension.value.key_cert_sign()),
+            subject_key_id,
+            authority_key_id,
         })
     }
 

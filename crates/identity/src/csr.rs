@@ -9,6 +9,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair, SanType};
 use ripstop_model::spiffe::SpiffeId;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::key::KeyKind;
 use crate::svid::{Svid, SvidError};
 
 pub use verified::{CsrError, MAX_CSR_BYTES, VerifiedCsr};
@@ -31,7 +32,15 @@ impl PendingKey {
     /// # Errors
     /// If the random source fails.
     pub fn generate(id: &SpiffeId) -> Result<Self, KeyError> {
-        let key = KeyPair::generate()?;
+        Self::generate_of(KeyKind::P256, id)
+    }
+
+    /// The same with a key of another kind.
+    ///
+    /// # Errors
+    /// As [`PendingKey::generate`].
+    pub fn generate_of(kind: KeyKind, id: &SpiffeId) -> Result<Self, KeyError> {
+        let key = kind.generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = vec![SanType::URI(id.as_str().try_into()?)];

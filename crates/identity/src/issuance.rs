@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ripstop_model::spiffe::SpiffeId;
 
+use crate::attest::{Attestor, JoinTokens, PresentedCertificate};
 use crate::authority::{Authority, AuthorityError, IssuedChain, MAX_LIFETIME, MIN_LIFETIME};
 use crate::clock::readable;
 use crate::csr::{CsrError, VerifiedCsr};
@@ -59,6 +60,19 @@ pub struct Evidence {
     pub peer: Option<PeerIdentity>,
     /// Where the connection comes from.
     pub address: Option<IpAddr>,
+    /// The user at the other end of a Unix socket, by number.
+    pub unix_user: Option<u32>,
+}
+
+impl Evidence {
+    /// What decides, for logs.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self { token: Some(_), .. } => "join token",
+            Self { peer: Some(_), .. } => "certificate",
+            _ => "user of this machine",
+        }
+    }
 }
 
 /// Why no certificate was issued.
@@ -76,6 +90,9 @@ pub enum Refusal {
         "no proof of identity: send a join token as `authorization: Bearer …`, or connect with a valid certificate of the mesh"
     )]
     NoEvidence,
+    /// The user has no identity.
+    #[error("user {0} of this machine has no identity here; name it in `certificates.unixUsers` of the mesh")]
+    UnknownUser(u32),
     /// The token is not accepted.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -112,7 +129,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Issuance {
     authority: Arc<Authority>,
-    tokens: Arc<TokenStore>,
+    attestors: Vec<Box<dyn Attestor>>,
     policy: IssuancePolicy,
     stats: Arc<IssuanceStats>,
     renewals_by_identity: Mutex<RateLimiter<SpiffeId>>,
@@ -124,7 +141,7 @@ impl Issuance {
     pub fn new(authority: Arc<Authority>, tokens: Arc<TokenStore>, policy: IssuancePolicy) -> Self {
         Self {
             authority,
-            tokens,
+            attestors: vec![Box::new(JoinTokens(tokens)), Box::new(PresentedCertificate)],
             stats: Arc::default(),
             renewals_by_identity: Mutex::new(RateLimiter::new(
                 policy.renewals_per_identity,
@@ -133,6 +150,13 @@ impl Issuance {
             refusals_by_address: Mutex::new(RateLimiter::new(policy.refusals_per_address, MAX_TRACKED_PEERS)),
             policy,
         }
+    }
+
+    /// And to whom `attestor` says; it is asked after those that were there before.
+    #[must_use]
+    pub fn with_attestor(mut self, attestor: impl Attestor + 'static) -> Self {
+        self.attestors.push(Box::new(attestor));
+        self
     }
 
     /// Counters of what was issued and refused.
@@ -165,7 +189,7 @@ impl Issuance {
                     id = %chain.id,
                     serial = %chain.serial,
                     not_after = %readable(chain.not_after),
-                    by = if evidence.token.is_some() { "join token" } else { "certificate" },
+                    by = evidence.kind(),
                     "certificate issued"
                 );
             }
@@ -203,7 +227,7 @@ impl Issuance {
                 return Err(Refusal::AddressRate(address));
             }
         }
-        if evidence.token.is_none() && evidence.peer.is_none() {
+        if evidence.token.is_none() && evidence.peer.is_none() && evidence.unix_user.is_none() {
             return Err(Refusal::NoEvidence);
         }
         // Before the token, so that a malformed request does not use it up.
@@ -220,21 +244,18 @@ impl Issuance {
                 return Err(Refusal::IdentityRate(proven));
             }
         }
-        Ok(self.authority.sign(&csr, &proven, lifetime, now)?)
+        let chain = self.authority.sign(&csr, &proven, lifetime, now)?;
+        if evidence.token.is_none()
+            && let Some(peer) = &evidence.peer
+        {
+            self.authority.replaced(peer.serial());
+        }
+        Ok(chain)
     }
 
     fn attest(&self, evidence: &Evidence, now: SystemTime) -> Result<SpiffeId, Refusal> {
-        if let Some(token) = &evidence.token {
-            return Ok(self.tokens.redeem(token, now)?);
-        }
-        let peer = evidence.peer.as_ref().ok_or(Refusal::NoEvidence)?;
-        if now > peer.not_after() {
-            return Err(Refusal::CertificateExpired {
-                id: peer.spiffe_id().clone(),
-                not_after: readable(peer.not_after()),
-            });
-        }
-        Ok(peer.spiffe_id().clone())
+        let mut proven = self.attestors.iter().filter_map(|attestor| attestor.attest(evidence, now));
+        proven.next().unwrap_or(Err(Refusal::NoEvidence))
     }
 
     fn lifetime(&self, wished_seconds: i64) -> Result<Duration, Refusal> {

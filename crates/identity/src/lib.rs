@@ -12,6 +12,7 @@
 
 pub mod accept;
 pub mod agent;
+pub mod attest;
 pub mod authority;
 pub mod bearer;
 pub mod bundle;
@@ -20,24 +21,35 @@ pub mod channel;
 pub mod clock;
 pub mod context;
 pub mod csr;
+pub mod federation;
 pub mod files;
+pub mod followers;
 pub mod forwarded;
 pub mod issuance;
+pub mod key;
 mod limit;
 pub mod peer;
 pub mod rotation;
+pub mod secrets;
 pub mod service;
+mod socket;
+pub mod succession;
 pub mod svid;
 #[cfg(test)]
 mod testdir;
 pub mod tls;
 pub mod token;
+pub mod trust;
 pub mod verify;
 
 use ripstop_model::spiffe::{SpiffeId, SpiffeIdError, TrustDomain};
 
 /// Namespace of the mesh's own components.
 pub const SYSTEM_NAMESPACE: &str = "ripstop";
+
+/// The DNS names of the control plane's own certificate, for clients that know servers by name: its own, and those by which
+/// Istio's agents know theirs.
+pub const CONTROL_DNS_NAMES: [&str; 3] = ["localhost", "control.ripstop.svc", "istiod.istio-system.svc"];
 
 /// The identity of the control plane in a trust domain: `spiffe://TRUST_DOMAIN/ns/ripstop/sa/control`.
 ///

@@ -23,6 +23,8 @@ struct Description {
     sha256: String,
     subject: String,
     not_after: SystemTime,
+    serial: String,
+    issued_by: Option<String>,
     certificate: CertificateDer<'static>,
 }
 
@@ -47,6 +49,8 @@ impl PeerIdentity {
             sha256: hex(digest::digest(&digest::SHA256, leaf.as_ref()).as_ref()),
             subject: facts.subject,
             not_after: facts.not_after,
+            serial: facts.serial,
+            issued_by: facts.authority_key_id,
             certificate: leaf.clone().into_owned(),
         })))
     }
@@ -71,6 +75,16 @@ impl PeerIdentity {
         self.0.not_after
     }
 
+    /// Serial number of the leaf in lower-case hexadecimal.
+    pub fn serial(&self) -> &str {
+        &self.0.serial
+    }
+
+    /// Identifier of the key that signed the leaf in lower-case hexadecimal, if it says one.
+    pub fn issued_by(&self) -> Option<&str> {
+        self.0.issued_by.as_deref()
+    }
+
     /// The leaf certificate as PEM.
     pub fn certificate_pem(&self) -> String {
         to_pem(&self.0.certificate)
@@ -90,4 +104,6 @@ pub struct ConnectedPeer {
     pub address: SocketAddr,
     /// Who it is, if it presented a certificate.
     pub identity: Option<PeerIdentity>,
+    /// Whose process it is, if it is connected by a Unix socket: the number of the user. The address is the loopback one then.
+    pub unix_user: Option<u32>,
 }

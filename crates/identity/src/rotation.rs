@@ -13,8 +13,21 @@ pub const RENEW_FROM: f64 = 0.5;
 /// The latest point of renewal, as a share of life.
 pub const RENEW_UNTIL: f64 = 0.7;
 
-/// From this share of life on, a certificate that was not renewed is an alarm.
+/// From this share of life on, a certificate that was not renewed is an alarm, whatever else is known.
 pub const WARN_AT: f64 = 0.8;
+
+/// From this share of life on, trouble with the authority is an alarm.
+pub const TROUBLE_FROM: f64 = 0.5;
+
+/// Trouble that has lasted for this share of life is an alarm. An authority that goes away before 55 % of life is told of
+/// before 60 %, although the certificate may not be due for renewal yet.
+pub const TROUBLE_SHARE: f64 = 0.05;
+
+/// A certificate of an issuer that was replaced is renewed within this share of life, and within [`MAX_HASTE`].
+pub const HASTE_SHARE: f64 = 0.1;
+
+/// See [`HASTE_SHARE`].
+pub const MAX_HASTE: Duration = Duration::from_secs(300);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -37,7 +50,8 @@ pub struct Validity {
 pub enum Alarm {
     /// In time.
     Ok,
-    /// More than [`WARN_AT`] of its life is over; somebody should look why it is not renewed.
+    /// It was not renewed by [`WARN_AT`] of its life, or the authority cannot be reached or refuses, when it is needed soon
+    /// ([`TROUBLE_FROM`], [`TROUBLE_SHARE`]). Somebody should look.
     Warn,
     /// There is no valid certificate.
     Expired,
@@ -66,12 +80,15 @@ pub struct Rotation {
     held: Option<Held>,
     next_attempt: SystemTime,
     failures: u32,
+    /// Since when the authority cannot be reached or refuses.
+    trouble: Option<SystemTime>,
+    hastened: bool,
 }
 
 impl Rotation {
     /// Nothing held; the first attempt is due at `now`.
     pub fn new(now: SystemTime) -> Self {
-        Self { held: None, next_attempt: now, failures: 0 }
+        Self { held: None, next_attempt: now, failures: 0, trouble: None, hastened: false }
     }
 
     /// A certificate was received at `now`: draws the point of its renewal.
@@ -79,6 +96,8 @@ impl Rotation {
         let held = Held { received_at: now.max(validity.not_before), not_after: validity.not_after };
         let share = RENEW_FROM + (RENEW_UNTIL - RENEW_FROM) * dice.f64();
         self.failures = 0;
+        self.trouble = None;
+        self.hastened = false;
         // A certificate that is over when it arrives (a wrong clock) must not be asked for in a tight loop.
         self.next_attempt = held.at(share).max(now + MIN_BACKOFF);
         if held.life().is_zero() {
@@ -94,7 +113,30 @@ impl Rotation {
             if left.is_zero() { MAX_BACKOFF_WITHOUT } else { MAX_BACKOFF.min((left / 8).max(FIRST_BACKOFF)) };
         let backoff = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(self.failures)).min(ceiling);
         self.failures = self.failures.saturating_add(1);
+        self.trouble.get_or_insert(now);
         self.next_attempt = now + backoff.mul_f64(dice.f64()).max(MIN_BACKOFF);
+    }
+
+    /// The authority can be reached at `now`, or it cannot.
+    pub fn reached(&mut self, reached: bool, now: SystemTime) {
+        if !reached {
+            self.trouble.get_or_insert(now);
+        } else if self.failures == 0 {
+            self.trouble = None;
+        }
+    }
+
+    /// The certificate should be replaced soon: draws when, at most [`HASTE_SHARE`] of life and [`MAX_HASTE`] from `now`,
+    /// unless it is due before that. Says whether that is news.
+    pub fn hasten(&mut self, now: SystemTime, dice: &mut fastrand::Rng) -> bool {
+        let Some(held) = self.held else { return false };
+        if self.hastened {
+            return false;
+        }
+        self.hastened = true;
+        let within = held.life().mul_f64(HASTE_SHARE).min(MAX_HASTE);
+        self.next_attempt = self.next_attempt.min(now + within.mul_f64(dice.f64()));
+        true
     }
 
     /// When to try next.
@@ -116,7 +158,7 @@ impl Rotation {
     pub fn alarm(&self, now: SystemTime) -> Alarm {
         match self.held {
             Some(held) if now <= held.not_after => {
-                if now > held.at(WARN_AT) {
+                if now > held.at(WARN_AT) || self.is_troubled(held, now) {
                     Alarm::Warn
                 } else {
                     Alarm::Ok
@@ -124,6 +166,12 @@ impl Rotation {
             }
             _ => Alarm::Expired,
         }
+    }
+
+    fn is_troubled(&self, held: Held, now: SystemTime) -> bool {
+        let lasted = self.trouble.map(|since| now.duration_since(since).unwrap_or_default());
+        now >= held.at(TROUBLE_FROM)
+            && lasted.is_some_and(|lasted| lasted >= held.life().mul_f64(TROUBLE_SHARE))
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::bundle::TrustBundle;
 use crate::certificate::{CertificateError, CertificateFacts};
 use crate::tls;
+use crate::trust::Trust;
 
 /// Why a chain and a key do not make an identity.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,11 @@ impl Svid {
         &self.facts.serial
     }
 
+    /// Identifier of the key that signed it in lower-case hexadecimal, if it says one.
+    pub fn issued_by(&self) -> Option<&str> {
+        self.facts.authority_key_id.as_deref()
+    }
+
     /// Whether `now` is past the end of validity.
     pub fn is_expired(&self, now: SystemTime) -> bool {
         now > self.facts.not_after
@@ -99,7 +105,7 @@ impl fmt::Debug for Svid {
     }
 }
 
-/// Where the current SVID and trust bundle are found. Clones share one state; reading takes no lock.
+/// Where the current SVID is found, and whom to trust. Clones share one state; reading takes no lock.
 #[derive(Clone)]
 pub struct IdentityHandle {
     shared: Arc<Shared>,
@@ -107,7 +113,7 @@ pub struct IdentityHandle {
 
 struct Shared {
     svid: ArcSwapOption<Svid>,
-    bundle: ArcSwap<TrustBundle>,
+    trust: ArcSwap<Trust>,
     changes: watch::Sender<u64>,
 }
 
@@ -116,7 +122,7 @@ impl IdentityHandle {
     pub fn new(bundle: TrustBundle) -> Self {
         let shared = Shared {
             svid: ArcSwapOption::empty(),
-            bundle: ArcSwap::from_pointee(bundle),
+            trust: ArcSwap::from_pointee(Trust::own(bundle)),
             changes: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared) }
@@ -127,9 +133,14 @@ impl IdentityHandle {
         self.shared.svid.load_full()
     }
 
-    /// The roots that the next handshake will trust.
+    /// Whom the next handshake will trust.
+    pub fn trust(&self) -> Arc<Trust> {
+        self.shared.trust.load_full()
+    }
+
+    /// The roots of our own trust domain that the next handshake will trust.
     pub fn trust_bundle(&self) -> Arc<TrustBundle> {
-        self.shared.bundle.load_full()
+        Arc::clone(self.shared.trust.load().bundle())
     }
 
     /// Makes `svid` the current one. Connections that are open keep the one they began with.
@@ -138,10 +149,15 @@ impl IdentityHandle {
         self.shared.changes.send_modify(|generation| *generation += 1);
     }
 
-    /// Makes `bundle` the current one. Connections that are open were judged by the one of their time.
-    pub fn replace_trust_bundle(&self, bundle: TrustBundle) {
-        self.shared.bundle.store(Arc::new(bundle));
+    /// Trusts `trust` from now on. Connections that are open were judged by what was trusted at their time.
+    pub fn replace_trust(&self, trust: Trust) {
+        self.shared.trust.store(Arc::new(trust));
         self.shared.changes.send_modify(|generation| *generation += 1);
+    }
+
+    /// The same with other roots of our own trust domain.
+    pub fn replace_trust_bundle(&self, bundle: TrustBundle) {
+        self.replace_trust(self.trust().with_own(bundle));
     }
 
     /// A receiver whose value grows with every change of SVID or bundle.
@@ -166,10 +182,7 @@ impl IdentityHandle {
 
 impl fmt::Debug for IdentityHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdentityHandle")
-            .field("svid", &self.svid())
-            .field("trust_bundle", &self.trust_bundle())
-            .finish()
+        f.debug_struct("IdentityHandle").field("svid", &self.svid()).field("trust", &self.trust()).finish()
     }
 }
 

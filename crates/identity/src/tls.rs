@@ -74,6 +74,24 @@ pub fn control_server_config(identity: &IdentityHandle) -> Result<Arc<ServerConf
     server_config(identity, verifier.client_certificate_optional(), &[ALPN_H2])
 }
 
+/// A server that proves itself and asks nothing of its clients.
+///
+/// # Errors
+/// Only if the provider lacked TLS 1.2 and 1.3.
+pub fn public_server_config(
+    identity: &IdentityHandle,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SvidResolver(identity.clone())));
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
 /// A proxy's client side towards the control plane, which must be `control`. The roots are those of `identity`.
 ///
 /// # Errors

@@ -1,8 +1,9 @@
 //! Who a peer is and whether it may be spoken to: the rustls verifiers of both sides.
 //!
 //! A peer is accepted if its chain leads to a root of the trust bundle *of this moment*, it is valid now (give or take a
-//! small clock skew), it has exactly one URI name which is a SPIFFE ID of our trust domain, and that ID is among those
-//! allowed. DNS names and addresses play no part. What the peer may do is authorization, decided elsewhere.
+//! small clock skew), it has exactly one URI name which is a SPIFFE ID of a trust domain that we trust, judged by the roots of
+//! that very domain, and that ID is among those allowed. DNS names and addresses play no part. What the peer may do is
+//! authorization, decided elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::certificate::{CertificateError, CertificateFacts};
 use crate::clock::{from_unix_seconds, readable};
 use crate::svid::IdentityHandle;
 use crate::tls;
+use crate::trust::Trust;
 
 /// How far a peer's clock may be off at the ends of a certificate's validity.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
@@ -27,7 +29,7 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 /// The peers that one listener or upstream accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedIdentities {
-    /// Every identity of our own trust domain.
+    /// Every identity of our own trust domain, and of those that it is federated with.
     AnyInTrustDomain,
     /// These identities; none if the list is empty.
     Exact(Arc<[SpiffeId]>),
@@ -39,7 +41,7 @@ impl AllowedIdentities {
         Self::Exact(Arc::from([id]))
     }
 
-    /// Whether `id`, already known to be of our trust domain, is accepted.
+    /// Whether `id`, already known to be of a trusted domain, is accepted.
     pub fn allows(&self, id: &SpiffeId) -> bool {
         match self {
             Self::AnyInTrustDomain => true,
@@ -132,10 +134,27 @@ pub enum VerifyError {
     },
 }
 
+/// Every reason for which a peer is refused, as a metric label: those of [`VerifyError::label`], and those of contexts that are
+/// no identities of the mesh ([`crate::context::Refusal::label`]).
+pub const REASONS: [&str; 11] = [
+    "no_certificate",
+    "malformed",
+    "no_spiffe_id",
+    "untrusted_chain",
+    "expired",
+    "not_yet_valid",
+    "key_usage",
+    "trust_domain",
+    "identity_not_allowed",
+    "revoked",
+    "hash",
+];
+
 impl VerifyError {
     /// The kind of refusal as a metric label.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Certificate(CertificateError::Malformed(_)) => "malformed",
             Self::Certificate(_) => "no_spiffe_id",
             Self::Chain { .. } => "untrusted_chain",
             Self::Expired { .. } => "expired",
@@ -170,6 +189,12 @@ impl PeerVerifier {
         self
     }
 
+    /// Whoever bears another name of our own trust domain is taken for the identity of the same path.
+    fn allows_by_alias(&self, trust: &Trust, peer: &SpiffeId) -> bool {
+        trust.aliases().contains(peer.trust_domain())
+            && peer.in_domain(trust.trust_domain()).is_ok_and(|own| self.allowed.allows(&own))
+    }
+
     /// Judges a peer's chain at `now`.
     ///
     /// # Errors
@@ -181,13 +206,13 @@ impl PeerVerifier {
         usage: KeyUsage,
         now: SystemTime,
     ) -> Result<SpiffeId, VerifyError> {
-        let bundle = self.identity.trust_bundle();
+        let trust = self.identity.trust();
         let facts = CertificateFacts::read(leaf)?;
         let peer = facts.spiffe_id()?;
         // Told before the chain, since a foreign domain's chain never leads to our roots: this is the useful reason.
-        if peer.trust_domain() != bundle.trust_domain() {
-            return Err(VerifyError::TrustDomain { peer, expected: bundle.trust_domain().clone() });
-        }
+        let Some(bundle) = trust.bundle_for(peer.trust_domain()) else {
+            return Err(VerifyError::TrustDomain { peer, expected: trust.trust_domain().clone() });
+        };
         let certificate =
             EndEntityCert::try_from(leaf).map_err(|e| CertificateError::Malformed(e.to_string()))?;
         let build_chain = |at: SystemTime| {
@@ -213,7 +238,15 @@ impl PeerVerifier {
         if !facts.may_sign_handshakes {
             return Err(VerifyError::KeyUsage { peer });
         }
-        if !self.allowed.allows(&peer) {
+        // The path builder does not look at the key usage of issuers.
+        let signs = |one: &CertificateDer<'_>| {
+            CertificateFacts::read(one).is_ok_and(|facts| facts.may_sign_certificates)
+        };
+        if !intermediates.iter().all(signs) {
+            let reason = "the key usage of an issuer does not include signing certificates".to_owned();
+            return Err(VerifyError::Chain { peer, trust_domain: bundle.trust_domain().clone(), reason });
+        }
+        if !self.allowed.allows(&peer) && !self.allows_by_alias(&trust, &peer) {
             return Err(VerifyError::NotAllowed { peer, expected: self.allowed.clone() });
         }
         Ok(peer)

@@ -131,6 +131,19 @@ impl SpiffeId {
         Ok(Self { text: Arc::from(text), trust_domain: TrustDomain(Arc::from(domain)) })
     }
 
+    /// The identity with the same path in another trust domain.
+    ///
+    /// # Errors
+    /// If it would be too long.
+    pub fn in_domain(&self, trust_domain: &TrustDomain) -> Result<Self, SpiffeIdError> {
+        let path = &self.text[SCHEME.len() + self.trust_domain.as_str().len()..];
+        let text = format!("{SCHEME}{trust_domain}{path}");
+        if text.len() > MAX_SPIFFE_ID_BYTES {
+            return Err(too_long(&text, MAX_SPIFFE_ID_BYTES));
+        }
+        Ok(Self { text: Arc::from(text), trust_domain: trust_domain.clone() })
+    }
+
     /// The identity of a workload in Istio's form: `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`.
     ///
     /// # Errors

@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_identity::agent::{Agent, AgentStatus, RemoteAuthority, SvidSource, TokenSource};
+use ripstop_identity::agent::{Agent, AgentStatus, Confirm, RemoteAuthority, SvidSource, TokenSource};
 use ripstop_identity::bundle::TrustBundle;
 use ripstop_identity::channel;
 use ripstop_identity::clock::Clock;
 use ripstop_identity::control_identity;
+use ripstop_identity::rotation::Alarm;
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls::{Present, control_client_config};
 use ripstop_model::address::BindAddress;
@@ -35,7 +36,7 @@ use ripstop_xds::decode::WorkloadSecrets;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::admin::commands::{Command, MAX_COMMANDS};
-use crate::admin::{DRAINING, Inspector, Mesh, Options, pages};
+use crate::admin::{DRAINING, Inspector, Mesh, Options, pages, probe};
 use crate::apply::Applier;
 use crate::config::{ControlPlane, ProxyConfig, StandaloneConfig};
 use crate::dns;
@@ -100,6 +101,14 @@ pub enum StartError {
     /// The control plane that a file names cannot be followed.
     #[error("dynamic_resources.ads_config: {0}")]
     Ads(#[from] SourceError),
+    /// The socket for secrets cannot be opened.
+    #[error("cannot listen on {path}: {source}")]
+    Socket {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Signals cannot be followed.
     #[error("cannot follow signals: {0}")]
     Signals(std::io::Error),
@@ -109,8 +118,8 @@ pub enum StartError {
 /// page `/quitquitquit`. A panic anywhere ends the process.
 pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartError> {
     let started = Instant::now();
-    let identity = trust(&config.control)?;
-    let agent = agent(&config.control, &identity)?;
+    let (identity, roots) = trust(&config.control)?;
+    let agent = agent_of(&config.control, &identity, config.node.id.clone(), roots, None)?;
     let agent_status = agent.status();
     let channel = control_channel(&config.control, &identity)?;
     let xds_status = Arc::new(ClientStatus::default());
@@ -131,6 +140,9 @@ pub async fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), StartErr
     let ready = parts.ready.clone();
     let runtime = parts.runtime.clone();
     let (applier, asked) = start(parts, started, &shutdown)?;
+    if let Some(socket) = config.probe.map(listen::listen).transpose()?.map(Listener::Tcp) {
+        tokio::spawn(admin::serve(socket, Arc::new(probe::pages(ready.clone())), shutdown.watch()));
+    }
     tokio::spawn(agent.run(stopped(shutdown.watch())));
     tokio::spawn(warn_of_expiry(agent_status));
 
@@ -285,15 +297,23 @@ fn resolved(incoming: watch::Receiver<dns::Latest>) -> watch::Receiver<dns::Late
     snapshots
 }
 
-fn trust(control: &ControlPlane) -> Result<IdentityHandle, StartError> {
+/// The identity to be, and the text of the roots that it trusts at first.
+pub(crate) fn trust(control: &ControlPlane) -> Result<(IdentityHandle, String), StartError> {
     let path = control.trust_root.display().to_string();
     let error = |why: String| StartError::TrustRoot { path: path.clone(), why };
     let pem = fs::read_to_string(&control.trust_root).map_err(|e| error(e.to_string()))?;
     let bundle = TrustBundle::from_pem(control.identity.trust_domain().clone(), &pem);
-    Ok(IdentityHandle::new(bundle.map_err(|e| error(e.to_string()))?))
+    Ok((IdentityHandle::new(bundle.map_err(|e| error(e.to_string()))?), pem))
 }
 
-fn agent(control: &ControlPlane, identity: &IdentityHandle) -> Result<Agent, StartError> {
+/// Keeps `identity` supplied. `confirm` says when new roots have been taken, where that is not at once.
+pub(crate) fn agent_of(
+    control: &ControlPlane,
+    identity: &IdentityHandle,
+    instance: String,
+    roots: String,
+    confirm: Option<Confirm>,
+) -> Result<Agent, StartError> {
     let authority = control_identity(control.identity.trust_domain())
         .map_err(|e| StartError::ControlPlane { address: control.address.clone(), why: e.to_string() })?;
     let token = match &control.token_file {
@@ -301,7 +321,13 @@ fn agent(control: &ControlPlane, identity: &IdentityHandle) -> Result<Agent, Sta
         None => TokenSource::None,
     };
     let remote =
-        RemoteAuthority::new(control.address.clone(), authority, control.certificate_lifetime, token);
+        RemoteAuthority::new(control.address.clone(), authority, control.certificate_lifetime, token)
+            .named(instance)
+            .with_trust_root(control.trust_root.clone(), roots);
+    let remote = match confirm {
+        Some(confirm) => remote.confirming(confirm),
+        None => remote,
+    };
     let source = SvidSource::Remote(remote);
     Ok(Agent::new(control.identity.clone(), source, identity.clone(), Clock::system(), fastrand::Rng::new()))
 }
@@ -415,8 +441,23 @@ async fn stopped(mut shutdown: ShutdownWatch) {
 /// Says so in the log, once a change, when the certificate comes near its end or renewing it fails.
 async fn warn_of_expiry(mut status: watch::Receiver<AgentStatus>) {
     let mut said = 0;
+    let mut alarm = Alarm::Ok;
     while status.changed().await.is_ok() {
         let now = status.borrow_and_update().clone();
+        // Before the first certificate there is nothing to expire.
+        if now.issued > 0 && now.alarm != alarm {
+            alarm = now.alarm;
+            match alarm {
+                Alarm::Ok => tracing::info!("the certificate is in time again"),
+                Alarm::Warn => tracing::error!(
+                    connected = now.connected,
+                    "ALARM: the certificate is past half of its life and may not be renewed in time: see to the control plane"
+                ),
+                Alarm::Expired => tracing::error!(
+                    "ALARM: the certificate has expired: peers refuse this proxy until it has another one"
+                ),
+            }
+        }
         if now.failures > said {
             let error = now.last_error.unwrap_or_default();
             tracing::warn!(failures = now.failures, alarm = ?now.alarm, error, "cannot renew the certificate");

@@ -23,6 +23,8 @@ pub struct ProxyConfig {
     pub control: ControlPlane,
     /// Where its admin pages are. They show configuration and can end the process: loopback only.
     pub admin: SocketAddr,
+    /// Where health probes are answered; `None`: on the admin pages alone.
+    pub probe: Option<SocketAddr>,
     /// Worker threads; at least 1.
     pub concurrency: usize,
     /// How long requests under way may take when the process ends.

@@ -35,7 +35,7 @@ impl TestAuthority {
 
     /// An identity with a fresh certificate.
     pub fn identity(&self, service_account: &str) -> IdentityHandle {
-        let handle = IdentityHandle::new(self.authority.trust_bundle().clone());
+        let handle = IdentityHandle::new(self.authority.trust_bundle());
         handle.publish(self.svid(service_account));
         handle
     }

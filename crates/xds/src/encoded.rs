@@ -162,7 +162,7 @@ fn encode_type<T>(
     }
 }
 
-fn encode_resource(name: &Name, value: Vec<u8>) -> EncodedResource {
+pub(crate) fn encode_resource(name: &Name, value: Vec<u8>) -> EncodedResource {
     EncodedResource { name: name.clone(), hash: xxh64(&value, 0), value }
 }
 

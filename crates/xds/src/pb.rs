@@ -157,3 +157,10 @@ pub(crate) mod ads {
         AggregatedDiscoveryService as Service, AggregatedDiscoveryServiceServer as Server,
     };
 }
+
+/// The server half of the SDS service.
+pub(crate) mod sds_server {
+    pub(crate) use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_server::{
+        SecretDiscoveryService as Service, SecretDiscoveryServiceServer as Server,
+    };
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ripstop_e2e::load::Load;
 use ripstop_e2e::mesh::{Files, Mesh};
+use ripstop_e2e::processes;
 use ripstop_testkit::wait::until;
 
 /// Lifetime in seconds: short enough for a test, or what `RIPSTOP_E2E_CERTIFICATE_SECONDS` says.
@@ -56,4 +57,31 @@ async fn three_rotations_under_load() {
     // New connections use the new certificate.
     until("a fresh connection works", async || (mesh.get("/api/users").await.status == 200).then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_slept_through_its_certificate_proves_itself_anew() {
+    let files = Files::shop("asleep");
+    files.edit("mesh.yaml", "lifetime: 24h", "lifetime: 10s");
+    let mut mesh = files.up();
+    mesh.ready().await;
+    let renewal = async || -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(&mesh.page(9902, "/certs").await).unwrap()["renewal"].take()
+    };
+    let before = renewal().await["issued"].as_u64().unwrap();
+    until("there are tokens in reserve", async || {
+        mesh.page(15014, "/metrics").await.contains("\nripstop_control_join_tokens 6\n").then_some(())
+    })
+    .await;
+    let sidecar = mesh.pid_of("~user-1.default~");
+    processes::signal(sidecar, rustix::process::Signal::STOP);
+    // Longer than a certificate lives, and than clocks may differ.
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    processes::signal(sidecar, rustix::process::Signal::CONT);
+    until("it has a certificate again", async || {
+        (renewal().await["issued"].as_u64().unwrap() > before).then_some(())
+    })
+    .await;
+    until("it is called again", async || (mesh.get("/api/users").await.status == 200).then_some(())).await;
+    assert_eq!(renewal().await["alarm"], "Ok");
 }

@@ -76,6 +76,10 @@ pub struct ProxyArgs {
     /// Where the administrator's pages are: /ready, /stats/prometheus, /clusters, /config_dump, /certs
     #[arg(long, value_name = "IP:PORT", required_unless_present = "file")]
     admin: Option<SocketAddr>,
+    /// Where health probes of an orchestrator are answered in plaintext, whatever mode the traffic is in:
+    /// /live and /ready, and nothing else
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "config_path")]
+    probe: Option<SocketAddr>,
     /// Worker threads; by default one for each processor, for a sidecar at most two
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
@@ -201,6 +205,7 @@ fn in_mesh(args: ProxyArgs) -> Result<ProxyConfig, Failure> {
             certificate_lifetime: Duration::ZERO,
         },
         admin,
+        probe: args.probe,
         concurrency: args.concurrency.map_or(workers, usize::from),
         drain_time: Duration::from_secs(args.drain_time_s),
     })

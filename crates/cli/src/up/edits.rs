@@ -50,7 +50,7 @@ impl<'a> Edits<'a> {
         let (old, new) = (&self.running.mesh, &written.mesh);
         let settings = [
             ("trustDomain", old.trust_domain == new.trust_domain),
-            ("certificates.lifetime", old.certificate_lifetime == new.certificate_lifetime),
+            ("certificates", old.certificates == new.certificates),
             ("control", old.control == new.control),
         ];
         for (field, same) in settings {

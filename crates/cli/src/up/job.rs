@@ -50,6 +50,15 @@ pub struct Job {
     pub log_file: PathBuf,
 }
 
+/// Gives proxies that run a token in reserve. Whoever sleeps for longer than its certificate lives, with the whole machine
+/// perhaps, proves itself with it when it wakes. What was there before is used up or replaced.
+pub async fn give_reserve_tokens(requests: Vec<TokenRequest>) {
+    for request in requests {
+        // The next round tries again; until then the certificate is proof enough.
+        drop(request.fetch(RESERVE_TOKEN_S).await);
+    }
+}
+
 /// A join token to fetch from the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequest {
@@ -85,7 +94,7 @@ impl Job {
     pub async fn start(&self, launcher: &Arc<Launcher>, log: &SharedLog) -> Result<Running, StartFailure> {
         log.lock().unwrap_or_else(PoisonError::into_inner).begin_run();
         if let Some(request) = &self.token {
-            request.fetch().await.map_err(|reason| self.failure(reason, log))?;
+            request.fetch(FIRST_TOKEN_S).await.map_err(|reason| self.failure(reason, log))?;
         }
         let mut running = launcher
             .spawn(&self.command, log)
@@ -112,11 +121,16 @@ impl Job {
     }
 }
 
+/// A token for a proxy that is about to start is used at once.
+const FIRST_TOKEN_S: u64 = 600;
+/// One in reserve is good for as long as a token can be.
+const RESERVE_TOKEN_S: u64 = 7 * 24 * 3600;
+
 impl TokenRequest {
-    /// Fetches a token and writes it where the proxy reads it.
-    async fn fetch(&self) -> Result<(), String> {
+    /// Fetches a token that is good for so many seconds, and writes it where the proxy reads it.
+    async fn fetch(&self, seconds: u64) -> Result<(), String> {
         let Self { control, namespace, workload, file } = self;
-        let question = json!({"namespace": namespace, "workload": workload});
+        let question = json!({"namespace": namespace, "workload": workload, "ttl_seconds": seconds});
         let (status, body) = request::post_json(control, "/api/v1/tokens", &question)
             .await
             .map_err(|error| format!("gets no join token: {error}"))?;

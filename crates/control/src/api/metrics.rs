@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use ripstop_identity::issuance::RefusalReason;
+use ripstop_identity::succession::{Phase, Successor};
 use ripstop_xds::ResourceType;
 
 use super::time::unix_seconds;
@@ -92,6 +93,36 @@ fn certificates(text: &mut Text, api: &Api) {
     if let Some(svid) = api.identity.svid() {
         text.sample("{certificate=\"control\"}", unix_seconds(svid.not_after()));
     }
+    succession(text, api);
+}
+
+fn succession(text: &mut Text, api: &Api) {
+    let status = api.authority.status();
+    text.family("ripstop_control_ca_rotations_total", "counter", "Issuers and roots that were replaced");
+    text.sample("{what=\"issuer\"}", status.issuers_replaced);
+    text.sample("{what=\"root\"}", status.roots_replaced);
+    let help = "1 for what is being replaced and how far it is";
+    text.family("ripstop_control_ca_rotation", "gauge", help);
+    for what in [Successor::Issuer, Successor::Root] {
+        for phase in Phase::ALL {
+            let is_now = status.succession.is_some_and(|now| (now.0, now.1) == (what, phase));
+            text.sample(&format!("{{what=\"{what}\",phase=\"{phase}\"}}"), u8::from(is_now));
+        }
+    }
+    text.family("ripstop_control_ca_rotation_waiting", "gauge", "Proxies and times that it waits for");
+    text.sample("", status.waiting.len());
+    text.family("ripstop_control_ca_problem", "gauge", "1 while the CA cannot be changed; see the log");
+    text.sample("", u8::from(status.last_error.is_some()));
+    let proxies = api.followers.report(api.clock.now());
+    text.family("ripstop_control_trust_followers", "gauge", "Proxies that follow the authority");
+    text.sample("", proxies.iter().filter(|proxy| proxy.connected).count());
+    let behind = proxies.iter().filter(|proxy| proxy.trusts.as_ref() != Some(&status.trust_version));
+    text.family(
+        "ripstop_control_trust_followers_behind",
+        "gauge",
+        "Of these, who has not confirmed the roots",
+    );
+    text.sample("", behind.count());
 }
 
 /// Metrics as text, family after family.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::body::MAX_DOCUMENTS_BYTES;
 use super::{
-    Api, analyze, api_tokens, apply, config, door, effective, explain, history, metrics, openapi, problems,
+    Api, analyze, api_tokens, apply, certificates, config, door, effective, explain, history, metrics, openapi, problems,
     reply, resources, rollout, status, tokens, workloads,
 };
 use crate::role::Role;
@@ -241,6 +241,25 @@ pub(super) const PAGES: &[Page] = &[
         ..page("GET", "/metrics", READ, "", "counters in the text format of Prometheus", || {
             get(metrics::page)
         })
+    },
+    page(
+        "GET",
+        "/api/v1/certificates",
+        READ,
+        "Certificates",
+        "the CA, what of it is being replaced, and what each proxy has proved",
+        || get(certificates::page),
+    ),
+    Page {
+        body: Some("RotateRequest"),
+        ..page(
+            "POST",
+            "/api/v1/certificates/rotate",
+            ADMIN,
+            "Certificates",
+            "begin to replace the issuer or the root",
+            || post(certificates::rotate),
+        )
     },
     Page {
         body: Some("JoinTokenRequest"),

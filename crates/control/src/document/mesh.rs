@@ -1,13 +1,18 @@
 //! Reads `Mesh`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ripstop_model::TrustDomain;
 use ripstop_yaml::Reader;
 
+use super::certificates;
 use crate::document::common::Decoder;
 use crate::document::defaults;
 use crate::resource::{Control, Mesh, Metadata, Profile};
+
+/// Nobody should have to ask more often.
+const MIN_BUNDLE_REFRESH: Duration = Duration::from_secs(5);
 
 /// A mesh that is written into a namespace makes that namespace the root of mesh-wide policies.
 pub(super) fn decode(
@@ -17,23 +22,20 @@ pub(super) fn decode(
     namespace_written: bool,
 ) -> Option<Mesh> {
     let trust_domain = trust_domain(spec);
-    let mut certificate_lifetime = Mesh::DEFAULT_CERTIFICATE_LIFETIME;
-    if let Some(certificates) = spec.map("certificates") {
-        if let Some(lifetime) = certificates.duration("lifetime") {
-            let (shortest, longest) = Mesh::CERTIFICATE_LIFETIMES;
-            if !(shortest..=longest).contains(&lifetime) {
-                let (shortest, longest) = (shortest.as_secs(), longest.as_secs() / 3600);
-                let message = format!("a certificate is valid for {shortest}s to {longest}h");
-                certificates.error("lifetime", message);
-            }
-            certificate_lifetime = lifetime;
-        }
-        certificates.finish();
-    }
+    let certificates = certificates::decode(spec, &meta, trust_domain.as_ref());
+    let trust_domain_aliases = certificates::aliases(spec);
+    let federation = certificates::federation(spec, &meta, trust_domain.as_ref());
     let mut control = Control::default();
     if let Some(reader) = spec.map("control") {
         control.xds = address(&reader, "xds").unwrap_or(control.xds);
         control.api = address(&reader, "api").unwrap_or(control.api);
+        control.bundle_endpoint = address(&reader, "bundleEndpoint");
+        if let Some(refresh) = reader.duration("bundleRefresh") {
+            if refresh < MIN_BUNDLE_REFRESH {
+                reader.error("bundleRefresh", "must be 5s or more");
+            }
+            control.bundle_refresh = refresh;
+        }
         reader.finish();
     }
     let build = spec.strings("build");
@@ -41,10 +43,13 @@ pub(super) fn decode(
     let defaults = spec.map("defaults").map(|reader| defaults::decode(decoder, reader));
     let root_namespace =
         if namespace_written { meta.namespace().clone() } else { Mesh::DEFAULT_ROOT_NAMESPACE.into() };
+    let trust_domain = trust_domain?;
     Some(Mesh {
         meta,
-        trust_domain: trust_domain?,
-        certificate_lifetime,
+        trust_domain,
+        trust_domain_aliases,
+        federation,
+        certificates,
         control,
         build,
         root_namespace,

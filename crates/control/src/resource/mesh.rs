@@ -6,7 +6,7 @@ use std::time::Duration;
 use ripstop_identity::authority::{MAX_LIFETIME, MIN_LIFETIME};
 use ripstop_model::{Name, TrustDomain};
 
-use super::{Defaults, Metadata, ObjectKey, Origin, Profile};
+use super::{Certificates, Defaults, Federation, Metadata, ObjectKey, Origin, Profile};
 
 /// `Mesh` of `ripstop.io/v1`. There is at most one; without it, [`Mesh::new`] with `cluster.local` is in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +15,12 @@ pub struct Mesh {
     pub meta: Metadata,
     /// Every identity of the mesh belongs to it.
     pub trust_domain: TrustDomain,
-    /// How long a workload certificate is valid; [`Mesh::CERTIFICATE_LIFETIMES`].
-    pub certificate_lifetime: Duration,
+    /// Other names of the trust domain.
+    pub trust_domain_aliases: Vec<TrustDomain>,
+    /// Foreign trust domains.
+    pub federation: Vec<Federation>,
+    /// How workloads are certified.
+    pub certificates: Certificates,
     /// Where the control plane listens.
     pub control: Control,
     /// Command that builds the applications; empty: nothing to build.
@@ -36,13 +40,27 @@ pub struct Control {
     pub xds: SocketAddr,
     /// JSON API.
     pub api: SocketAddr,
+    /// Where other trust domains can ask for our roots; `None`: nowhere.
+    pub bundle_endpoint: Option<SocketAddr>,
+    /// How often they should ask again. A new root is known for more than twice this time before it signs.
+    pub bundle_refresh: Duration,
 }
 
 impl Default for Control {
     fn default() -> Control {
         let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Control { xds: on(15012), api: on(15014) }
+        Control {
+            xds: on(15012),
+            api: on(15014),
+            bundle_endpoint: None,
+            bundle_refresh: Control::BUNDLE_REFRESH,
+        }
     }
+}
+
+impl Control {
+    /// How often other trust domains are told to ask for our roots.
+    pub const BUNDLE_REFRESH: Duration = Duration::from_secs(60);
 }
 
 impl Mesh {
@@ -64,7 +82,9 @@ impl Mesh {
                 origin: Origin::default(),
             },
             trust_domain,
-            certificate_lifetime: Mesh::DEFAULT_CERTIFICATE_LIFETIME,
+            trust_domain_aliases: Vec::new(),
+            federation: Vec::new(),
+            certificates: Certificates::default(),
             control: Control::default(),
             build: Vec::new(),
             root_namespace: Mesh::DEFAULT_ROOT_NAMESPACE.into(),

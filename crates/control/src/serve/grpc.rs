@@ -22,9 +22,10 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tower_service::Service;
 
-/// Most connections at once; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 10_000;
-/// Most calls at once on one connection. A proxy has one ADS stream and now and then asks for a certificate.
+/// Most connections at once; further ones wait in the kernel's queue. A proxy has two: one for ADS, one on which its agent
+/// follows the authority.
+const MAX_CONNECTIONS: usize = 20_000;
+/// Most calls at once on one connection. A proxy has one stream on each, and now and then asks for a certificate.
 const MAX_CONCURRENT_STREAMS: u32 = 32;
 /// Largest head of a request.
 const MAX_HEADER_LIST_BYTES: u32 = 16 * 1024;

@@ -103,11 +103,22 @@ impl Pinned {
             let message = "the addresses of the control plane cannot change while it runs".to_owned();
             warn("spec.control", message, restart);
         }
-        let lifetime = self.start.certificate_lifetime;
-        if mesh.certificate_lifetime != lifetime {
+        let (new, old) = (&mesh.certificates, &self.start.certificates);
+        if new.lifetime != old.lifetime {
             let message =
-                format!("certificates are issued for {lifetime:?}, as when the control plane started");
+                format!("certificates are issued for {:?}, as when the control plane started", old.lifetime);
             warn("spec.certificates.lifetime", message, restart);
+        }
+        if (new.key, &new.ca) != (old.key, &old.ca) {
+            let message = "the CA is the one with which the control plane started".to_owned();
+            warn("spec.certificates.ca", message, restart);
+        }
+        if mesh.trust_domain_aliases != self.start.trust_domain_aliases
+            || mesh.federation != self.start.federation
+        {
+            let message =
+                "foreign trust domains and aliases are those with which the control plane started".to_owned();
+            warn("spec.federation", message, restart);
         }
         warnings
     }

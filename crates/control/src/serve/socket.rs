@@ -24,13 +24,22 @@ impl PrivateSocket {
     /// Listens at `path`, where the socket of a process that is gone may still lie. The directory around must be private,
     /// since the mode of the socket is set after it was made.
     pub(super) fn bind(path: PathBuf) -> Result<PrivateSocket, ControlError> {
+        PrivateSocket::bind_with_mode(path, 0o600)
+    }
+
+    /// The same for everybody on this machine; who connects is told by the kernel.
+    pub(super) fn bind_for_all(path: PathBuf) -> Result<PrivateSocket, ControlError> {
+        PrivateSocket::bind_with_mode(path, 0o666)
+    }
+
+    fn bind_with_mode(path: PathBuf, mode: u32) -> Result<PrivateSocket, ControlError> {
         remove_stale(&path)?;
         let failed = |action| {
             let path = path.clone();
             move |source: io::Error| ControlError::Socket { action, path, source }
         };
         let listener = UnixListener::bind(&path).map_err(failed("listen on"))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed("set the mode of"))?;
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
         Ok(PrivateSocket { listener, file: SocketFile(path) })
     }
 

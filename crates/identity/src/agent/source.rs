@@ -1,5 +1,6 @@
 //! Where an agent gets certificates: from the control plane over gRPC, or from the authority in its own process.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,9 +8,13 @@ use std::time::{Duration, SystemTime};
 use ripstop_model::spiffe::SpiffeId;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use webpki::KeyUsage;
 
+use super::follow::{Confirm, Follow, Upstream, follow_local};
 use crate::authority::{Authority, AuthorityError};
+use crate::bundle::TrustBundle;
 use crate::channel::{AddressError, connect};
 use crate::csr::{KeyError, PendingKey};
 use crate::files::{FileError, read_secret};
@@ -83,24 +88,99 @@ pub enum TokenSource {
 }
 
 /// The authority of a control plane.
-#[derive(Debug)]
 pub struct RemoteAuthority {
     address: String,
     control: SpiffeId,
     lifetime: Duration,
     token: TokenSource,
     used_token: Option<JoinToken>,
+    instance: String,
+    trust_root: Option<TrustRoot>,
+    confirm: Option<Confirm>,
+}
+
+/// A file with roots, and what was in it when it was read last.
+#[derive(Debug)]
+struct TrustRoot {
+    path: PathBuf,
+    seen: String,
+}
+
+impl fmt::Debug for RemoteAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteAuthority").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl RemoteAuthority {
     /// The authority at `address` (`host:port`), which must prove to be `control`. Certificates are asked for with
     /// `lifetime`; zero leaves it to the authority.
     pub fn new(address: String, control: SpiffeId, lifetime: Duration, token: TokenSource) -> Self {
-        Self { address, control, lifetime, token, used_token: None }
+        Self {
+            address,
+            control,
+            lifetime,
+            token,
+            used_token: None,
+            instance: String::new(),
+            trust_root: None,
+            confirm: None,
+        }
+    }
+
+    /// With a name that tells it apart from others of the same identity, for instance the node id.
+    #[must_use]
+    pub fn named(mut self, instance: String) -> Self {
+        self.instance = instance;
+        self
+    }
+
+    /// With somebody else who uses the roots, too: new ones are confirmed when `confirm` is done with them.
+    #[must_use]
+    pub fn confirming(mut self, confirm: Confirm) -> Self {
+        self.confirm = Some(confirm);
+        self
+    }
+
+    /// With the file that its roots were read from, and what was in it: when the authority cannot be reached and the file has
+    /// changed since, the roots are read from it again. So a proxy that was away while the root was replaced finds back.
+    #[must_use]
+    pub fn with_trust_root(mut self, path: PathBuf, seen: String) -> Self {
+        self.trust_root = Some(TrustRoot { path, seen });
+        self
+    }
+
+    fn reread_trust_root(&mut self, identity: &IdentityHandle) {
+        let Some(file) = &mut self.trust_root else { return };
+        let Ok(text) = std::fs::read_to_string(&file.path) else { return };
+        if text == file.seen {
+            return;
+        }
+        match TrustBundle::from_pem(identity.trust().trust_domain().clone(), &text) {
+            Ok(bundle) => {
+                tracing::warn!(file = %file.path.display(), "the authority is not known: the roots are read again");
+                identity.replace_trust_bundle(bundle);
+            }
+            Err(error) => tracing::warn!(file = %file.path.display(), %error, "roots cannot be read again"),
+        }
+        file.seen = text;
     }
 
     /// With the certificate if it is valid; if there is none or it is not accepted, with the token.
     async fn obtain(
+        &mut self,
+        id: &SpiffeId,
+        identity: &IdentityHandle,
+        now: SystemTime,
+    ) -> Result<Svid, AgentError> {
+        let obtained = self.obtain_once(id, identity, now).await;
+        if let Err(AgentError::Request(RequestError::Unreachable(_))) = &obtained {
+            self.reread_trust_root(identity);
+        }
+        obtained
+    }
+
+    async fn obtain_once(
         &mut self,
         id: &SpiffeId,
         identity: &IdentityHandle,
@@ -124,6 +204,8 @@ impl RemoteAuthority {
         }
         match self.unused_token()? {
             Some(token) => self.request(id, identity, Some(token), now).await,
+            // The kernel tells the authority whose process this is.
+            None if self.address.starts_with("unix:") => self.request(id, identity, None, now).await,
             None => Err(AgentError::NoProof { id: id.clone(), reason: self.missing_token() }),
         }
     }
@@ -194,6 +276,35 @@ pub enum SvidSource {
 }
 
 impl SvidSource {
+    /// Whether the authority is in another process.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote(_))
+    }
+
+    /// Starts what follows the authority, and tells `upstream` of it.
+    pub(super) fn follow(
+        &self,
+        identity: &IdentityHandle,
+        upstream: watch::Sender<Upstream>,
+        tasks: &mut JoinSet<()>,
+    ) {
+        match self {
+            Self::Remote(remote) => {
+                let follow = Follow {
+                    address: remote.address.clone(),
+                    control: remote.control.clone(),
+                    identity: identity.clone(),
+                    instance: remote.instance.clone(),
+                    confirm: remote.confirm.clone(),
+                };
+                tasks.spawn(follow.run(upstream));
+            }
+            Self::Local { authority, .. } => {
+                tasks.spawn(follow_local(Arc::clone(authority), identity.clone(), upstream));
+            }
+        }
+    }
+
     pub(super) async fn obtain(
         &mut self,
         id: &SpiffeId,
@@ -202,7 +313,9 @@ impl SvidSource {
     ) -> Result<Svid, AgentError> {
         match self {
             Self::Remote(remote) => remote.obtain(id, identity, now).await,
-            Self::Local { authority, lifetime } => Ok(authority.issue_svid(id, *lifetime, now)?),
+            Self::Local { authority, lifetime } => {
+                Ok(authority.issue_server_svid(id, &crate::CONTROL_DNS_NAMES, *lifetime, now)?)
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ async fn the_loop_renews_in_time_and_stops_when_told() {
     let clock = virtual_clock();
     let domain = TrustDomain::new("td").unwrap();
     let authority = Arc::new(Authority::open_or_create(dir.path(), domain.clone(), clock.now()).unwrap());
-    let identity = IdentityHandle::new(authority.trust_bundle().clone());
+    let identity = IdentityHandle::new(authority.trust_bundle());
     let source = SvidSource::Local { authority, lifetime: Duration::from_secs(60) };
     let id = SpiffeId::workload(&domain, "shop", "a").unwrap();
     let agent = Agent::new(id.clone(), source, identity.clone(), clock.clone(), fastrand::Rng::with_seed(1));
@@ -56,7 +56,7 @@ async fn failures_are_reported_and_raise_the_alarm() {
     let clock = virtual_clock();
     let domain = TrustDomain::new("td").unwrap();
     let authority = Arc::new(Authority::open_or_create(dir.path(), domain.clone(), clock.now()).unwrap());
-    let identity = IdentityHandle::new(authority.trust_bundle().clone());
+    let identity = IdentityHandle::new(authority.trust_bundle());
     let foreign = SpiffeId::new("spiffe://other/ns/a/sa/b").unwrap();
     let source = SvidSource::Local { authority, lifetime: Duration::from_secs(60) };
     let agent = Agent::new(foreign, source, identity.clone(), clock, fastrand::Rng::with_seed(1));

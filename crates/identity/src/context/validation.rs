@@ -45,6 +45,19 @@ pub enum Refusal {
     Hash,
 }
 
+impl Refusal {
+    /// The kind of refusal as a metric label, one of [`crate::verify::REASONS`].
+    pub fn label(self) -> &'static str {
+        match self {
+            Refusal::Chain => "untrusted_chain",
+            Refusal::Expired => "expired",
+            Refusal::Revoked => "revoked",
+            Refusal::Name => "identity_not_allowed",
+            Refusal::Hash => "hash",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -38,6 +38,9 @@ pub enum CsrError {
     /// The request asks for a certificate that may sign others.
     #[error("the certificate request asks for a CA certificate, only workload certificates are issued")]
     AsksForCa,
+    /// The request names a wildcard.
+    #[error("the certificate request names the wildcard `{0}`; an identity is one name")]
+    Wildcard(String),
 }
 
 /// A request whose signature was checked and whose key is acceptable.
@@ -133,10 +136,18 @@ fn requested_uris(request: &X509CertificationRequest<'_>) -> Result<Vec<String>,
     for extension in request.requested_extensions().into_iter().flatten() {
         match extension {
             ParsedExtension::SubjectAlternativeName(names) => {
-                uris.extend(names.general_names.iter().filter_map(|name| match name {
-                    GeneralName::URI(uri) => Some((*uri).to_owned()),
-                    _ => None,
-                }));
+                for name in &names.general_names {
+                    match name {
+                        GeneralName::DNSName(name) | GeneralName::URI(name) if name.contains('*') => {
+                            return Err(CsrError::Wildcard(name.chars().take(128).collect()));
+                        }
+                        GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+                        _ => {}
+                    }
+                }
+            }
+            ParsedExtension::KeyUsage(usage) if usage.key_cert_sign() || usage.crl_sign() => {
+                return Err(CsrError::AsksForCa);
             }
             ParsedExtension::BasicConstraints(constraints) if constraints.ca => {
                 return Err(CsrError::AsksForCa);

@@ -25,7 +25,7 @@ pub enum RefusalReason {
     ForgedRequest,
     /// Key too weak.
     WeakKey,
-    /// Request for another identity or for a CA certificate.
+    /// Request for another identity, a wildcard, or a CA certificate.
     OtherIdentity,
     /// The authority failed.
     Internal,
@@ -66,13 +66,15 @@ impl RefusalReason {
     pub fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::IdentityRate(_) | Refusal::AddressRate(_) => Self::RateLimited,
-            Refusal::NoEvidence => Self::NoEvidence,
+            Refusal::NoEvidence | Refusal::UnknownUser(_) => Self::NoEvidence,
             Refusal::Token(TokenError::Expired(_)) => Self::ExpiredToken,
             Refusal::Token(_) => Self::BadToken,
             Refusal::CertificateExpired { .. } => Self::ExpiredCertificate,
             Refusal::Csr(CsrError::Forged) => Self::ForgedRequest,
             Refusal::Csr(CsrError::WeakKey(_)) => Self::WeakKey,
-            Refusal::Csr(CsrError::AsksForCa) | Refusal::OtherIdentity { .. } => Self::OtherIdentity,
+            Refusal::Csr(CsrError::AsksForCa | CsrError::Wildcard(_)) | Refusal::OtherIdentity { .. } => {
+                Self::OtherIdentity
+            }
             Refusal::Csr(_) | Refusal::Lifetime(_) => Self::BadRequest,
             Refusal::Authority(_) => Self::Internal,
         }

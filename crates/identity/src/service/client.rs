@@ -78,7 +78,7 @@ async fn call(
     }
 }
 
-fn explain(status: &Status) -> RequestError {
+pub(super) fn explain(status: &Status) -> RequestError {
     match status.code() {
         // Made on our side when there is no connection.
         tonic::Code::Unavailable | tonic::Code::Unknown => {
@@ -90,7 +90,7 @@ fn explain(status: &Status) -> RequestError {
 }
 
 /// A message with its causes, for the useful one is usually the last.
-fn with_sources(message: &str, mut source: Option<&(dyn Error + 'static)>) -> String {
+pub(super) fn with_sources(message: &str, mut source: Option<&(dyn Error + 'static)>) -> String {
     let mut text = message.to_owned();
     while let Some(cause) = source {
         let cause_text = cause.to_string();

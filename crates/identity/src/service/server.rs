@@ -110,7 +110,12 @@ fn evidence<T>(request: &Request<T>) -> Result<Evidence, Status> {
         Some(connected) => connected.identity.clone(),
         None => extensions.get::<PeerIdentity>().cloned(),
     };
-    Ok(Evidence { token, peer, address: connected.map(|connected| connected.address.ip()) })
+    Ok(Evidence {
+        token,
+        peer,
+        address: connected.map(|connected| connected.address.ip()),
+        unix_user: connected.and_then(|connected| connected.unix_user),
+    })
 }
 
 fn status(refusal: &Refusal) -> Status {

@@ -200,3 +200,23 @@ async fn the_chain_on_the_wire_is_pem() {
         assert!(CertificateDer::from_pem_slice(text.as_bytes()).is_ok());
     }
 }
+
+#[tokio::test]
+async fn a_user_of_this_machine_needs_no_token() {
+    let dir = TestDir::new();
+    std::fs::create_dir_all(dir.path()).unwrap();
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap());
+    for (uid, expected) in [(own, Ok(())), (own + 1, Err("has no identity here"))] {
+        let control = Control::start_on_unix(IssuancePolicy::default(), uid, &id("local"), dir.path()).await;
+        let identity = control.newcomer();
+        let pending = PendingKey::generate(&id("local")).unwrap();
+        let asked = ask_with(&control, &identity, pending.csr_pem(), None).await;
+        assert_eq!(asked.as_ref().map(|_| ()).map_err(|_| ()), expected.map_err(|_| ()), "{asked:?}");
+        if let (Err(error), Err(text)) = (&asked, expected) {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        // No other identity than that of the user, whoever asks.
+        let other = PendingKey::generate(&id("other")).unwrap();
+        assert!(ask_with(&control, &identity, other.csr_pem(), None).await.is_err());
+    }
+}

@@ -49,8 +49,8 @@ impl Connection {
 async fn twenty_renewals_do_not_disturb_open_connections() {
     let dir = TestDir::new();
     let authority = authority(&dir, domain());
-    let server = workload(&authority, &id("server"), authority.trust_bundle());
-    let client = workload(&authority, &id("client"), authority.trust_bundle());
+    let server = workload(&authority, &id("server"), &authority.trust_bundle());
+    let client = workload(&authority, &id("client"), &authority.trust_bundle());
     let any = AllowedIdentities::AnyInTrustDomain;
     let acceptor = TlsAcceptor::from(tls::mesh_server_config(&server, any.clone(), &[ALPN_H2]).unwrap());
     let connector = TlsConnector::from(tls::mesh_client_config(&client, any, &[ALPN_H2]).unwrap());
@@ -75,7 +75,7 @@ async fn twenty_renewals_do_not_disturb_open_connections() {
 async fn whoever_waits_is_told_of_the_first_certificate_and_of_every_change() {
     let dir = TestDir::new();
     let authority = authority(&dir, domain());
-    let identity = ripstop_identity::svid::IdentityHandle::new(authority.trust_bundle().clone());
+    let identity = ripstop_identity::svid::IdentityHandle::new(authority.trust_bundle());
     let waiting = {
         let identity = identity.clone();
         tokio::spawn(async move { identity.ready().await })
@@ -84,7 +84,7 @@ async fn whoever_waits_is_told_of_the_first_certificate_and_of_every_change() {
     identity.publish(authority.issue_svid(&id("a"), HOUR, SystemTime::now()).unwrap());
     assert_eq!(waiting.await.unwrap().id(), &id("a"));
     changes.changed().await.unwrap();
-    identity.replace_trust_bundle(authority.trust_bundle().clone());
+    identity.replace_trust_bundle(authority.trust_bundle());
     changes.changed().await.unwrap();
     assert_eq!(*changes.borrow(), 2);
     assert!(Arc::ptr_eq(&identity.svid().unwrap(), &identity.ready().await));

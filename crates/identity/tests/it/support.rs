@@ -1,6 +1,8 @@
 //! What the tests share: authorities, workloads, handshakes, and a control plane that serves certificates only.
 
 use std::io;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,24 +10,28 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, date_time_ymd,
 };
-use ripstop_identity::accept;
-use ripstop_identity::authority::Authority;
+use ripstop_identity::accept::{self, Accepted, PeerStream};
+use ripstop_identity::attest::UnixUsers;
+use ripstop_identity::authority::{Authority, AuthorityConfig};
 use ripstop_identity::bundle::TrustBundle;
 use ripstop_identity::clock::Clock;
 use ripstop_identity::control_identity;
+use ripstop_identity::followers::Followers;
 use ripstop_identity::issuance::{Issuance, IssuancePolicy, IssuanceStats};
-use ripstop_identity::peer::PeerIdentity;
-use ripstop_identity::service::CertificateServer;
+use ripstop_identity::peer::{ConnectedPeer, PeerIdentity};
+use ripstop_identity::service::{CertificateServer, TrustServer};
+use ripstop_identity::succession::{Decision, Patience, Phase, Proof};
 use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::tls;
-use ripstop_identity::token::TokenStore;
+use ripstop_identity::token::{JoinToken, TokenStore};
 use ripstop_identity::verify::refusal;
 use ripstop_model::spiffe::{SpiffeId, TrustDomain};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_stream::{Stream, StreamExt};
 
 use crate::testdir::TestDir;
 
@@ -40,7 +46,14 @@ pub fn id(name: &str) -> SpiffeId {
 }
 
 pub fn authority(dir: &TestDir, trust_domain: TrustDomain) -> Arc<Authority> {
-    Arc::new(Authority::open_or_create(dir.path(), trust_domain, SystemTime::now()).unwrap())
+    // As patient as a test can be.
+    let patience = Patience {
+        settle: Duration::from_millis(50),
+        after_start: Duration::ZERO,
+        distribute: Duration::ZERO,
+    };
+    let config = AuthorityConfig { patience, ..AuthorityConfig::new(dir.path(), trust_domain) };
+    Arc::new(Authority::open(config, SystemTime::now()).unwrap())
 }
 
 /// A workload that has a certificate from `authority` and trusts `trusted`.
@@ -150,32 +163,85 @@ pub struct Control {
     pub tokens: Arc<TokenStore>,
     pub stats: Arc<IssuanceStats>,
     pub control_id: SpiffeId,
+    pub followers: Followers,
+    identity: IdentityHandle,
     server: tokio::task::JoinHandle<()>,
     _dir: TestDir,
 }
 
 impl Control {
     pub async fn start(policy: IssuancePolicy) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Self::serve(policy, UnixUsers::default(), address, |tls| Box::pin(accept::incoming(listener, tls)))
+    }
+
+    /// On a Unix socket in `dir`, for processes of one user, who is `id`.
+    pub async fn start_on_unix(policy: IssuancePolicy, uid: u32, id: &SpiffeId, dir: &Path) -> Self {
+        let path = dir.join(format!("{uid}.sock"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let users = UnixUsers::new([(uid, id.clone())]);
+        let address = format!("unix:{}", path.display());
+        Self::serve(policy, users, address, |tls| {
+            Box::pin(accept::incoming_unix(listener, tls).filter_map(|accepted| match accepted {
+                Accepted::Tls(stream) => Some(Ok(*stream)),
+                Accepted::Plaintext(_) => None,
+            }))
+        })
+    }
+
+    fn serve(
+        policy: IssuancePolicy,
+        users: UnixUsers,
+        address: String,
+        incoming: impl FnOnce(Arc<ServerConfig>) -> Pin<Box<dyn Stream<Item = io::Result<PeerStream>> + Send>>,
+    ) -> Self {
         let dir = TestDir::new();
         let authority = authority(&dir, domain());
         let control_id = control_identity(&domain()).unwrap();
-        let identity = workload(&authority, &control_id, authority.trust_bundle());
+        let identity = IdentityHandle::new(authority.trust_bundle());
+        let names = ripstop_identity::CONTROL_DNS_NAMES;
+        let svid = authority.issue_server_svid(&control_id, &names, HOUR, SystemTime::now());
+        identity.publish(svid.unwrap());
         let tokens = Arc::new(TokenStore::new());
-        let issuance = Arc::new(Issuance::new(Arc::clone(&authority), Arc::clone(&tokens), policy));
+        let issuance = Issuance::new(Arc::clone(&authority), Arc::clone(&tokens), policy);
+        let issuance = Arc::new(issuance.with_attestor(users));
         let stats = issuance.stats();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let incoming = accept::incoming(listener, tls::control_server_config(&identity).unwrap());
-        let service = CertificateServer::new(issuance, Clock::system());
+        let incoming = incoming(tls::control_server_config(&identity).unwrap());
+        let followers = Followers::default();
+        let trust = TrustServer::new(authority.announced(), followers.clone(), Clock::system());
+        let routes = tonic::service::Routes::new(CertificateServer::new(issuance, Clock::system()));
+        let routes = routes.add_service(trust).prepare();
         let server = tokio::spawn(async move {
-            tonic::transport::Server::builder().serve_with_incoming(service, incoming).await.unwrap();
+            let server = tonic::transport::Server::builder();
+            server.serve_with_incoming(routes, incoming).await.unwrap();
         });
-        Self { address, authority, tokens, stats, control_id, server, _dir: dir }
+        Self { address, authority, tokens, stats, control_id, followers, identity, server, _dir: dir }
+    }
+
+    /// Does what follows from the proof so far, as a control plane does all the time.
+    pub fn advance(&self) {
+        let now = SystemTime::now();
+        let announced = self.authority.announced().borrow().clone();
+        self.identity.replace_trust(announced.trust.clone());
+        let mut proofs = self.followers.proofs(now);
+        proofs.push(Proof {
+            who: "the control plane".to_owned(),
+            trusts: Some(announced.version.clone()),
+            // It shows one of the new issuer before the old root goes.
+            issued_by: Some(announced.issuer.clone()),
+            connected: true,
+        });
+        let decision = self.authority.decide(&proofs, now);
+        if decision == Decision::Begin(Phase::Retire) {
+            self.identity.publish(self.authority.issue_svid(&self.control_id, HOUR, now).unwrap());
+        }
+        self.authority.carry_out(&decision, now).unwrap();
     }
 
     /// A proxy that has no certificate and trusts this control plane's root.
     pub fn newcomer(&self) -> IdentityHandle {
-        IdentityHandle::new(self.authority.trust_bundle().clone())
+        IdentityHandle::new(self.authority.trust_bundle())
     }
 }
 
@@ -183,4 +249,17 @@ impl Drop for Control {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// What the control plane knows of a peer that has got its certificate with `token`.
+pub async fn connected_peer(
+    control: &Control,
+    identity: &IdentityHandle,
+    token: &JoinToken,
+) -> ConnectedPeer {
+    let id = control.tokens.redeem(token.expose(), SystemTime::now()).unwrap();
+    let svid = control.authority.issue_svid(&id, HOUR, SystemTime::now()).unwrap();
+    let peer = PeerIdentity::from_chain(Some(svid.chain())).unwrap();
+    identity.publish(svid);
+    ConnectedPeer { address: "127.0.0.1:1".parse().unwrap(), identity: peer, unix_user: None }
 }

@@ -82,6 +82,8 @@ fn plain(inspector: &Inspector) -> Vec<(&'static str, Value)> {
         let agent = mesh.agent.borrow().clone();
         values.push(("ripstop.certificates_issued", Value::Gauge(agent.issued)));
         values.push(("ripstop.certificate_renewal_failures", Value::Gauge(agent.failures.into())));
+        values.push(("ripstop.certificate_alarm", Value::Gauge(agent.alarm as u64)));
+        values.push(("ripstop.authority_connected", Value::Gauge(u64::from(agent.connected))));
         if let Some(left) = seconds_of_certificate(inspector) {
             values.push(("ripstop.certificate_seconds_left", Value::Gauge(left)));
         }

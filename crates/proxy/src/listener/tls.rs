@@ -13,6 +13,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::read_ahead::ReadAhead;
+use crate::refusals;
 use crate::stats::listener::ListenerStats;
 
 /// Why there is no TLS.
@@ -53,7 +54,7 @@ pub async fn handshake(
         }
     };
     count(&error, stats);
-    tracing::debug!(%error, "TLS handshake failed");
+    refusals::client(&error);
     Err(Failed::Error(error))
 }
 
@@ -70,7 +71,7 @@ async fn shake_hands(
     Ok((stream, facts))
 }
 
-/// As in Envoy, what a certificate was refused for is counted apart from other failures.
+/// As in Envoy, what a certificate was refused for is counted apart from other failures; and by its very reason.
 fn count(error: &io::Error, stats: &ListenerStats) {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
@@ -85,6 +86,9 @@ fn count(error: &io::Error, stats: &ListenerStats) {
             }
         }
         _ => {}
+    }
+    if let Some(reason) = refusals::reason(error) {
+        stats.ssl_kinds.refuse(reason);
     }
     stats.ssl_connection_error.inc();
 }

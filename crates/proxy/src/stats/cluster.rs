@@ -27,6 +27,10 @@ pub struct ClusterStats {
     pub cx_connect_attempts_exceeded: Cell,
     /// Of the connections that could not be made, the ones that took too long.
     pub cx_connect_timeout: Cell,
+    /// Of the connections that could not be made, the ones whose endpoint showed a certificate that is not accepted.
+    pub ssl_fail_verify_error: Cell,
+    /// Of the connections that could not be made, the ones whose endpoint is not who it should be.
+    pub ssl_fail_verify_san: Cell,
     /// Connections refused by the connection limit.
     pub cx_overflow: Cell,
     /// HTTP/1.1 connections made.

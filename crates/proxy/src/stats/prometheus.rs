@@ -10,6 +10,8 @@ use super::http::HttpStats;
 use super::listener::ListenerStats;
 use super::per_worker::PerWorker;
 use super::registry::Tables;
+use ripstop_identity::verify::REASONS;
+
 use super::ssl::{CIPHERS, CURVES, VERSIONS};
 
 /// Writes metric families one after the other.
@@ -41,6 +43,8 @@ pub(super) const CLUSTER: &[Field<ClusterStats>] = &[
     ("upstream_cx_connect_fail", Kind::Counter, |s| &s.cx_connect_fail),
     ("upstream_cx_connect_attempts_exceeded", Kind::Counter, |s| &s.cx_connect_attempts_exceeded),
     ("upstream_cx_connect_timeout", Kind::Counter, |s| &s.cx_connect_timeout),
+    ("ssl_fail_verify_error", Kind::Counter, |s| &s.ssl_fail_verify_error),
+    ("ssl_fail_verify_san", Kind::Counter, |s| &s.ssl_fail_verify_san),
     ("upstream_cx_overflow", Kind::Counter, |s| &s.cx_overflow),
     ("upstream_cx_http1_total", Kind::Counter, |s| &s.cx_http1_total),
     ("upstream_cx_http2_total", Kind::Counter, |s| &s.cx_http2_total),
@@ -161,6 +165,7 @@ impl Text {
         self.kinds("versions", "envoy_ssl_version", &VERSIONS, &listeners, |s| &s.ssl_kinds.versions);
         self.kinds("ciphers", "envoy_ssl_cipher", &CIPHERS, &listeners, |s| &s.ssl_kinds.ciphers);
         self.kinds("curves", "envoy_ssl_curve", &CURVES, &listeners, |s| &s.ssl_kinds.curves);
+        self.kinds("fail_verify_reason", "reason", &REASONS, &listeners, |s| &s.ssl_kinds.refused);
     }
 
     /// One gauge without tags.

@@ -1,6 +1,7 @@
 //! TLS handshakes by version, cipher suite and curve. All kinds are known beforehand, so there is nothing to grow.
 
 use ripstop_identity::context::facts::TlsFacts;
+use ripstop_identity::verify::REASONS;
 
 use super::cell::Cell;
 
@@ -32,19 +33,27 @@ pub struct SslKinds {
     pub ciphers: [Cell; CIPHERS.len()],
     /// In the order of [`CURVES`].
     pub curves: [Cell; CURVES.len()],
+    /// Clients that were refused, in the order of [`REASONS`].
+    pub refused: [Cell; REASONS.len()],
 }
 
 impl SslKinds {
+    /// Counts a client that was refused.
+    pub fn refuse(&self, reason: &str) {
+        count(&REASONS, &self.refused, reason);
+    }
+
     /// Counts a handshake.
     pub fn record(&self, facts: &TlsFacts) {
-        let count = |names: &[&str], cells: &[Cell], name: &str| {
-            let found = names.iter().zip(cells).find(|(known, _)| **known == name);
-            if let Some((_, cell)) = found {
-                cell.inc();
-            }
-        };
         count(&VERSIONS, &self.versions, facts.version());
         count(&CIPHERS, &self.ciphers, facts.cipher());
         count(&CURVES, &self.curves, facts.group);
+    }
+}
+
+fn count(names: &[&str], cells: &[Cell], name: &str) {
+    let found = names.iter().zip(cells).find(|(known, _)| **known == name);
+    if let Some((_, cell)) = found {
+        cell.inc();
     }
 }

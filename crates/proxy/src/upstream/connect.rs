@@ -34,6 +34,7 @@ use crate::generation::cluster::ActiveCluster;
 use crate::http::local_exec::LocalExec;
 use crate::http::request_body::RequestBody;
 use crate::listener::connection::next_id;
+use crate::refusals;
 use crate::stream_info::UpstreamInfo;
 
 /// Bytes of HTTP/2 flow control for one stream and for a connection: what a slow reader can make us hold.
@@ -213,8 +214,15 @@ pub async fn connect(
             if matches!(error, ConnectError::Timeout) {
                 stats.cx_connect_timeout.inc();
             }
+            if let ConnectError::Tls(error) = error {
+                match refusals::reason(error) {
+                    Some("identity_not_allowed") => stats.ssl_fail_verify_san.inc(),
+                    Some(_) => stats.ssl_fail_verify_error.inc(),
+                    None => {}
+                }
+            }
             host.count_connect_failure();
-            tracing::debug!(cluster = %cluster.name(), host = %host.address(), %error, "cannot connect");
+            refusals::endpoint(cluster.name(), &host.address(), error);
         }
     }
     connected

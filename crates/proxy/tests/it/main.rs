@@ -22,6 +22,7 @@ mod logged_upstream;
 mod mirrors;
 mod mutations;
 mod pools;
+mod refusals;
 mod requests;
 mod resilience;
 mod retries;

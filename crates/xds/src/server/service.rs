@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
+use ripstop_model::tls::CertificateSource;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
@@ -14,11 +15,12 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::secrets::SecretDialect;
 use super::session::delta::DeltaSession;
 use super::session::sotw::SotwSession;
 use super::session::{self, Session};
-use super::{Peer, StreamStatus, ViewSource};
-use crate::pb;
+use super::{EncodedSecrets, OpenSecrets, Peer, StreamStatus, ViewSource};
+use crate::{EncodedSnapshot, ResourceType, pb};
 
 /// Largest request in bytes. A proxy that comes back names every resource that it has.
 const MAX_REQUEST_BYTES: usize = 16 << 20;
@@ -122,20 +124,21 @@ async fn run<S: Session>(
         Status::permission_denied(refusal.0)
     })?;
     let (mut snapshots, status) = (view.snapshots, view.status);
+    let mut secrets = Secrets::<S>::Closed(view.secrets);
     status.opened(S::DELTA, SystemTime::now());
     let _closing = Closing(Arc::clone(&status));
     tracing::info!(node = node.id, %peer, delta = S::DELTA, "a proxy is connected");
     let snapshot = Arc::clone(&snapshots.borrow_and_update());
     let mut session = S::new(snapshot, Arc::clone(&status));
-    receive(&mut session, first)?;
+    receive(&mut session, &mut secrets, first)?;
     loop {
-        flush(&mut session, &mut snapshots, responses).await?;
+        flush(&mut session, &mut secrets, &mut snapshots, responses).await?;
         if let Some((snapshot, refused)) = session.answered() {
             status.set_answered(snapshot, refused, Instant::now());
         }
         tokio::select! {
             request = requests.next() => match request {
-                Some(Ok(request)) => receive(&mut session, request)?,
+                Some(Ok(request)) => receive(&mut session, &mut secrets, request)?,
                 // A proxy that is stopped resets its stream; that is no failure of ours.
                 Some(Err(status)) if matches!(status.code(), Code::Cancelled | Code::Unknown) => return Ok(()),
                 Some(Err(status)) => return Err(status),
@@ -145,19 +148,75 @@ async fn run<S: Session>(
                 Ok(()) => session.push(Arc::clone(&snapshots.borrow_and_update())),
                 Err(_) => return Err(Status::unavailable("the control plane is going away")),
             },
+            () = secrets.changed() => {}
             () = responses.closed() => return Ok(()),
         }
     }
 }
 
-fn receive<S: Session>(session: &mut S, request: S::Request) -> Result<(), Status> {
+/// The secrets of a stream. Most proxies have no use for them: their agent holds what they need.
+enum Secrets<S: Session> {
+    /// Nobody has asked.
+    Closed(Option<OpenSecrets>),
+    /// Somebody has.
+    Open(S::Secrets, watch::Receiver<Arc<EncodedSecrets>>),
+}
+
+impl<S: Session> Secrets<S> {
+    fn receive(&mut self, request: S::Request) -> Result<(), Status> {
+        if let Secrets::Closed(open) = self {
+            let Some(open) = open.take() else { return Ok(()) };
+            *self = Secrets::Open(S::Secrets::default(), open());
+        }
+        let Secrets::Open(session, _) = self else { return Ok(()) };
+        let answered = session.receive(request);
+        let answered = answered.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Some(message) = answered.and_then(|answered| answered.refused) {
+            tracing::warn!(error = message, "a proxy refused its secrets");
+        }
+        Ok(())
+    }
+
+    /// What there is to say of secrets: the proxy's own, and those of `snapshot`.
+    fn next(&mut self, snapshot: &EncodedSnapshot) -> Option<S::Response> {
+        let Secrets::Open(session, secrets) = self else { return None };
+        let own = Arc::clone(&secrets.borrow_and_update());
+        session.next(&|name| own.get(name).or_else(|| snapshot.get(ResourceType::Secret, name).cloned()))
+    }
+
+    /// Whether a request for secrets is answered here: from when on the proxy's own certificate or its roots are asked for.
+    fn answers(&self, names: &[String]) -> bool {
+        let own = [CertificateSource::WORKLOAD_SECRET, CertificateSource::TRUST_BUNDLE_SECRET];
+        match self {
+            Secrets::Open(..) => true,
+            Secrets::Closed(open) => open.is_some() && names.iter().any(|name| own.contains(&name.as_str())),
+        }
+    }
+
+    /// Waits until there are others.
+    async fn changed(&mut self) {
+        if let Secrets::Open(_, secrets) = self
+            && secrets.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+fn receive<S: Session>(session: &mut S, secrets: &mut Secrets<S>, request: S::Request) -> Result<(), Status> {
+    let (type_url, names) = S::asks(&request);
+    if type_url == ResourceType::Secret.type_url() && secrets.answers(names) {
+        return secrets.receive(request);
+    }
     session.receive(request, SystemTime::now()).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// Sends what may be sent. A snapshot that comes while the proxy is slow replaces the one before.
 async fn flush<S: Session>(
     session: &mut S,
-    snapshots: &mut watch::Receiver<Arc<crate::EncodedSnapshot>>,
+    secrets: &mut Secrets<S>,
+    snapshots: &mut watch::Receiver<Arc<EncodedSnapshot>>,
     responses: &mpsc::Sender<Result<S::Response, Status>>,
 ) -> Result<(), Status> {
     loop {
@@ -165,7 +224,7 @@ async fn flush<S: Session>(
         if snapshots.has_changed().unwrap_or(false) {
             session.push(Arc::clone(&snapshots.borrow_and_update()));
         }
-        match session.next() {
+        match session.next().or_else(|| secrets.next(&snapshots.borrow())) {
             Some(response) => permit.send(Ok(response)),
             None => return Ok(()),
         }

@@ -19,6 +19,7 @@ use ripstop_model::{Name, Node};
 
 use crate::encoded::EncodedSnapshot;
 use crate::server::StreamStatus;
+use crate::server::secrets::SecretDialect;
 use crate::{ResourceType, pb};
 
 /// Most names in one subscription.
@@ -43,6 +44,8 @@ pub(crate) trait Session: Send + 'static {
     type Request: Send;
     /// What it gets.
     type Response: Send;
+    /// How secrets are asked for in this dialect.
+    type Secrets: SecretDialect<Request = Self::Request, Response = Self::Response>;
     /// Incremental rather than state-of-the-world.
     const DELTA: bool;
 
@@ -51,6 +54,9 @@ pub(crate) trait Session: Send + 'static {
 
     /// Who the proxy says it is; only in its first request.
     fn node(request: &Self::Request) -> Option<&pb::Node>;
+
+    /// The type that a request is about, and the names that it asks for.
+    fn asks(request: &Self::Request) -> (&str, &[String]);
 
     /// Takes what the proxy has sent.
     fn receive(&mut self, request: Self::Request, now: SystemTime) -> Result<(), InvalidRequest>;

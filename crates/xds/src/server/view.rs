@@ -7,7 +7,7 @@ use ripstop_model::{Node, SpiffeId};
 use tokio::sync::watch;
 
 use crate::encoded::EncodedSnapshot;
-use crate::server::StreamStatus;
+use crate::server::{EncodedSecrets, StreamStatus};
 
 /// Decides who a proxy is and what it may see.
 pub trait ViewSource: Send + Sync + 'static {
@@ -25,7 +25,12 @@ pub struct View {
     /// Where the stream reports what became of it: one for each stream, or a stream that ends late marks the one
     /// that replaced it as closed.
     pub status: Arc<StreamStatus>,
+    /// Called when the proxy asks for secrets for the first time; `None`: it gets none.
+    pub secrets: Option<OpenSecrets>,
 }
+
+/// Opens what a stream is shown of secrets.
+pub type OpenSecrets = Box<dyn FnOnce() -> watch::Receiver<Arc<EncodedSecrets>> + Send>;
 
 /// Why a proxy gets nothing. The message goes to the proxy and its log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -55,7 +55,7 @@ impl ViewSource for Source {
         if node.id == "stranger" {
             return Err(Refusal("node 'stranger' is not known".to_owned()));
         }
-        Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::clone(&self.status) })
+        Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::clone(&self.status), secrets: None })
     }
 }
 

@@ -5,7 +5,7 @@ mod shape;
 
 use serde_json::{Map, Value, json};
 
-use shape::{boolean, integer, list, number, object, or_null, reference, role, text, time};
+use shape::{boolean, integer, list, number, object, one_of, or_null, reference, role, text, time};
 
 /// Every schema by name.
 pub(super) fn all() -> Value {
@@ -20,6 +20,53 @@ pub(super) fn all() -> Value {
         all.insert(name.to_owned(), schema);
     }
     Value::Object(all)
+}
+
+/// The CA and those who follow it. Who begins to replace something gets the CA alone.
+fn certificates() -> Value {
+    let root = object(&[
+        ("sha256", text("of the certificate")),
+        ("subject", text("")),
+        ("not_before", time()),
+        ("not_after", time()),
+        ("signs", boolean("whether the issuer is below it")),
+    ]);
+    let rotation = object(&[
+        ("what", one_of(&["issuer", "root"])),
+        ("phase", text("distribute, issue or retire")),
+        ("since", time()),
+        ("phase_since", time()),
+        ("waiting", list(text("what the phase waits for"))),
+    ]);
+    let proxy = object(&[
+        ("instance", text("its node id")),
+        ("id", text("its SPIFFE ID")),
+        ("address", or_null(text("where it connects from"))),
+        ("connected", boolean("")),
+        ("serial", or_null(text("of the certificate that it has proved to use"))),
+        ("issued_by", or_null(text("key id of the issuer of that"))),
+        ("issuer_is_current", boolean("")),
+        ("not_after", time()),
+        ("trusts", or_null(text("version of the roots that it has proved to use"))),
+        ("trust_is_current", boolean("")),
+        ("error", or_null(text("why it could not use what it was sent"))),
+    ]);
+    let control =
+        object(&[("id", text("")), ("serial", text("")), ("issued_by", text("")), ("not_after", time())]);
+    let issuer = object(&[("key_id", text("")), ("not_before", time()), ("not_after", time())]);
+    object(&[
+        ("trust_domain", text("")),
+        ("ca", one_of(&["own", "files"])),
+        ("issuer", issuer),
+        ("roots", list(root)),
+        ("trust_version", text("of the roots that proxies are to use")),
+        ("federated", list(text("trust domain"))),
+        ("rotation", or_null(rotation)),
+        ("rotated", object(&[("issuer", integer("how often")), ("root", integer("how often"))])),
+        ("last_error", or_null(text(""))),
+        ("control?", or_null(control)),
+        ("proxies?", list(proxy)),
+    ])
 }
 
 fn requests() -> Vec<(&'static str, Value)> {
@@ -66,6 +113,7 @@ fn requests() -> Vec<(&'static str, Value)> {
                 ("ttl_seconds?", integer("life, 600 by default, at most 604800")),
             ]),
         ),
+        ("RotateRequest", object(&[("what", one_of(&["issuer", "root"]))])),
         (
             "ApiTokenRequest",
             object(&[
@@ -103,6 +151,7 @@ fn answers() -> Vec<(&'static str, Value)> {
                 ("expires_in_seconds", integer("")),
             ]),
         ),
+        ("Certificates", certificates()),
         (
             "ApiTokens",
             object(&[(

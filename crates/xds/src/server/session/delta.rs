@@ -9,6 +9,7 @@ use ripstop_model::Name;
 use super::{Flows, InvalidRequest, MAX_NAMES, Session, Step, report_answer};
 use crate::encoded::{EncodedResource, EncodedSnapshot};
 use crate::server::StreamStatus;
+use crate::server::secrets::DeltaSecrets;
 use crate::{ResourceType, pb};
 
 /// A response is cut after this many bytes of resources; the rest follows when it is answered.
@@ -183,6 +184,7 @@ impl DeltaSession {
 impl Session for DeltaSession {
     type Request = pb::DeltaDiscoveryRequest;
     type Response = pb::DeltaDiscoveryResponse;
+    type Secrets = DeltaSecrets;
     const DELTA: bool = true;
 
     fn new(snapshot: Arc<EncodedSnapshot>, status: Arc<StreamStatus>) -> DeltaSession {
@@ -197,6 +199,10 @@ impl Session for DeltaSession {
 
     fn node(request: &pb::DeltaDiscoveryRequest) -> Option<&pb::Node> {
         request.node.as_ref()
+    }
+
+    fn asks(request: &pb::DeltaDiscoveryRequest) -> (&str, &[String]) {
+        (&request.type_url, &request.resource_names_subscribe)
     }
 
     /// A stale nonce takes nothing away from the subscriptions in a request: they are changes, not a state.

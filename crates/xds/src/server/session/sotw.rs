@@ -11,6 +11,7 @@ use ripstop_model::Name;
 use super::{Answer, Flows, InvalidRequest, MAX_NAMES, Session, Step, report_answer};
 use crate::encoded::{EncodedResource, EncodedSnapshot, version_of};
 use crate::server::StreamStatus;
+use crate::server::secrets::SotwSecrets;
 use crate::{ResourceType, pb};
 
 /// A state-of-the-world stream.
@@ -107,6 +108,7 @@ impl Subscription {
 impl Session for SotwSession {
     type Request = pb::DiscoveryRequest;
     type Response = pb::DiscoveryResponse;
+    type Secrets = SotwSecrets;
     const DELTA: bool = false;
 
     fn new(snapshot: Arc<EncodedSnapshot>, status: Arc<StreamStatus>) -> SotwSession {
@@ -121,6 +123,10 @@ impl Session for SotwSession {
 
     fn node(request: &pb::DiscoveryRequest) -> Option<&pb::Node> {
         request.node.as_ref()
+    }
+
+    fn asks(request: &pb::DiscoveryRequest) -> (&str, &[String]) {
+        (&request.type_url, &request.resource_names)
     }
 
     /// The first request of a type always counts, whatever nonce and version it brings from another stream.
