@@ -205,7 +205,10 @@ impl SecretDialect for DeltaSecrets {
         let resource = |one: &Arc<EncodedResource>| pb::Resource {
             name: one.name.to_string(),
             version: one.version(),
-            resource: Some(pb::Any { type_url: ResourceType::Secret.type_url().to_owned(), value: one.value.clone() }),
+            resource: Some(pb::Any {
+                type_url: ResourceType::Secret.type_url().to_owned(),
+                value: one.value.clone(),
+            }),
             ..Default::default()
         };
         Some(pb::DeltaDiscoveryResponse {
