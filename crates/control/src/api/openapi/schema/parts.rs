@@ -139,6 +139,21 @@ pub(super) fn of_explanations() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn workload() -> Value {
+    object(&[
+        ("namespace", text("")),
+        ("name", text("")),
+        ("service", or_null(text(""))),
+        ("identity", text("SPIFFE ID")),
+        ("address", text("")),
+        ("ports", json!({"type": "object"})),
+        ("labels", json!({"type": "object"})),
+        ("proxy", or_null(one_of(&["sidecar", "gateway"]))),
+        ("admin_port", or_null(integer(""))),
+        ("connected", boolean("")),
+    ])
+}
+
 /// Of proxies and workloads.
 pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
     vec![
@@ -241,20 +256,6 @@ pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
                 ),
             ]),
         ),
-        (
-            "Workload",
-            object(&[
-                ("namespace", text("")),
-                ("name", text("")),
-                ("service", or_null(text(""))),
-                ("identity", text("SPIFFE ID")),
-                ("address", text("")),
-                ("ports", json!({"type": "object"})),
-                ("labels", json!({"type": "object"})),
-                ("proxy", or_null(one_of(&["sidecar", "gateway"]))),
-                ("admin_port", or_null(integer(""))),
-                ("connected", boolean("")),
-            ]),
-        ),
+        ("Workload", workload()),
     ]
 }
