@@ -174,11 +174,11 @@ async fn serve(mut stream: TcpStream, seen: Seen, mut rng: fastrand::Rng) {
                 Ok(n) => request.extend_from_slice(&buffer[..n]),
             }
             let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
-            if let Some(number) = text.lines().find_map(|line| line.strip_prefix("x-number: ")) {
-                if let Some((head, _)) = text.split_once("\r\n\r\n") {
-                    *seen.lock().unwrap().entry(number.to_owned()).or_default() += 1;
-                    break head.len() + 4;
-                }
+            if let Some(number) = text.lines().find_map(|line| line.strip_prefix("x-number: "))
+                && let Some((head, _)) = text.split_once("\r\n\r\n")
+            {
+                *seen.lock().unwrap().entry(number.to_owned()).or_default() += 1;
+                break head.len() + 4;
             }
         };
         if rng.u8(..) < 8 {
