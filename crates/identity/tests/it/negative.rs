@@ -242,10 +242,10 @@ fn spoiled_chains() {
     };
     untrusted("another CA with the same names", &[other.leaf.clone(), other.issuer.clone()]);
     untrusted("another CA, our issuer beside it", &[other.leaf.clone(), good.issuer.clone()]);
-    untrusted("no issuer", &[good.leaf.clone()]);
+    untrusted("no issuer", std::slice::from_ref(&good.leaf));
     untrusted("the issuer of somebody else", &[good.leaf.clone(), other.issuer.clone()]);
     refused("issuer first", judged(&[good.issuer.clone(), good.leaf.clone()]), "no_spiffe_id", "has 0 URI");
-    refused("the root itself", judged(&[good.root.clone()]), "no_spiffe_id", "has 0 URI");
+    refused("the root itself", judged(std::slice::from_ref(&good.root)), "no_spiffe_id", "has 0 URI");
     let alone = leaf_params().self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone();
     untrusted("self-signed", &[alone]);
 

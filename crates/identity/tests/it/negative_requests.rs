@@ -105,26 +105,13 @@ fn requests_without_good_proof() {
     desk.issuance.issue(&csr, 0, &real, now, Instant::now()).unwrap();
 }
 
-#[test]
-fn requests_for_what_nobody_gets() {
-    let (desk, now) = (Desk::open(), SystemTime::now());
-    let (other, request_error) = (RefusalReason::OtherIdentity, RefusalReason::BadRequest);
-    let good = request(|_| {});
-    let key = |algorithm| {
-        let key = KeyPair::generate_for(algorithm).unwrap();
-        CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
-    };
-    let forged = {
-        let der = pem_der(&request(|_| {}));
-        let at = der.windows(7).position(|window| window == b"/shop/s").unwrap() + 1;
-        let mut der = der;
-        der[at] = b'z';
-        pem_of(&der)
-    };
+/// What is asked for, the request, for how many seconds, and why it is refused.
+type Request = (&'static str, String, i64, RefusalReason, &'static str);
+
+fn names_of_others() -> Vec<Request> {
+    let other = RefusalReason::OtherIdentity;
     let victim = PendingKey::generate(&id("victim")).unwrap().csr_pem().to_owned();
-    let certificate = desk.authority.trust_bundle().to_pem();
-    let der = pem_der(&good);
-    let cases: Vec<(&str, String, i64, RefusalReason, &str)> = vec![
+    vec![
         ("another identity", victim, 0, other, "asks for spiffe://cluster.local/ns/shop/sa/victim"),
         (
             "two identities",
@@ -182,6 +169,28 @@ fn requests_for_what_nobody_gets() {
             other,
             "wildcard",
         ),
+    ]
+}
+
+#[test]
+fn requests_for_what_nobody_gets() {
+    let (desk, now) = (Desk::open(), SystemTime::now());
+    let (other, request_error) = (RefusalReason::OtherIdentity, RefusalReason::BadRequest);
+    let good = request(|_| {});
+    let key = |algorithm| {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
+    };
+    let forged = {
+        let der = pem_der(&request(|_| {}));
+        let at = der.windows(7).position(|window| window == b"/shop/s").unwrap() + 1;
+        let mut der = der;
+        der[at] = b'z';
+        pem_of(&der)
+    };
+    let certificate = desk.authority.trust_bundle().to_pem();
+    let der = pem_der(&good);
+    let broken: Vec<Request> = vec![
         ("a forged signature", forged, 0, RefusalReason::ForgedRequest, "not signed with its own key"),
         (
             "RSA with 1024 bits",
@@ -214,7 +223,7 @@ fn requests_for_what_nobody_gets() {
         ("for less than nothing", good.clone(), -1, request_error, "is not issued"),
         ("since for ever", good.clone(), i64::MIN, request_error, "is not issued"),
     ];
-    for (what, csr, seconds, reason, text) in cases {
+    for (what, csr, seconds, reason, text) in names_of_others().into_iter().chain(broken) {
         desk.refuses(what, &csr, seconds, &desk.token(HOUR, now), reason, text);
     }
     // The certificate that one has is no better proof for somebody else's name.

@@ -42,7 +42,7 @@ struct Source {
 
 impl ViewSource for Source {
     fn connect(&self, _: &Node, _: &Peer) -> Result<View, Refusal> {
-        Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::clone(&self.status) })
+        Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::clone(&self.status), secrets: None })
     }
 }
 
