@@ -211,6 +211,7 @@ fn cluster(out: &mut String, one: &Cluster) {
         UpstreamProtocol::Http1 => "http/1.1",
         UpstreamProtocol::Http2 => "h2",
         UpstreamProtocol::Auto => "auto",
+        UpstreamProtocol::Downstream => "downstream",
     };
     writeln!(
         out,
