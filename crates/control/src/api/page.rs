@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::auth::Caller;
 use super::body::MAX_DOCUMENTS_BYTES;
 use super::{
-    Api, analyze, api_tokens, apply, certificates, config, door, effective, explain, history, metrics, openapi, problems,
-    reply, resources, rollout, status, tokens, workloads,
+    Api, analyze, api_tokens, apply, certificates, config, door, effective, explain, history, metrics,
+    openapi, problems, reply, resources, rollout, status, tokens, workloads,
 };
 use crate::role::Role;
 
