@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Endpoint, Node, Snapshot, SpiffeId};
+use ripstop_model::{Cluster, ClusterLoadAssignment, Discovery, Endpoint, Node, Snapshot};
 use ripstop_xds::encoded::{EncodedSnapshot, encode_snapshot};
-use ripstop_xds::server::{Refusal, StreamStatus, View, ViewSource, ads_server};
+use ripstop_xds::server::{Peer, Refusal, StreamStatus, View, ViewSource, ads_server};
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -27,7 +27,7 @@ struct Source {
 }
 
 impl ViewSource for Source {
-    fn connect(&self, _: &Node, _: Option<&SpiffeId>) -> Result<View, Refusal> {
+    fn connect(&self, _: &Node, _: &Peer) -> Result<View, Refusal> {
         *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::new(StreamStatus::default()) })
     }

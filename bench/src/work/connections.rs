@@ -17,7 +17,7 @@ const AT_ONCE: usize = 64;
 /// How many of a burst ask at once.
 const BURST_AT_ONCE: usize = 2_000;
 /// Time in which a proxy can tidy up.
-const REST: Duration = Duration::from_secs(3);
+const REST: Duration = Duration::from_secs(8);
 
 /// Measures plain and TLS connections.
 pub fn idle(context: &Context) -> Outcome<Vec<Row>> {
@@ -53,7 +53,7 @@ fn measure(title: &str, running: &Running, ask: &Ask) -> Outcome<Row> {
         tokio::time::sleep(REST).await;
 
         drop(open(ask, running.port, BURST_AT_ONCE).await?);
-        tokio::time::sleep(REST * 2).await;
+        tokio::time::sleep(REST).await;
         let after = running.megabytes()?;
         row.set(Metric::AfterMegabytes, after);
         row.set(Metric::AfterToBefore, after / before);

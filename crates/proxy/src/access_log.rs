@@ -3,6 +3,7 @@
 pub mod reopen;
 pub mod writer;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +20,14 @@ use crate::format::value::{any_grpc_status, want_grpc_status};
 use crate::format::{CompiledFormat, Wanted};
 use crate::http::headers::X_REQUEST_ID;
 use writer::Sink;
+
+thread_local! {
+    /// Where lines are written before they are handed in.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Room for a line that a thread keeps for the next one.
+const MAX_KEPT_BYTES: usize = 4096;
 
 /// The access logs of one connection manager, shared by all workers.
 #[derive(Clone, Default)]
@@ -87,9 +96,12 @@ impl AccessLogs {
             if log.filter.as_ref().is_some_and(|filter| !admits(filter, context)) {
                 continue;
             }
-            let mut line = Vec::with_capacity(256);
-            log.line.write(context, &mut line);
-            log.sink.write(line);
+            LINE.with_borrow_mut(|line| {
+                line.clear();
+                log.line.write(context, line);
+                log.sink.write(line);
+                line.shrink_to(MAX_KEPT_BYTES);
+            });
         }
     }
 }

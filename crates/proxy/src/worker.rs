@@ -32,6 +32,11 @@ pub struct Worker {
     current: RefCell<Rc<WorkerGeneration>>,
     rng: RefCell<fastrand::Rng>,
     connections: Cell<u64>,
+    /// Most connections since memory was given back.
+    peak: Cell<u64>,
+    /// Connections that began to rest since then, and how long it takes until memory may be given back again.
+    rested: Cell<u64>,
+    pause: Cell<u32>,
     listeners: RefCell<Vec<Rc<LiveListener>>>,
     starvation: Arc<Notify>,
 }
@@ -48,6 +53,9 @@ impl Worker {
             current: RefCell::new(Rc::new(empty)),
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),
+            peak: Cell::new(0),
+            rested: Cell::new(0),
+            pause: Cell::new(0),
             listeners: RefCell::default(),
             starvation,
         })
@@ -73,6 +81,25 @@ impl Worker {
     /// How many client connections are open.
     pub fn connections(&self) -> u64 {
         self.connections.get()
+    }
+
+    /// A client connection has given its buffers back and waits.
+    pub fn rest(&self) {
+        self.rested.set(self.rested.get() + 1);
+    }
+
+    /// Whether enough memory has become free since this last said so: most of many connections are gone, or many rest.
+    /// Asked every second, it says so every fifth at most.
+    pub fn has_much_free(&self) -> bool {
+        self.pause.set(self.pause.get().saturating_sub(1));
+        let free = burst_is_over(self.peak.get(), self.connections.get()) || self.rested.get() >= BURST;
+        if !free || self.pause.get() > 0 {
+            return false;
+        }
+        self.peak.set(self.connections.get());
+        self.rested.set(0);
+        self.pause.set(PAUSE);
+        true
     }
 
     /// The listeners that take connections from now on.
@@ -105,8 +132,19 @@ impl Worker {
     /// Counts a client connection until the guard is dropped.
     pub fn begin_connection(self: &Rc<Self>) -> OpenConnection {
         self.connections.set(self.connections.get() + 1);
+        self.peak.set(self.peak.get().max(self.connections.get()));
         OpenConnection { worker: self.clone() }
     }
+}
+
+/// So many connections leave enough behind for it to be worth looking for.
+const BURST: u64 = 256;
+
+/// Between two looks that find something, in calls.
+const PAUSE: u32 = 5;
+
+fn burst_is_over(peak: u64, now: u64) -> bool {
+    peak >= BURST && now <= peak / 2
 }
 
 /// A client connection that is open.
@@ -117,5 +155,17 @@ pub struct OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.worker.connections.set(self.worker.connections.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::burst_is_over;
+
+    #[test]
+    fn a_burst_is_over_when_most_of_many_are_gone() {
+        assert!(burst_is_over(10_000, 5_000));
+        assert!(!burst_is_over(10_000, 5_001));
+        assert!(!burst_is_over(255, 0));
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod listen;
+pub mod memory;
 pub mod panic;
 pub mod port_holder;
 pub mod ready;

@@ -3,9 +3,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ripstop_model::Name;
 use ripstop_model::access_log::AccessLogSink;
@@ -13,16 +13,50 @@ use ripstop_model::access_log::AccessLogSink;
 use super::reopen::Reopen;
 
 /// Lines that may wait for a sink.
-pub const QUEUE_LINES: usize = 8192;
+pub const QUEUE_LINES: u64 = 8192;
 
-/// Lines that are written with one system call at most.
+/// So many bytes are written at once, without waiting for more.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// After writing, the thread waits this long for more to come, so that it is not woken for every line.
+const REST: Duration = Duration::from_millis(20);
 
 /// Where lines are handed in. Cheap to clone.
 #[derive(Clone)]
-pub struct Sink {
-    lines: SyncSender<Vec<u8>>,
+pub struct Sink(Arc<Doors>);
+
+/// Both ends of a sink. The thread ends when this is dropped.
+struct Doors {
+    queue: Arc<Queue>,
     dropped: Arc<AtomicU64>,
+}
+
+/// Lines between workers and a thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+/// The lines themselves, and what the thread waits for.
+#[derive(Default)]
+struct Waiting {
+    text: Vec<u8>,
+    lines: u64,
+    closed: bool,
+    wakes: WakesFor,
+}
+
+/// What the thread is to be woken for. Waking costs more than a line does.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum WakesFor {
+    /// It is awake.
+    #[default]
+    Nothing,
+    /// A line.
+    Line,
+    /// [`BATCH_BYTES`].
+    Batch,
 }
 
 /// A sink could not be opened.
@@ -46,24 +80,75 @@ impl Sink {
                 Target::File { path: path.clone(), file, reopen, opened }
             }
         };
-        let (lines, queue) = sync_channel(QUEUE_LINES);
-        let lost = dropped.clone();
+        let queue = Arc::new(Queue::default());
+        let (lost, lines) = (dropped.clone(), queue.clone());
         std::thread::Builder::new()
             .name("access-log".into())
             .stack_size(128 * 1024)
-            .spawn(move || drain(&queue, target, &lost))
+            .spawn(move || drain(&lines, target, &lost))
             .map_err(|source| OpenError { path: format!("{sink:?}"), source })?;
-        Ok(Sink { lines, dropped })
+        Ok(Sink(Arc::new(Doors { queue, dropped })))
     }
 
-    /// Hands in one line, line end included. Never waits.
-    pub fn write(&self, line: Vec<u8>) {
-        match self.lines.try_send(line) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+    /// Hands in one line, line end included. Never waits for the disk.
+    pub fn write(&self, line: &[u8]) {
+        let Doors { queue, dropped } = &*self.0;
+        let mut waiting = queue.lock();
+        if waiting.lines >= QUEUE_LINES {
+            drop(waiting);
+            dropped.fetch_add(1, Ordering::Relaxed);
+            return;
         }
+        waiting.text.extend_from_slice(line);
+        waiting.lines += 1;
+        let wake = match waiting.wakes {
+            WakesFor::Nothing => false,
+            WakesFor::Line => true,
+            WakesFor::Batch => waiting.text.len() >= BATCH_BYTES,
+        };
+        if wake {
+            waiting.wakes = WakesFor::Nothing;
+            drop(waiting);
+            queue.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.wake.notify_one();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Text and count are whole after a panic elsewhere.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for lines and takes them, in exchange for an empty buffer. `None`: there will be no more.
+    fn take(&self, empty: Vec<u8>) -> Option<(Vec<u8>, u64)> {
+        let mut waiting = self.lock();
+        while waiting.lines == 0 {
+            if waiting.closed {
+                return None;
+            }
+            waiting.wakes = WakesFor::Line;
+            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.wakes = WakesFor::Nothing;
+        Some((std::mem::replace(&mut waiting.text, empty), std::mem::take(&mut waiting.lines)))
+    }
+
+    /// Waits until many bytes have come, no more will come, or [`REST`] is over.
+    fn rest(&self) {
+        let mut waiting = self.lock();
+        waiting.wakes = WakesFor::Batch;
+        let more = |waiting: &mut Waiting| !waiting.closed && waiting.text.len() < BATCH_BYTES;
+        let rested = self.wake.wait_timeout_while(waiting, REST, more);
+        waiting = rested.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.wakes = WakesFor::Nothing;
     }
 }
 
@@ -112,18 +197,17 @@ fn append(path: &str) -> io::Result<File> {
 }
 
 /// Writes what has queued up in one go, until nobody can hand anything in.
-fn drain(queue: &Receiver<Vec<u8>>, mut target: Target, lost: &AtomicU64) {
-    while let Ok(mut batch) = queue.recv() {
-        let mut lines = 1;
-        while batch.len() < BATCH_BYTES
-            && let Ok(line) = queue.try_recv()
-        {
-            batch.extend_from_slice(&line);
-            lines += 1;
-        }
-        if target.write(&batch).is_err() {
+fn drain(queue: &Queue, mut target: Target, lost: &AtomicU64) {
+    let mut empty = Vec::new();
+    while let Some((mut text, lines)) = queue.take(empty) {
+        if target.write(&text).is_err() {
             lost.fetch_add(lines, Ordering::Relaxed);
         }
+        text.clear();
+        // What one burst needed is not kept for ever.
+        text.shrink_to(2 * BATCH_BYTES);
+        empty = text;
+        queue.rest();
     }
 }
 
@@ -138,10 +222,10 @@ mod tests {
         let sink =
             Sink::open(&AccessLogSink::File("/dev/full".into()), dropped.clone(), Reopen::default()).unwrap();
         for _ in 0..10 {
-            sink.write(b"line\n".to_vec());
+            sink.write(b"line\n");
         }
         drop(sink);
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
         while dropped.load(Ordering::Relaxed) < 10 {
             assert!(std::time::Instant::now() < deadline, "only {} counted", dropped.load(Ordering::Relaxed));
             std::thread::yield_now();
@@ -153,7 +237,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("ripstop-reopen-{}.log", std::process::id()));
         let old = path.with_extension("old");
         let text = |path: &std::path::Path, is: &str| {
-            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+            let deadline = std::time::Instant::now() + Duration::from_secs(5);
             while std::fs::read_to_string(path).unwrap_or_default() != is {
                 assert!(std::time::Instant::now() < deadline, "{} is not {is:?}", path.display());
                 std::thread::yield_now();
@@ -163,13 +247,13 @@ mod tests {
         let reopen = Reopen::default();
         let file = AccessLogSink::File(path.to_str().unwrap().into());
         let sink = Sink::open(&file, Arc::default(), reopen.clone()).unwrap();
-        sink.write(b"one\n".to_vec());
+        sink.write(b"one\n");
         text(&path, "one\n");
         std::fs::rename(&path, &old).unwrap();
-        sink.write(b"two\n".to_vec());
+        sink.write(b"two\n");
         text(&old, "one\ntwo\n");
         reopen.ask();
-        sink.write(b"three\n".to_vec());
+        sink.write(b"three\n");
         text(&path, "three\n");
         text(&old, "one\ntwo\n");
         std::fs::remove_file(&path).unwrap();

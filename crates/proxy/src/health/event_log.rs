@@ -25,7 +25,7 @@ pub fn write(
     }
     for event in events {
         let text = line(cluster, check.probe.kind(), entry, *event, status, SystemTime::now());
-        compiled.sinks.iter().for_each(|sink| sink.write(text.clone().into_bytes()));
+        compiled.sinks.iter().for_each(|sink| sink.write(text.as_bytes()));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use super::local_exec::LocalExec;
 use super::manager::handle;
 use super::unreadable;
 use crate::generation::listener::ActiveManager;
-use crate::listener::activity::{Activity, Waiting};
+use crate::listener::activity::{Activity, Silence, Waiting};
 use crate::listener::connection::ConnectionInfo;
 use crate::listener::drain::DrainWatch;
 use crate::listener::io::{ClientIo, Rewound};
@@ -36,6 +36,9 @@ use crate::worker::Worker;
 
 /// How long a client may take to send enough to tell the protocol.
 const SNIFF_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A client of HTTP/1 that has been silent for this long gives its buffers back until something comes.
+const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// How long the answer to a head that took too long may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -136,9 +139,87 @@ async fn serve_http1(
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
     let (config, stats) = (&manager.config, manager.stats.of(worker.id));
+    let builder = http1_builder(manager);
+    let mut io = guarded(io, manager);
+    let mut aged = pin!(aged(&config.times, &info.activity));
+    let mut draining = pin!(drained(&mut drain, &info.activity));
+    let heard = info.activity.heard();
+    loop {
+        let service = service(worker, manager, info.clone());
+        // Boxed so that it is gone while the connection rests.
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+        let (mut closing, mut farewell, mut rest) = (false, None, Some(REST_AFTER));
+        loop {
+            tokio::select! {
+                biased;
+                served = connection.as_mut() => return served,
+                (refusal, head) = heard.refused() => {
+                    heard.answer(unreadable::answer(worker.id, manager, &info, refusal, &head));
+                }
+                () = aged.as_mut(), if !closing => {
+                    stats.cx_max_duration_reached.inc();
+                    (closing, rest) = (true, None);
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = draining.as_mut(), if !closing => {
+                    stats.cx_drain_close.inc();
+                    (closing, rest) = (true, None);
+                    connection.as_mut().graceful_shutdown();
+                }
+                silence = info.activity.silence(head_timeout(config), idle_timeout(config), rest),
+                    if farewell.is_none() =>
+                {
+                    if silence == Silence::Rest {
+                        if heard.is_settled() {
+                            break;
+                        }
+                        rest = None;
+                        continue;
+                    }
+                    // A head that does not end is answered; a connection on which nothing comes is not.
+                    if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
+                        stats.cx_idle_timeout.inc();
+                        return Ok(());
+                    }
+                    heard.expire();
+                    farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
+                }
+                () = until(farewell) => return Ok(()),
+                () = info.activity.stalled() => return Ok(()),
+            }
+        }
+        // Bytes that hyper had read and not used would be part of something that is under way, and nothing is.
+        let parts = Pin::into_inner(connection).into_parts();
+        let Some(parts) = parts.filter(|parts| parts.read_buf.is_empty()) else { return Ok(()) };
+        io = parts.io.into_inner();
+        worker.rest();
+        tokio::select! {
+            biased;
+            came = io.get_mut().wait() => match came {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Ok(()),
+            },
+            () = aged.as_mut() => {
+                stats.cx_max_duration_reached.inc();
+                return Ok(());
+            }
+            () = draining.as_mut() => {
+                stats.cx_drain_close.inc();
+                return Ok(());
+            }
+            () = info.activity.over(None, idle_timeout(config)) => {
+                stats.cx_idle_timeout.inc();
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn http1_builder(manager: &ActiveManager) -> http1::Builder {
+    let config = &manager.config;
     let head_bytes = head_bytes(config) as usize;
-    let service = service(worker, manager, info.clone());
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .timer(TokioTimer::new())
         // Ours tells a slow head from a connection that lies idle.
         .header_read_timeout(None)
@@ -146,45 +227,8 @@ async fn serve_http1(
         .max_header_size(head_bytes)
         .max_buf_size(http1_buffer_bytes(manager, head_bytes))
         .title_case_headers(config.http1.names == HeaderNames::ProperCase)
-        .preserve_header_case(config.http1.names == HeaderNames::Preserve)
-        .serve_connection(TokioIo::new(guarded(io, manager)), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut aged = pin!(aged(&config.times, &info.activity));
-    let mut draining = pin!(drained(&mut drain, &info.activity));
-    let heard = info.activity.heard();
-    let mut closing = false;
-    let mut farewell = None;
-    loop {
-        tokio::select! {
-            biased;
-            served = connection.as_mut() => return served,
-            (refusal, head) = heard.refused() => {
-                heard.answer(unreadable::answer(worker.id, manager, &info, refusal, &head));
-            }
-            () = aged.as_mut(), if !closing => {
-                stats.cx_max_duration_reached.inc();
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = draining.as_mut(), if !closing => {
-                stats.cx_drain_close.inc();
-                closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = info.activity.over(head_timeout(config), idle_timeout(config)), if farewell.is_none() => {
-                // A head that does not end is answered; a connection on which nothing comes is not.
-                if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
-                    stats.cx_idle_timeout.inc();
-                    return Ok(());
-                }
-                heard.expire();
-                farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
-            }
-            () = until(farewell) => return Ok(()),
-            () = info.activity.stalled() => return Ok(()),
-        }
-    }
+        .preserve_header_case(config.http1.names == HeaderNames::Preserve);
+    builder
 }
 
 /// Returns at that moment; without one, never.
@@ -302,13 +346,14 @@ fn service(
         }
         let http1 = request.version() < Version::HTTP_2;
         let (info, handled) = (info.clone(), handle(worker.clone(), manager.clone(), info.clone(), request));
-        async move {
+        // hyper keeps room for the future of a request as long as the connection lives: a pointer is enough.
+        Box::pin(async move {
             let mut response = handled.await;
             if http1 && info.activity.is_last() && !response.status().is_informational() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
-        }
+        })
     })
 }
 

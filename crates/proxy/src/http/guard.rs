@@ -59,6 +59,18 @@ impl<I> Guarded<I> {
         }
     }
 
+    /// The connection behind it.
+    pub fn get_mut(&mut self) -> &mut I {
+        &mut self.inner
+    }
+
+    /// Tells whether nothing is under way: neither bytes of a head or body, nor an answer.
+    fn tell_if_settled(&self) {
+        let nothing_here = self.held.is_empty() && self.passed.is_empty();
+        self.heard
+            .settle(self.flushed && nothing_here && self.refusal.is_none() && self.scanner.is_in_head());
+    }
+
     /// How many of the bytes that were looked at may be passed on.
     fn judge(&mut self, bytes: &[u8], verdict: Verdict) -> usize {
         match verdict {
@@ -108,6 +120,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<I> {
             if read == 0 {
                 return Poll::Ready(Ok(()));
             }
+            this.heard.settle(false);
             if this.held.is_empty() {
                 let verdict = this.scanner.take(&buf.filled()[start..]);
                 let bytes = this.judge(&buf.filled()[start..], verdict);
@@ -139,6 +152,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.flushed = false;
+        this.heard.settle(false);
         Pin::new(&mut this.inner).poll_write(cx, buf)
     }
 
@@ -149,6 +163,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.flushed = false;
+        this.heard.settle(false);
         Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
     }
 
@@ -160,6 +175,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<I> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
         this.flushed = true;
+        this.tell_if_settled();
         Poll::Ready(Ok(()))
     }
 

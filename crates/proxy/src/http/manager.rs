@@ -255,7 +255,8 @@ impl Clean {
             return forwarding.tunnel_post(body).await;
         }
         match self.tunnel {
-            Some(tunnel) if terminate => forwarding.terminate(tunnel).await,
+            // Rare, and boxed so that not every request has room for it.
+            Some(tunnel) if terminate => Box::pin(forwarding.terminate(tunnel)).await,
             tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
         }
     }

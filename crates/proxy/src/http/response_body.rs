@@ -31,7 +31,7 @@ pub struct ResponseBody {
 /// A body on its way.
 pub struct Passing {
     source: Source,
-    stream: Option<Box<ActiveStream>>,
+    stream: Option<ActiveStream>,
 }
 
 enum Source {
@@ -82,7 +82,7 @@ impl ResponseBody {
     /// A body of ours.
     pub fn local(body: Bytes, stream: ActiveStream) -> ResponseBody {
         let source = Source::Local(Some(body));
-        let passing = Passing { source, stream: Some(Box::new(stream)) };
+        let passing = Passing { source, stream: Some(stream) };
         ResponseBody { passing: Rc::new(RefCell::new(passing)), _looked_after: None }
     }
 
@@ -122,7 +122,7 @@ impl ResponseBody {
     ) -> ResponseBody {
         let trailers = stream.passes_trailers() && request.passes_trailers();
         let source = Source::Upstream(Box::new(Upstream { body, trailers, request, clock }));
-        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
+        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(stream) }));
         let looked_after = worker.under_way.add(&passing);
         ResponseBody { passing, _looked_after: Some(looked_after) }
     }

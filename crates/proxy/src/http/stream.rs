@@ -33,8 +33,8 @@ pub struct ActiveStream {
     manager: Arc<ActiveManager>,
     worker: usize,
     connection: Rc<ConnectionInfo>,
-    /// Filled in while the request moves on.
-    pub facts: StreamInfo,
+    /// Filled in while the request moves on. It is large, and what holds it moves often.
+    pub facts: Box<StreamInfo>,
     /// How far the request has come.
     pub progress: Rc<Progress>,
     /// What its route changes in headers.
@@ -91,7 +91,7 @@ impl ActiveStream {
         stats.rq_active.inc();
         connection.activity.begin();
         if protocol == Version::HTTP_2 { &stats.rq_http2_total } else { &stats.rq_http1_total }.inc();
-        let mut facts = StreamInfo::begin();
+        let mut facts = Box::new(StreamInfo::begin());
         facts.method = method.cloned();
         facts.protocol = Some(protocol);
         facts.scheme = Some(if connection.tls { "https" } else { "http" });

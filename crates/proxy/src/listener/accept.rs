@@ -151,7 +151,8 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
         }
         return record.refuse_early(connection);
     };
-    let (io, mut info) = match establish(chain, connection, stats).await {
+    // Boxed, as is what is served below, so that a connection has no room for what it has done or never does.
+    let (io, mut info) = match Box::pin(establish(chain, connection, stats)).await {
         Ok(established) => established,
         Err(mut info) => {
             info.filter_chain.clone_from(&chain.name);
@@ -167,7 +168,9 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
     }
     match &chain.filter {
         ActiveFilter::Http(manager) => serve_http(worker, manager, io, info, drain).await,
-        ActiveFilter::Tcp(proxy) => serve_tcp(worker, proxy, io, &info, &mut record).await,
+        ActiveFilter::Tcp(proxy) => {
+            Box::pin(serve_tcp(worker, proxy, io, &info, &mut record)).await;
+        }
         ActiveFilter::Nothing => {}
         // How they end concerns nobody.
         ActiveFilter::Echo => drop(echo(io).await),

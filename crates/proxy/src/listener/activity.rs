@@ -23,6 +23,7 @@ struct Shared {
     refused: AtomicBool,
     late: AtomicBool,
     holding: AtomicBool,
+    unsettled: AtomicBool,
     waiting: Mutex<Option<Waker>>,
     refusal: Mutex<Refused>,
     /// Something is refused and has to be answered.
@@ -59,7 +60,8 @@ impl Heard {
 
     /// One more request is over.
     fn end(&self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        // One thread alone writes it.
+        self.0.ended.store(self.0.ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // Only who refuses something waits for that.
         if self.is_refused()
             && let Some(waker) = self.0.waiting.lock().ok().and_then(|mut waiting| waiting.take())
@@ -136,10 +138,29 @@ impl Heard {
         self.0.holding.store(holding, Ordering::Relaxed);
     }
 
+    /// Whether all that came was passed on, ended a request, and was answered.
+    pub fn settle(&self, settled: bool) {
+        self.0.unsettled.store(!settled, Ordering::Relaxed);
+    }
+
+    /// Whether that is so.
+    pub fn is_settled(&self) -> bool {
+        !self.0.unsettled.load(Ordering::Relaxed)
+    }
+
     /// Whether it does.
     pub fn is_late(&self) -> bool {
         self.0.late.load(Ordering::Relaxed)
     }
+}
+
+/// What a silence on a connection is long enough for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// To rest until something comes.
+    Rest,
+    /// To end it.
+    Over,
 }
 
 /// What happens on one client connection.
@@ -268,16 +289,32 @@ impl Activity {
     /// Returns when no head has come for `head` since its first byte, or when nothing has happened for `idle`. Looks in
     /// steps of the shorter one, so that either may take up to twice as long.
     pub async fn over(&self, head: Option<Duration>, idle: Option<Duration>) {
-        let Some(step) = head.into_iter().chain(idle).min() else { return std::future::pending().await };
+        self.silence(head, idle, None).await;
+    }
+
+    /// The same, and also returns when nothing has happened for `rest`.
+    pub async fn silence(
+        &self,
+        head: Option<Duration>,
+        idle: Option<Duration>,
+        rest: Option<Duration>,
+    ) -> Silence {
+        let steps = head.into_iter().chain(idle).chain(rest);
+        let Some(step) = steps.min() else { return std::future::pending().await };
         loop {
             let now = Instant::now();
             let due = match self.waiting() {
                 Waiting::Busy => None,
-                Waiting::Quiet(since) => idle.map(|limit| since + limit),
+                Waiting::Quiet(since) => {
+                    if rest.is_some_and(|rest| since + rest <= now) && self.tunnels.get() == 0 {
+                        return Silence::Rest;
+                    }
+                    idle.map(|limit| since + limit)
+                }
                 Waiting::Head(since) => head.or(idle).map(|limit| since + limit),
             };
             if due.is_some_and(|due| due <= now) {
-                return;
+                return Silence::Over;
             }
             let next = due.map_or(now + step, |due| due.min(now + step));
             tokio::time::sleep_until(next.into()).await;

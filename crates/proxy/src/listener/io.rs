@@ -65,6 +65,17 @@ impl Rewound {
         }
     }
 
+    /// Waits until something comes, with hardly any room for it, and puts it back. `false`: the client has gone.
+    pub async fn wait(&mut self) -> io::Result<bool> {
+        if !self.ahead.is_empty() {
+            return Ok(true);
+        }
+        let mut first = [0; 16];
+        let read = self.inner.read(&mut first).await?;
+        self.ahead = Bytes::copy_from_slice(&first[..read]);
+        Ok(read > 0)
+    }
+
     /// Reads just enough to tell HTTP/2 from HTTP/1 and puts it back.
     pub async fn speaks_http2(&mut self) -> io::Result<bool> {
         let mut read = BytesMut::with_capacity(HTTP2_PREFACE.len());

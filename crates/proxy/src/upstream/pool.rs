@@ -108,10 +108,23 @@ impl Pools {
         host: &Arc<Host>,
         purpose: Purpose,
     ) -> Result<Lease, ConnectError> {
-        let to = &Destination { address: host.address().clone(), purpose };
-        if let Some(lease) = self.take(cluster, to) {
-            return Ok(lease);
+        let to = Destination { address: host.address().clone(), purpose };
+        match self.take(cluster, &to) {
+            Some(lease) => Ok(lease),
+            // Boxed so that not every request has room for connecting.
+            None => Box::pin(self.connect_or_wait(worker, cluster, limits, host, &to)).await,
         }
+    }
+
+    /// A new connection, or one that another request has finished with.
+    async fn connect_or_wait(
+        self: &Rc<Self>,
+        worker: &Worker,
+        cluster: &Arc<ActiveCluster>,
+        limits: &Arc<ClusterLimits>,
+        host: &Arc<Host>,
+        to: &Destination,
+    ) -> Result<Lease, ConnectError> {
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
         cluster.lasting.stats.of(worker.id).rq_pending_total.inc();
         let mut starving = None;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::LocalSet;
 
 use super::Worker;
 use super::listeners::{Listeners, Sockets};
@@ -46,12 +46,21 @@ impl WorkerThread {
         drain_time: Duration,
     ) -> std::io::Result<WorkerThread> {
         let (commands, queue) = mpsc::channel(QUEUE);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
-            let local = LocalSet::new();
+            // Such a runtime cannot leave its thread; in exchange its tasks need no locks.
+            let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            let (runtime, outcome) = match built {
+                Ok(runtime) => (Some(runtime), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            // Whoever starts a worker waits for this.
+            let _ = tell.send(outcome);
+            let Some(runtime) = runtime else { return };
             let worker = Worker::new(id, seed, starvation.clone(), drain_time);
-            local.block_on(&runtime, run(worker, queue, &starvation));
+            runtime.block_on(run(worker, queue, &starvation));
         })?;
+        told.recv().map_err(std::io::Error::other)??;
         Ok(WorkerThread { commands, thread })
     }
 
@@ -104,6 +113,9 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation:
                 let now = Instant::now();
                 worker.current().sweep_pools(worker.id, now);
                 worker.under_way.sweep(now);
+                if worker.has_much_free() {
+                    ripstop_runtime::memory::give_back();
+                }
                 continue;
             }
             () = starvation.notified() => {

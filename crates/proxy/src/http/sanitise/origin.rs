@@ -62,7 +62,11 @@ pub fn apply(
     connection: &ConnectionInfo,
 ) -> Client {
     let (rules, at_edge) = (&manager.config.origin, manager.config.use_remote_address);
-    headers.remove(X_ENVOY_INTERNAL);
+    // Most requests have none of these: one look at the names is quicker than looking for each of them.
+    let suspect = headers.keys().any(|name| is_suspect(name.as_str()));
+    if suspect {
+        headers.remove(X_ENVOY_INTERNAL);
+    }
     let chain = joined(headers);
     let forwarded_for = chain.as_ref().map(|chain| chain.to_str().unwrap_or_default());
     let remote = connection.remote.ip();
@@ -85,11 +89,13 @@ pub fn apply(
     let edge = at_edge && !found.internal;
     if found.internal {
         headers.insert(X_ENVOY_INTERNAL, HeaderValue::from_static("true"));
-    } else {
+    } else if suspect {
         remove(headers, &INTERNAL_ONLY);
     }
     if edge {
-        remove(headers, &NOT_AT_AN_EDGE);
+        if suspect {
+            remove(headers, &NOT_AT_AN_EDGE);
+        }
         let address = found.forwarded.or(remote).map(|address| HeaderValue::try_from(address.to_string()));
         if let Some(Ok(address)) = address {
             headers.insert(X_ENVOY_EXTERNAL_ADDRESS, address);
@@ -121,6 +127,11 @@ fn scheme(
     }
 }
 
+/// Whether a name may be one of those above.
+fn is_suspect(name: &str) -> bool {
+    name.starts_with("x-envoy-") || name == X_RIPSTOP_ATTEMPT.as_str()
+}
+
 fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
@@ -150,5 +161,17 @@ fn append_forwarded_for(headers: &mut HeaderMap, remote: IpAddr) {
     chain.extend_from_slice(remote.to_canonical().to_string().as_bytes());
     if let Ok(value) = HeaderValue::from_bytes(&chain) {
         headers.insert(X_FORWARDED_FOR, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_that_is_removed_is_overlooked() {
+        for name in INTERNAL_ONLY.iter().chain(&NOT_AT_AN_EDGE).chain([&X_ENVOY_INTERNAL]) {
+            assert!(is_suspect(name.as_str()), "{name}");
+        }
     }
 }
