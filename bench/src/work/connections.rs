@@ -17,7 +17,7 @@ const AT_ONCE: usize = 64;
 /// How many of a burst ask at once.
 const BURST_AT_ONCE: usize = 2_000;
 /// Time in which a proxy can tidy up.
-const REST: Duration = Duration::from_secs(8);
+const REST: Duration = Duration::from_secs(6);
 
 /// Measures plain and TLS connections.
 pub fn idle(context: &Context) -> Outcome<Vec<Row>> {

@@ -12,7 +12,7 @@ use ripstop_model::cluster::CircuitLimits;
 use ripstop_model::route::{Forward, PathMatch, Route, RouteAction, RouteConfiguration, RouteMatch};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LbPolicy, LoadBalancing, VirtualHost};
 use ripstop_policy::balance::{Balancer, Pick, PickContext};
-use ripstop_policy::host::set::HostSet;
+use ripstop_policy::host::HostSet;
 use ripstop_policy::http1::head::HeadRules;
 use ripstop_policy::http1::scan::{Scanner, Verdict};
 use ripstop_policy::limits::ClusterLimits;

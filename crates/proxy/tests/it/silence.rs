@@ -124,3 +124,32 @@ async fn connections_without_requests_are_closed() {
     until("both are closed", async || (one.is_closed() && two.is_closed()).then_some(())).await;
     assert_eq!(get(proxy.address(), "/").await.status, 200);
 }
+
+/// Longer than a client may be silent without its connection resting.
+const LONG_ENOUGH_TO_REST: Duration = Duration::from_millis(3300);
+
+#[tokio::test]
+async fn a_connection_that_rested_serves_on_and_still_ends_when_it_has_to() {
+    let upstream = Upstream::start(drains);
+    let idle_timeout = Some(Duration::from_secs(5));
+    let proxy = proxy(HttpConnectionManager { idle_timeout, ..manager() }, &upstream).await;
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    let ask = async |client: &mut TcpStream, pieces: &[&[u8]]| {
+        for piece in pieces {
+            client.write_all(piece).await.unwrap();
+        }
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    };
+    for _ in 0..2 {
+        ask(&mut client, &[b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"]).await;
+        let silence = tokio::time::timeout(LONG_ENOUGH_TO_REST, client.read_u8()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        // What wakes it is not lost, be it a single byte.
+        ask(&mut client, &[b"P", b"OST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbo", b"dy"]).await;
+    }
+    assert_eq!(rest(client).await, "", "it is closed for its silence");
+}
