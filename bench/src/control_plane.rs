@@ -29,7 +29,11 @@ struct Source {
 impl ViewSource for Source {
     fn connect(&self, _: &Node, _: &Peer) -> Result<View, Refusal> {
         *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        Ok(View { snapshots: self.snapshots.subscribe(), status: Arc::new(StreamStatus::default()) })
+        Ok(View {
+            snapshots: self.snapshots.subscribe(),
+            status: Arc::new(StreamStatus::default()),
+            secrets: None,
+        })
     }
 }
 

@@ -89,7 +89,7 @@ impl ResponseBody {
     /// Bytes without HTTP, which have to keep to `clock`.
     pub fn raw(worker: &Worker, answer: RawAnswer, clock: Clock, stream: ActiveStream) -> ResponseBody {
         let source = Source::Raw(Box::new((answer, clock)));
-        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(Box::new(stream)) }));
+        let passing = Rc::new(RefCell::new(Passing { source, stream: Some(stream) }));
         let looked_after = worker.under_way.add(&passing);
         ResponseBody { passing, _looked_after: Some(looked_after) }
     }

@@ -131,7 +131,7 @@ const LONG_ENOUGH_TO_REST: Duration = Duration::from_millis(3300);
 #[tokio::test]
 async fn a_connection_that_rested_serves_on_and_still_ends_when_it_has_to() {
     let upstream = Upstream::start(drains);
-    let idle_timeout = Some(Duration::from_secs(5));
+    let idle_timeout = Some(Duration::from_secs(4));
     let proxy = proxy(HttpConnectionManager { idle_timeout, ..manager() }, &upstream).await;
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
     let ask = async |client: &mut TcpStream, pieces: &[&[u8]]| {
