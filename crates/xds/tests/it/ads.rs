@@ -167,7 +167,11 @@ async fn a_proxy_follows_its_control_plane() {
     until("EDS acknowledged", || control.report().types[&ResourceType::Endpoint].is_synced()).await;
     for kind in ResourceType::ALL {
         let more = u64::from(kind == ResourceType::Endpoint);
-        assert_eq!(control.responses(kind), before.types[&kind].responses + more, "{kind}");
+        assert_eq!(
+            control.responses(kind),
+            before.types.get(&kind).map_or(0, |of_type| of_type.responses) + more,
+            "{kind}"
+        );
     }
 
     // A bad listener is refused with its reason, and the good one stays in force.

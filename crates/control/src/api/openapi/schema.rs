@@ -14,6 +14,7 @@ pub(super) fn all() -> Value {
         .into_iter()
         .chain(answers())
         .chain(parts::common())
+        .chain(parts::of_documents())
         .chain(parts::of_proxies())
         .chain(parts::of_explanations())
     {

@@ -154,8 +154,8 @@ fn workload() -> Value {
     ])
 }
 
-/// Of proxies and workloads.
-pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
+/// Of what is in force.
+pub(super) fn of_documents() -> Vec<(&'static str, Value)> {
     vec![
         (
             "Finding",
@@ -184,6 +184,12 @@ pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
                 ("line", integer("0: nowhere")),
             ]),
         ),
+    ]
+}
+
+/// Of proxies and workloads.
+pub(super) fn of_proxies() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "ProxyRollout",
             object(&[
