@@ -112,8 +112,8 @@ fn the_examples_are_valid() {
     for name in ["gateway.yaml", "user-sidecar.yaml", "product-sidecar.yaml"] {
         let (output, error) = validate(&examples().join(name));
         assert!(output.status.success(), "{name}: {error}");
-        assert!(error.contains("static_resources.clusters[0].health_checks"), "{error}");
-        assert!(String::from_utf8(output.stdout).unwrap().contains("valid, with"), "{name}");
+        assert!(error.is_empty(), "{name}: {error}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains("valid: 1 listener"), "{name}");
     }
 }
 

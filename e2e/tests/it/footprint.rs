@@ -7,7 +7,7 @@ use ripstop_e2e::processes;
 use ripstop_testkit::client::Http1;
 
 /// More than a proxy may take. Unoptimised code is larger.
-const MOST_KIB: u64 = if cfg!(debug_assertions) { 36 * 1024 } else { 20 * 1024 };
+const MOST_KIB: u64 = if cfg!(debug_assertions) { 48 * 1024 } else { 20 * 1024 };
 
 const PROXIES: [&str; 6] = ["ingress", "user-1", "product-1", "product-2", "product-3", "gateway-1"];
 

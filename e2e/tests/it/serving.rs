@@ -42,7 +42,7 @@ async fn the_shop_is_served_through_the_mesh() {
         assert_eq!(mesh.page(admin, "/ready").await, "LIVE\n");
         assert!(mesh.page(admin, "/certs").await.contains("spiffe://cluster.local/ns/default/sa/"));
         let dump: Value = serde_json::from_str(&mesh.page(admin, "/config_dump").await).unwrap();
-        assert_eq!(dump["configs"].as_array().unwrap().len(), 3, "endpoints have to be asked for");
+        assert_eq!(dump["configs"].as_array().unwrap().len(), 4, "endpoints have to be asked for");
     }
     assert!(mesh.page(9901, "/clusters").await.contains("product-service.default.svc.cluster.local"));
     let requests = mesh.metric(9901, "envoy_cluster_upstream_rq_total", "user-service").await;
