@@ -6,7 +6,7 @@ use ripstop_model::{ApiListener, FilterChain, Listener};
 
 use super::access_log::access_log;
 use super::chain_match::chain_match;
-use super::common::{any, bind_address, bool_value, duration, u32_value};
+use super::common::{bind_address, bool_value, duration, u32_value};
 use super::http_manager::http_manager;
 use super::listener_filter::{listener_filter, predicate};
 use super::network_filter::{connection_filter, network_filter};
@@ -45,7 +45,7 @@ pub(super) fn listener(listener: &Listener) -> pb::Listener {
 pub(super) fn api_listener(listener: &ApiListener) -> pb::Listener {
     pb::Listener {
         name: listener.name.to_string(),
-        api_listener: Some(pb::ApiListener { api_listener: Some(any(&http_manager(&listener.manager))) }),
+        api_listener: Some(pb::ApiListener { api_listener: Some(http_manager(&listener.manager)) }),
         ..Default::default()
     }
 }
