@@ -1,6 +1,8 @@
 //! Measures Ripstop and other proxies side by side on equal work, and writes what came of it as Markdown, JSON and SVG.
 //!
-//!     cargo run --release -p ripstop-bench -- [--quick] [--peer NAME]… [--work LETTER]…
+//! ```text
+//! cargo run --release -p ripstop-bench -- [--quick] [--peer NAME]… [--work LETTER]…
+//! ```
 //!
 //! It is no test: nothing fails because a number is bad. A program that is missing does fail, with how to install it.
 

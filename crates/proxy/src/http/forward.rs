@@ -1,7 +1,7 @@
 //! Forwards a request: picks endpoints and tries, within the time and the retries that the route gives.
 //!
-//! The tries follow one another ([`sequence`]), or a slow one is raced by the next ([`race`]). One try is in [`once`], the
-//! choice of its endpoint in [`choose`] and [`pick`], its body in [`body_source`], and what the client is told in [`answer`].
+//! The tries follow one another (`sequence`), or a slow one is raced by the next (`race`). One try is in `once`, the
+//! choice of its endpoint in `choose` and `pick`, its body in `body_source`, and what the client is told in `answer`.
 
 mod answer;
 mod body_source;
