@@ -71,7 +71,7 @@ impl Normal {
 
     fn field(&self, name: &str, value: &str) -> String {
         let header = name.rsplit('.').next().unwrap_or_default();
-        match header {
+        match header.to_ascii_lowercase().as_str() {
             "date" if DATE.is_match(value) && value.len() == 29 => "{{date}}".to_owned(),
             "server" if ["envoy", "ripstop"].contains(&value) => "{{server}}".to_owned(),
             // What is left for a later try depends on how long the ones before took.
