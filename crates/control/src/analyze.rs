@@ -5,6 +5,7 @@
 mod calls;
 mod codes;
 mod gateways;
+mod json;
 mod policies;
 mod routes;
 mod scopes;

@@ -48,7 +48,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
     let terminal = Terminal::stdout();
     match args.output {
         Output::Json => {
-            let all: Vec<Value> = findings.iter().map(as_json).collect();
+            let all: Vec<Value> = findings.iter().map(Finding::to_json).collect();
             let text = serde_json::to_string_pretty(&json!({ "findings": all }));
             terminal.line(&text.map_err(Failure::new)?);
         }
@@ -88,21 +88,4 @@ fn as_text(finding: &Finding, terminal: &Terminal) -> String {
     let path = if finding.path.is_empty() { String::new() } else { format!(" {}", finding.path) };
     let remedy = terminal.paint(Tone::Faint, &format!("  remedy: {}", finding.remedy));
     format!("{head} {place}:{object}{path}\n  {}\n{remedy}", finding.message)
-}
-
-fn as_json(finding: &Finding) -> Value {
-    let object = finding.object.as_ref().map(
-        |(kind, key)| json!({ "kind": kind.as_str(), "namespace": &*key.namespace, "name": &*key.name }),
-    );
-    json!({
-        "code": finding.code,
-        "severity": if finding.severity == Severity::Error { "error" } else { "warning" },
-        "object": object,
-        "file": &*finding.file,
-        "line": finding.line,
-        "column": finding.column,
-        "path": &*finding.path,
-        "message": finding.message,
-        "remedy": finding.remedy,
-    })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ripstop_yaml::Severity;
 use serde_json::{Value, json};
 
 use super::{Api, reply};
@@ -17,24 +16,6 @@ pub(super) async fn page(State(api): State<Arc<Api>>) -> Response {
         (in_force.revision, analyze_world(&in_force.world, &in_force.warnings))
     });
     let Ok((revision, findings)) = analyzed.await else { return reply::broken() };
-    let findings: Vec<Value> = findings.iter().map(finding).collect();
+    let findings: Vec<Value> = findings.iter().map(Finding::to_json).collect();
     reply::document(StatusCode::OK, &json!({"revision": revision, "findings": findings}))
-}
-
-fn finding(finding: &Finding) -> Value {
-    let object = finding
-        .object
-        .as_ref()
-        .map(|(kind, key)| json!({"kind": kind.as_str(), "namespace": &*key.namespace, "name": &*key.name}));
-    json!({
-        "code": finding.code,
-        "severity": if finding.severity == Severity::Error { "error" } else { "warning" },
-        "object": object,
-        "file": &*finding.file,
-        "line": finding.line,
-        "column": finding.column,
-        "path": &*finding.path,
-        "message": finding.message,
-        "remedy": finding.remedy,
-    })
 }
