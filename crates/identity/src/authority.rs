@@ -10,6 +10,7 @@ mod change;
 mod leaves;
 mod manifest;
 mod own;
+mod revocation_file;
 mod signer;
 mod status;
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub mod issuance;
 pub mod key;
 mod limit;
 pub mod peer;
+pub mod revocation;
 pub mod rotation;
 pub mod secrets;
 pub mod service;

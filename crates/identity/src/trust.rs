@@ -1,5 +1,5 @@
 //! Whom a workload trusts: the roots of its own trust domain, other names of that domain, and the roots of foreign domains
-//! that it is federated with. Immutable; a change is a new value put into the [`crate::svid::IdentityHandle`].
+//! that it is federated with; and which certificates were taken back. Immutable; a change is a new value put into the [`crate::svid::IdentityHandle`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use aws_lc_rs::digest;
 use ripstop_model::spiffe::TrustDomain;
 
 use crate::bundle::TrustBundle;
+use crate::revocation::Revocations;
 use crate::token::hex;
 
 /// Most other names of one trust domain.
@@ -22,6 +23,7 @@ pub struct Trust {
     own: Arc<TrustBundle>,
     aliases: Vec<TrustDomain>,
     federated: BTreeMap<TrustDomain, Arc<TrustBundle>>,
+    revocations: Revocations,
 }
 
 /// Too many names to be trusted.
@@ -38,7 +40,12 @@ pub enum TrustError {
 impl Trust {
     /// The own trust domain alone.
     pub fn own(bundle: TrustBundle) -> Self {
-        Self { own: Arc::new(bundle), aliases: Vec::new(), federated: BTreeMap::new() }
+        Self {
+            own: Arc::new(bundle),
+            aliases: Vec::new(),
+            federated: BTreeMap::new(),
+            revocations: Revocations::default(),
+        }
     }
 
     /// The same with other names of the own trust domain: a peer with one of them is judged by the own roots, and taken
@@ -73,6 +80,12 @@ impl Trust {
         }
     }
 
+    /// The same with other revocation lists.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Revocations) -> Self {
+        Self { revocations, ..self }
+    }
+
     /// The same with other roots of the own trust domain.
     #[must_use]
     pub fn with_own(&self, bundle: TrustBundle) -> Self {
@@ -92,6 +105,11 @@ impl Trust {
     /// Other names of the own trust domain.
     pub fn aliases(&self) -> &[TrustDomain] {
         &self.aliases
+    }
+
+    /// Certificates that were taken back.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     /// The foreign trust domains.
@@ -119,6 +137,7 @@ impl Trust {
             bundle.roots().iter().for_each(|root| part(root));
         }
         self.aliases.iter().for_each(|alias| part(alias.as_str().as_bytes()));
+        self.revocations.lists().iter().for_each(|list| part(list));
         let hash = context.finish();
         hex(&hash.as_ref()[..8])
     }

@@ -1,7 +1,7 @@
 //! Who a peer is and whether it may be spoken to: the rustls verifiers of both sides.
 //!
 //! A peer is accepted if its chain leads to a root of the trust bundle *of this moment*, it is valid now (give or take a
-//! small clock skew), it has exactly one URI name which is a SPIFFE ID of a trust domain that we trust, judged by the roots of
+//! small clock skew) and not revoked, it has exactly one URI name which is a SPIFFE ID of a trust domain that we trust, judged by the roots of
 //! that very domain, and that ID is among those allowed. DNS names and addresses play no part. What the peer may do is
 //! authorization, decided elsewhere.
 
@@ -15,7 +15,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{EndEntityCert, KeyUsage, RevocationOptions};
 
 use crate::certificate::{CertificateError, CertificateFacts};
 use crate::clock::{from_unix_seconds, readable};
@@ -110,6 +110,16 @@ pub enum VerifyError {
         /// The time of verification.
         now: String,
     },
+    /// Its CA has taken a certificate of the chain back.
+    #[error(
+        "peer {peer} refused: its certificate with serial number {serial}, or that of its issuer, is revoked"
+    )]
+    Revoked {
+        /// The ID in the certificate.
+        peer: SpiffeId,
+        /// Serial number of the leaf in lower-case hexadecimal.
+        serial: String,
+    },
     /// The key usage of the certificate forbids handshakes.
     #[error("peer {peer} refused: the key usage of its certificate does not include digital signatures")]
     KeyUsage {
@@ -159,6 +169,7 @@ impl VerifyError {
             Self::Chain { .. } => "untrusted_chain",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
+            Self::Revoked { .. } => "revoked",
             Self::KeyUsage { .. } => "key_usage",
             Self::TrustDomain { .. } => "trust_domain",
             Self::NotAllowed { .. } => "identity_not_allowed",
@@ -215,7 +226,7 @@ impl PeerVerifier {
         };
         let certificate =
             EndEntityCert::try_from(leaf).map_err(|e| CertificateError::Malformed(e.to_string()))?;
-        let build_chain = |at: SystemTime| {
+        let build_chain = |at: SystemTime, revocation: Option<RevocationOptions<'_>>| {
             let since_1970 = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             certificate
                 .verify_for_usage(
@@ -224,17 +235,25 @@ impl PeerVerifier {
                     intermediates,
                     UnixTime::since_unix_epoch(since_1970),
                     usage,
-                    None,
+                    revocation,
                     None,
                 )
                 .map(|_| ())
         };
-        let outcome = match build_chain(now) {
-            Err(webpki::Error::CertExpired { .. }) => build_chain(now - CLOCK_SKEW),
-            Err(webpki::Error::CertNotValidYet { .. }) => build_chain(now + CLOCK_SKEW),
-            outcome => outcome,
+        let (outcome, at) = match build_chain(now, None) {
+            Err(webpki::Error::CertExpired { .. }) => (build_chain(now - CLOCK_SKEW, None), now - CLOCK_SKEW),
+            Err(webpki::Error::CertNotValidYet { .. }) => {
+                (build_chain(now + CLOCK_SKEW, None), now + CLOCK_SKEW)
+            }
+            outcome => (outcome, now),
         };
         outcome.map_err(|error| chain_error(error, &peer, bundle.trust_domain(), now))?;
+        if trust
+            .revocations()
+            .any(|options| build_chain(at, Some(options)) == Err(webpki::Error::CertRevoked))
+        {
+            return Err(VerifyError::Revoked { peer, serial: facts.serial });
+        }
         if !facts.may_sign_handshakes {
             return Err(VerifyError::KeyUsage { peer });
         }

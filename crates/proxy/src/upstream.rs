@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod connect;
 pub mod error;
+pub mod last_words;
 pub mod lease;
 pub mod metered;
 pub mod pool;

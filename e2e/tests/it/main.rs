@@ -17,6 +17,7 @@ mod metrics;
 mod original_dst;
 mod proxyless;
 mod resilience;
+mod revocation;
 mod rotations;
 mod security;
 mod serving;

@@ -71,7 +71,8 @@ fn ca_source(ca: &Reader<'_>, meta: &Metadata) -> CaSource {
     let path = |key: &str| ca.str(key).map(|text| beside(meta, &text));
     let directory = path("directory");
     let (certificates, key, chain, roots) = (path("certificate"), path("key"), path("chain"), path("roots"));
-    let named = [&certificates, &key, &chain, &roots].into_iter().any(Option::is_some);
+    let crl = path("crl");
+    let named = [&certificates, &key, &chain, &roots, &crl].into_iter().any(Option::is_some);
     match (directory, certificates, key, roots) {
         (Some(directory), ..) => {
             if named {
@@ -80,7 +81,7 @@ fn ca_source(ca: &Reader<'_>, meta: &Metadata) -> CaSource {
             CaSource::Files(CaPaths::in_directory(&directory))
         }
         (None, Some(certificates), Some(key), Some(roots)) => {
-            CaSource::Files(CaPaths { certificates, key, chain, roots })
+            CaSource::Files(CaPaths { certificates, key, chain, roots, crl })
         }
         _ => {
             ca.error_here("needs `directory`, or `certificate`, `key` and `roots`");

@@ -39,26 +39,30 @@ pub struct CaPaths {
     pub chain: Option<PathBuf>,
     /// PEM: the roots that everybody has to trust.
     pub roots: PathBuf,
+    /// PEM: lists of certificates that were taken back. The file may come later.
+    pub crl: Option<PathBuf>,
 }
 
 impl CaPaths {
-    /// `tls.crt`, `tls.key` and `ca.crt`, as cert-manager writes them and Kubernetes mounts them.
+    /// `tls.crt`, `tls.key` and `ca.crt`, as cert-manager writes them and Kubernetes mounts them; and `ca.crl`.
     pub fn directory(dir: &Path) -> Self {
         Self {
             certificates: dir.join("tls.crt"),
             key: dir.join("tls.key"),
             chain: None,
             roots: dir.join("ca.crt"),
+            crl: Some(dir.join("ca.crl")),
         }
     }
 
-    /// `ca-cert.pem`, `ca-key.pem`, `cert-chain.pem` and `root-cert.pem`, as Istio's `cacerts` has them.
+    /// `ca-cert.pem`, `ca-key.pem`, `cert-chain.pem` and `root-cert.pem`, as Istio's `cacerts` has them; and `ca-crl.pem`.
     pub fn istio(dir: &Path) -> Self {
         Self {
             certificates: dir.join("ca-cert.pem"),
             key: dir.join("ca-key.pem"),
             chain: Some(dir.join("cert-chain.pem")),
             roots: dir.join("root-cert.pem"),
+            crl: Some(dir.join("ca-crl.pem")),
         }
     }
 
@@ -235,7 +239,7 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         .map_err(|error| CaFilesError { path: path.to_owned(), reason: format!("it is not PEM: {error}") })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CaFilesError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CaFilesError> {
     let failed = |reason: String| CaFilesError { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
     File::open(path)

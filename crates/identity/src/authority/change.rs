@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 use super::ca_files::CaFiles;
 use super::manifest::Manifest;
 use super::own::{Own, is_late};
+use super::revocation_file::RevocationFile;
 use super::signer::Signer;
 use super::status::AuthorityStatus;
 use super::{Announcement, Authority, AuthorityConfig, AuthorityError, CaSource, SigningNow};
@@ -17,6 +18,7 @@ use crate::bundle::TrustBundle;
 use crate::certificate::CertificateFacts;
 use crate::clock::readable;
 use crate::files;
+use crate::revocation::Revocations;
 use crate::succession::{Decision, Phase, Proof, Succession, Successor, Waiting, Wanted};
 use crate::trust::Trust;
 
@@ -34,6 +36,8 @@ pub(super) struct Core {
     old_roots: Vec<CertificateDer<'static>>,
     /// Whom else to trust: aliases and foreign domains, beside whatever bundle of our own.
     foreign: Trust,
+    /// Certificates that the user's CA has taken back.
+    revocations: Revocations,
     longest_leaf: Duration,
     /// Nothing moves before.
     not_before: SystemTime,
@@ -46,13 +50,14 @@ pub(super) struct Core {
 
 enum Backing {
     Own(Box<Own>),
-    Files(CaFiles),
+    Files(Box<CaFiles>, Option<RevocationFile>),
 }
 
 impl Core {
     pub(super) fn open(config: &AuthorityConfig, now: SystemTime) -> Result<Self, AuthorityError> {
         let dir = &config.dir;
         let manifest = Manifest::read(dir)?;
+        let mut revocations = Revocations::default();
         let (backing, current, next): (_, Arc<dyn Signer>, Option<Arc<dyn Signer>>) = match &config.ca {
             CaSource::Own => {
                 let own = Own::open(dir, &config.trust_domain, config.key, &manifest, now)?;
@@ -64,7 +69,11 @@ impl Core {
                 let mut files = CaFiles::new(paths.clone(), config.trust_domain.clone());
                 let first = files.poll(now)?;
                 let current = first.ok_or_else(|| AuthorityError::Signer("nothing was read".to_owned()))?;
-                (Backing::Files(files), current, None)
+                let mut crl = paths.crl.as_deref().map(RevocationFile::new);
+                if let Some(lists) = crl.as_mut().map(RevocationFile::poll).transpose()?.flatten() {
+                    revocations = lists;
+                }
+                (Backing::Files(Box::new(files), crl), current, None)
             }
         };
         let resumed = manifest.succession.filter(|one| next.is_some() || one.phase() != Phase::Distribute);
@@ -89,6 +98,7 @@ impl Core {
             succession,
             old_roots: if keeps_old { old_roots } else { Vec::new() },
             foreign: Trust::own(bundle),
+            revocations,
             longest_leaf: manifest.longest_leaf,
             waiting: Vec::new(),
             completed: [0, 0],
@@ -140,7 +150,7 @@ impl Core {
 
     pub(super) fn announcement(&self) -> Result<Announcement, AuthorityError> {
         let bundle = TrustBundle::new(self.foreign.trust_domain().clone(), self.roots())?;
-        let trust = self.foreign.with_own(bundle);
+        let trust = self.foreign.with_own(bundle).with_revocations(self.revocations.clone());
         Ok(Announcement { version: trust.version(), trust, issuer: self.current.key_id().to_owned() })
     }
 
@@ -192,7 +202,7 @@ impl Core {
         if self.succession.is_some() {
             return Ok(false);
         }
-        let Backing::Files(files) = &mut self.backing else { return Ok(false) };
+        let Backing::Files(files, _) = &mut self.backing else { return Ok(false) };
         let Some(next) = files.poll(now)? else { return Ok(false) };
         let new_roots = next.roots().iter().any(|root| !self.current.roots().contains(root));
         let lost_roots = self.current.roots().iter().any(|root| !next.roots().contains(root));
@@ -201,6 +211,15 @@ impl Core {
         self.next = Some(next);
         self.succession = Some(Succession::begin(what, now));
         self.save()?;
+        Ok(true)
+    }
+
+    /// Whether the user's CA has taken other certificates back than before.
+    fn follow_revocations(&mut self) -> Result<bool, AuthorityError> {
+        let Backing::Files(_, Some(file)) = &mut self.backing else { return Ok(false) };
+        let Some(lists) = file.poll()? else { return Ok(false) };
+        tracing::info!(lists = lists.lists().len(), "the revocation lists of the CA are others");
+        self.revocations = lists;
         Ok(true)
     }
 
@@ -238,7 +257,7 @@ impl Authority {
     }
 
     /// Does what is due without anybody asking: begins to replace what is in the last third of its life, and looks at the
-    /// files of a user's CA. Call it every second or so.
+    /// files of a user's CA and its revocation lists. Call it every second or so.
     pub fn maintain(&self, now: SystemTime) {
         let mut core = self.lock();
         let changed = match core.succession.is_none().then(|| core.late(now)).flatten() {
@@ -248,7 +267,8 @@ impl Authority {
             }
             None => core.follow_files(now),
         };
-        match changed {
+        let revoked = core.follow_revocations();
+        match changed.and_then(|changed| Ok(revoked? || changed)) {
             Ok(false) => {}
             Ok(true) => {
                 core.last_error = None;

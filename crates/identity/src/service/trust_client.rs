@@ -16,6 +16,7 @@ use super::client::{RequestError, explain, with_sources};
 use super::trust_messages::{TrustAnnouncement, TrustReport};
 use crate::authority::Announcement;
 use crate::bundle::TrustBundle;
+use crate::revocation::Revocations;
 use crate::trust::Trust;
 
 /// The stream is open, and the first announcement there, within this.
@@ -107,6 +108,8 @@ fn read(message: &TrustAnnouncement, domain: &TrustDomain) -> Result<Announcemen
     let federated = federated.collect::<Result<Vec<_>, String>>()?;
     let trust = Trust::own(own).with_aliases(aliases).map_err(|error| text(&error))?;
     let trust = trust.with_federated(federated).map_err(|error| text(&error))?;
+    let lists = message.revocation_lists.iter().map(|list| list.clone().into()).collect();
+    let trust = trust.with_revocations(Revocations::new(lists).map_err(|error| text(&error))?);
     // What is confirmed is what was read, not what it was called.
     Ok(Announcement { version: trust.version(), trust, issuer: message.issuer.clone() })
 }

@@ -33,6 +33,9 @@ pub(super) struct TrustAnnouncement {
     /// Foreign trust domains.
     #[prost(message, repeated, tag = "5")]
     pub(super) federated: Vec<FederatedRoots>,
+    /// Revocation lists in DER form.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub(super) revocation_lists: Vec<Vec<u8>>,
 }
 
 /// The roots of a foreign trust domain.

@@ -132,6 +132,7 @@ fn wire(announcement: &Announcement) -> TrustAnnouncement {
                 roots_pem: bundle.to_pem(),
             })
             .collect(),
+        revocation_lists: trust.revocations().lists().iter().map(|list| list.to_vec()).collect(),
     }
 }
 

@@ -8,6 +8,7 @@ mod istio;
 mod negative;
 mod negative_requests;
 mod renewal;
+mod revocation;
 mod succession;
 mod support;
 #[path = "../../src/testdir.rs"]

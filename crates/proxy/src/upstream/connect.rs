@@ -28,6 +28,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::addresses;
 use super::error::ConnectError;
+use super::last_words::LastWords;
 use super::metered::Metered;
 use super::purpose::Purpose;
 use crate::generation::cluster::ActiveCluster;
@@ -314,7 +315,7 @@ where
     if let Some(most) = http.limits.max_headers_count {
         builder.max_headers(most as usize);
     }
-    let io = TokioIo::new(open.metered(io));
+    let io = TokioIo::new(LastWords::new(open.metered(io)));
     let (sender, connection) =
         builder.handshake(io).await.map_err(|error| ConnectError::Http(Arc::new(error)))?;
     let open = Rc::new(open);

@@ -89,3 +89,26 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
     assert_eq!(answered.load(Ordering::SeqCst), 1);
     drop(frames);
 }
+
+/// Whether the answer or the end of the connection is seen first is a matter of chance, so there are many tries.
+#[tokio::test]
+async fn an_early_answer_is_passed_on_although_its_upstream_hangs_up_on_the_body() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // What is not read makes the kernel reset the connection.
+            stream.read_exact(&mut [0; 100]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nno!").await.unwrap();
+        }
+    });
+    let proxy = Proxy::with(simple(to_c(), &[address])).await;
+    for _ in 0..100 {
+        let mut client = ripstop_testkit::client::Http1::connect(proxy.address()).await.unwrap();
+        let request = client.build(http::Method::POST, "/", "x".repeat(1_000_000));
+        let reply = client.request(request).await.unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (413, "no!"));
+    }
+    assert_eq!(proxy.cluster_metric("upstream_rq_rx_reset"), 0);
+}
