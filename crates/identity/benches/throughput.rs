@@ -133,7 +133,7 @@ fn handshakes() {
             .with_protocol_versions(&[&TLS13])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(client.clone(), any.clone())))
+            .with_custom_certificate_verifier(PeerVerifier::new(client.clone(), any.clone()).for_handshakes())
             .with_client_auth_cert(svid.chain().to_vec(), svid.private_key().clone_key())
             .unwrap();
         config.alpn_protocols = vec![ALPN_H2.to_vec()];

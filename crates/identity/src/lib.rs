@@ -25,6 +25,7 @@ pub mod federation;
 pub mod files;
 pub mod followers;
 pub mod forwarded;
+pub mod handshake;
 pub mod issuance;
 pub mod key;
 mod limit;

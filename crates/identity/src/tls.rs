@@ -111,7 +111,7 @@ fn server_config(
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_client_cert_verifier(Arc::new(verifier))
+        .with_client_cert_verifier(verifier.for_handshakes())
         .with_cert_resolver(Arc::new(SvidResolver(identity.clone())));
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -128,7 +128,7 @@ fn client_config(
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(identity.clone(), allowed)));
+        .with_custom_certificate_verifier(PeerVerifier::new(identity.clone(), allowed).for_handshakes());
     let mut config = match present {
         Present::CurrentSvid => builder.with_client_cert_resolver(Arc::new(SvidResolver(identity.clone()))),
         Present::Nothing => builder.with_no_client_auth(),

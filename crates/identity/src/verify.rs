@@ -1,4 +1,4 @@
-//! Who a peer is and whether it may be spoken to: the rustls verifiers of both sides.
+//! Who a peer is and whether it may be spoken to, on either side of a handshake.
 //!
 //! A peer is accepted if its chain leads to a root of the trust bundle *of this moment*, it is valid now (give or take a
 //! small clock skew) and not revoked, it has exactly one URI name which is a SPIFFE ID of a trust domain that we trust, judged by the roots of
@@ -10,15 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ripstop_model::spiffe::{SpiffeId, TrustDomain};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::{DistinguishedName, OtherError};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, RevocationOptions};
 
 use crate::certificate::{CertificateError, CertificateFacts};
 use crate::clock::{from_unix_seconds, readable};
+use crate::handshake::{HandshakeVerifier, Judge};
 use crate::svid::IdentityHandle;
 use crate::tls;
 use crate::trust::Trust;
@@ -177,7 +176,7 @@ impl VerifyError {
     }
 }
 
-/// The verifier of both sides of a handshake.
+/// Judges peers by the identities of the mesh.
 #[derive(Debug)]
 pub struct PeerVerifier {
     identity: IdentityHandle,
@@ -198,6 +197,11 @@ impl PeerVerifier {
     pub fn client_certificate_optional(mut self) -> Self {
         self.client_certificate_required = false;
         self
+    }
+
+    /// The same for rustls.
+    pub fn for_handshakes(self) -> Arc<HandshakeVerifier> {
+        HandshakeVerifier::new(Arc::new(self))
     }
 
     /// Whoever bears another name of our own trust domain is taken for the identity of the same path.
@@ -347,83 +351,24 @@ fn system_time(time: UnixTime) -> SystemTime {
     from_unix_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
-impl ClientCertVerifier for PeerVerifier {
-    fn client_auth_mandatory(&self) -> bool {
+impl Judge for PeerVerifier {
+    fn judge_peer(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        usage: KeyUsage,
+        _asked: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        self.verify(leaf, intermediates, usage, system_time(now)).map(|_| ()).map_err(to_rustls)
+    }
+
+    fn wants_client_certificate(&self) -> bool {
         self.client_certificate_required
     }
 
     /// None: the roots may change at any time, and clients of the mesh have one certificate only.
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+    fn hints(&self) -> &[DistinguishedName] {
         &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        self.verify(leaf, intermediates, KeyUsage::client_auth(), system_time(now))
-            .map(|_| ClientCertVerified::assertion())
-            .map_err(to_rustls)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for PeerVerifier {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verify(leaf, intermediates, KeyUsage::server_auth(), system_time(now))
-            .map(|_| ServerCertVerified::assertion())
-            .map_err(to_rustls)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
     }
 }

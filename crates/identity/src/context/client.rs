@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ripstop_model::Name;
 use ripstop_model::tls::{CertificateSource, PeerValidation, TlsClient};
 use rustls::ClientConfig;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::ServerName;
@@ -17,6 +16,7 @@ use super::material::Reader;
 use super::params;
 use super::server::allowed_identities;
 use super::validation::Validator;
+use crate::handshake::HandshakeVerifier;
 use crate::svid::{IdentityHandle, SvidResolver};
 use crate::verify::PeerVerifier;
 
@@ -66,18 +66,20 @@ impl ClientContext {
         let for_server_name = tls.auto_sni_san_validation || used.verify_server_name;
         let mut validator = None;
         let mesh = matches!(tls.peer, Some(PeerValidation::Mesh(_)));
-        let verifier: Arc<dyn ServerCertVerifier> = match &tls.peer {
+        let verifier = match &tls.peer {
             Some(PeerValidation::Mesh(check)) => {
                 let identity = identity.ok_or(ContextError::NoIdentity)?.clone();
-                Arc::new(PeerVerifier::new(identity, allowed_identities(check)))
+                PeerVerifier::new(identity, allowed_identities(check)).for_handshakes()
             }
             Some(peer) => {
                 let validation = reader.validation(peer)?.unwrap_or_default();
                 let compiled = Arc::new(Validator::compile(reader, &validation, false, for_server_name)?);
                 validator = Some(Arc::clone(&compiled));
-                compiled
+                HandshakeVerifier::new(compiled)
             }
-            None => Arc::new(Validator::nothing(false).with_server_name(for_server_name)),
+            None => {
+                HandshakeVerifier::new(Arc::new(Validator::nothing(false).with_server_name(for_server_name)))
+            }
         };
         let builder = ClientConfig::builder_with_provider(params::provider(&tls.params))
             .with_protocol_versions(&params::versions(&tls.params))?

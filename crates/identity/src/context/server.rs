@@ -8,7 +8,7 @@ use ripstop_model::tls::{
 };
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
-    StoresServerSessions, danger::ClientCertVerifier,
+    StoresServerSessions,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{CommonState, ServerConfig, SignatureScheme};
@@ -20,6 +20,7 @@ use super::params;
 use super::san::dns_name_matches;
 use super::tickets::ticketer;
 use super::validation::Validator;
+use crate::handshake::HandshakeVerifier;
 use crate::svid::{IdentityHandle, SvidResolver};
 use crate::verify::{AllowedIdentities, PeerVerifier};
 
@@ -69,7 +70,7 @@ impl ResolvesServerCert for Fixed {
 /// What all choices of a context share.
 struct Shared<'a> {
     tls: &'a TlsServer,
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    verifier: Option<Arc<HandshakeVerifier>>,
     tickets: Option<Arc<dyn ProducesTickets>>,
     sessions: Arc<dyn StoresServerSessions>,
 }
@@ -83,17 +84,18 @@ impl ServerContext {
     ) -> Result<ServerContext, ContextError> {
         let mut mesh = None;
         let mut validator = None;
-        let verifier: Option<Arc<dyn ClientCertVerifier>> = match &tls.peer {
+        let verifier = match &tls.peer {
             Some(PeerValidation::Mesh(check)) => {
                 let verifier = PeerVerifier::new(
                     identity.ok_or(ContextError::NoIdentity)?.clone(),
                     allowed_identities(check),
                 );
                 mesh = Some(());
-                Some(Arc::new(match tls.require_client_certificate {
+                let verifier = match tls.require_client_certificate {
                     true => verifier,
                     false => verifier.client_certificate_optional(),
-                }))
+                };
+                Some(verifier.for_handshakes())
             }
             Some(peer) => {
                 let validation = reader.validation(peer)?.unwrap_or_default();
@@ -101,9 +103,11 @@ impl ServerContext {
                 let compiled = Arc::new(Validator::compile(reader, &validation, required, false)?);
                 validator = Some(Arc::clone(&compiled));
                 let asked = compiled.judges() || required || validation.accept_untrusted;
-                if asked { Some(compiled) } else { None }
+                asked.then(|| HandshakeVerifier::new(compiled))
             }
-            None if tls.require_client_certificate => Some(Arc::new(Validator::nothing(true))),
+            None if tls.require_client_certificate => {
+                Some(HandshakeVerifier::new(Arc::new(Validator::nothing(true))))
+            }
             None => None,
         };
         let ServerResumption { stateless, stateful, timeout } = tls.resumption;
@@ -239,7 +243,7 @@ fn choice(
     let builder = ServerConfig::builder_with_provider(params::provider(params))
         .with_protocol_versions(&params::versions(params))?;
     let mut config = match &shared.verifier {
-        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::<HandshakeVerifier>::clone(verifier)),
         None => builder.with_no_client_auth(),
     }
     .with_cert_resolver(resolver);

@@ -148,7 +148,7 @@ async fn bad_certificates_are_refused_with_a_reason() {
             .with_protocol_versions(&[&TLS13, &TLS12])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(client_trust.clone(), ANY)))
+            .with_custom_certificate_verifier(PeerVerifier::new(client_trust.clone(), ANY).for_handshakes())
             .with_client_auth_cert(chain, key)
             .unwrap();
         client.alpn_protocols = vec![ALPN_H2.to_vec()];
@@ -183,7 +183,7 @@ async fn tls_1_2_works_and_nothing_is_resumed() {
         .with_protocol_versions(&[&TLS12])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(client.clone(), ANY)))
+        .with_custom_certificate_verifier(PeerVerifier::new(client.clone(), ANY).for_handshakes())
         .with_client_auth_cert(chain, key)
         .unwrap();
     let outcome = handshake(server_config, Arc::new(old)).await;
@@ -273,7 +273,7 @@ async fn an_alias_is_the_same_identity_under_another_name() {
             .with_protocol_versions(&[&TLS13])
             .unwrap()
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(client_trust.clone(), ANY)))
+            .with_custom_certificate_verifier(PeerVerifier::new(client_trust.clone(), ANY).for_handshakes())
             .with_client_auth_cert(chain, key)
             .unwrap();
         let config = tls::mesh_server_config(&server, allowed, &[]).unwrap();

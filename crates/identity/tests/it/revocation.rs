@@ -137,7 +137,7 @@ fn what_was_taken_back_is_refused_and_nothing_else() {
 fn an_issuer_that_was_taken_back_takes_all_of_its_certificates_with_it() {
     let mesh = Mesh::new();
     let svid = mesh.issue("a");
-    mesh.put(&list(&mesh.ca.root, &[mesh.ca.issuer_serial.clone()], 3_600));
+    mesh.put(&list(&mesh.ca.root, std::slice::from_ref(&mesh.ca.issuer_serial), 3_600));
     assert_eq!(mesh.refused(&svid).unwrap().0, "revoked");
 }
 
