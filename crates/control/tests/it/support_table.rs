@@ -205,16 +205,9 @@ fn the_corpus_has_every_field_of_istios_reference() {
     assert!(fields > 250, "only {fields} fields");
 }
 
+/// Documents of Istio's kinds, each with the configuration that comes of it written down.
 #[test]
 fn the_corpus_is_large() {
-    let golden = inputs().into_iter().map(|path| fs::read_to_string(path).unwrap());
-    let analysis = ["bases.yaml", "faulty.yaml", "sound.yaml"]
-        .map(|name| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/analysis").join(name))
-        .map(|path| fs::read_to_string(path).unwrap());
-    let count = |text: String| text.lines().filter(|line| line.starts_with("apiVersion:")).count();
-    let (golden, analysis): (usize, usize) = (golden.map(count).sum(), analysis.into_iter().map(count).sum());
-    assert!(
-        golden >= 150 && analysis >= 150,
-        "{golden} documents with golden translations, {analysis} in sets"
-    );
+    let count = documents().len();
+    assert!(count >= 150, "only {count} documents of Istio's kinds have golden translations");
 }
