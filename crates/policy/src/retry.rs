@@ -8,7 +8,8 @@
 //!
 //! Two things need no policy, because they are no failures of the upstream: a kept connection that was closed at the moment
 //! of its reuse, and a stream of HTTP/2 that was refused without being looked at. What the upstream has provably not seen is
-//! no load on it, so that it needs no place in the budget either.
+//! no load on it, so that it needs no place in the budget either; nor does a try that found nobody there to connect to: while an
+//! instance is restarted, all that would have gone to it is tried elsewhere, and each of these requests reaches one instance.
 //!
 //! Who waits, and which host comes next, is decided elsewhere.
 
@@ -47,6 +48,9 @@ const STALE_CONNECTION_RETRIES: u32 = 1;
 /// (RFC 9113, section 8.7), or its kept connection was closed before it was sent. A server that goes away takes its connections
 /// with it one by one; one that refuses again and again has too much to do.
 const UNSEEN_RETRIES: u32 = 3;
+
+/// How much of a body is kept for retries that no policy asked for: what comes in one frame of HTTP/2.
+const UNASKED_KEPT_BYTES: u64 = 16 * 1024;
 
 /// What about a request matters for retries. Taken once, from the request as it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +108,8 @@ pub struct Attempt {
     pub reused_connection: bool,
     /// A part of the request may have reached the upstream.
     pub request_sent: bool,
+    /// The kernel said that there is nobody to connect to, so that no upstream had any work with it.
+    pub nobody_there: bool,
     /// The whole body can be sent once more: there is none, nothing was taken from it, or what was taken is kept.
     pub body_replayable: bool,
 }
@@ -121,6 +127,7 @@ impl Attempt {
             reset_after: None,
             reused_connection: false,
             request_sent: !unsent,
+            nobody_there: false,
             body_replayable: true,
         }
     }
@@ -241,12 +248,16 @@ impl RetryState {
         self.rules.as_ref().map(|rules| &rules.policy)
     }
 
-    /// Whether the current try's body has to be kept for another one. False saves the memory. `multiplexed`: the upstream
-    /// may refuse streams.
-    pub fn may_retry(&self, multiplexed: bool) -> bool {
-        self.policy().is_some_and(|policy| self.retries < policy.num_retries)
-            || (self.facts.idempotent && self.stale < STALE_CONNECTION_RETRIES)
-            || (multiplexed && self.unseen < UNSEEN_RETRIES)
+    /// How many bytes of the current try's body are kept for another one; `None`: there is none, which saves the memory and
+    /// the copying. `multiplexed`: the upstream may refuse streams. A chance that no policy asked for is not worth as much as
+    /// `limit_bytes`, the limit of the route.
+    pub fn keeps_bytes(&self, multiplexed: bool, limit_bytes: u64) -> Option<u64> {
+        if self.policy().is_some_and(|policy| self.retries < policy.num_retries) {
+            return Some(limit_bytes);
+        }
+        let chance = (self.facts.idempotent && self.stale < STALE_CONNECTION_RETRIES)
+            || (multiplexed && self.unseen < UNSEEN_RETRIES);
+        chance.then_some(limit_bytes.min(UNASKED_KEPT_BYTES))
     }
 
     /// Whether the policy names what became of a try, so that it would be tried again if everything else allowed it.
@@ -263,11 +274,9 @@ impl RetryState {
         rng: &mut fastrand::Rng,
     ) -> RetryDecision {
         if self.is_unseen(attempt) {
-            if left.is_some_and(|left| left.is_zero()) {
-                return RetryDecision::No(NoRetry::Deadline);
-            }
-            self.unseen += 1;
-            return RetryDecision::Retry { after: Duration::ZERO, wait: Wait::Nothing, permit: None };
+            let decision = grant_freely((Duration::ZERO, Wait::Nothing), left);
+            self.unseen += u32::from(matches!(decision, RetryDecision::Retry { .. }));
+            return decision;
         }
         if self.is_stale_connection(attempt) {
             let decision = grant((Duration::ZERO, Wait::Nothing), left, limits);
@@ -306,7 +315,10 @@ impl RetryState {
             Ok(wait) => wait,
             Err(reason) => return RetryDecision::No(reason),
         };
-        let decision = grant(wait, left, limits);
+        let decision = match attempt.nobody_there {
+            true => grant_freely(wait, left),
+            false => grant(wait, left, limits),
+        };
         self.retries += u32::from(matches!(decision, RetryDecision::Retry { .. }));
         decision
     }
@@ -360,17 +372,21 @@ impl RetryState {
 }
 
 /// A retry after a wait, if time and budget allow.
-fn grant(
-    (after, wait): (Duration, Wait),
-    left: Option<Duration>,
-    limits: &Arc<ClusterLimits>,
-) -> RetryDecision {
-    if left.is_some_and(|left| left <= after) {
-        return RetryDecision::No(NoRetry::Deadline);
+fn grant(wait: (Duration, Wait), left: Option<Duration>, limits: &Arc<ClusterLimits>) -> RetryDecision {
+    match grant_freely(wait, left) {
+        RetryDecision::Retry { after, wait, .. } => match limits.try_retry() {
+            Ok(permit) => RetryDecision::Retry { after, wait, permit: Some(permit) },
+            Err(_) => RetryDecision::No(NoRetry::Budget),
+        },
+        no => no,
     }
-    match limits.try_retry() {
-        Ok(permit) => RetryDecision::Retry { after, wait, permit: Some(permit) },
-        Err(_) => RetryDecision::No(NoRetry::Budget),
+}
+
+/// A retry after a wait, if time allows.
+fn grant_freely((after, wait): (Duration, Wait), left: Option<Duration>) -> RetryDecision {
+    match left {
+        Some(left) if left <= after => RetryDecision::No(NoRetry::Deadline),
+        _ => RetryDecision::Retry { after, wait, permit: None },
     }
 }
 

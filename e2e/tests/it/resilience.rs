@@ -1,6 +1,6 @@
 //! What callers notice when instances are restarted and connections break: nothing, and nothing is done twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -29,6 +29,7 @@ impl Proxy {
         let directory = std::env::temp_dir().join(format!("ripstop-e2e-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("envoy.yaml");
+        let log = directory.join("access.log").display().to_string();
         let port = ports::free();
         let list: String = endpoints
             .iter()
@@ -48,6 +49,12 @@ impl Proxy {
         typed_config:
           \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: main
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              \"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: {log}
+              log_format: {{text_format_source: {{inline_string: \"{LOG_FORMAT}\\n\"}}}}
           route_config:
             virtual_hosts:
             - {{name: all, domains: [\"*\"], routes: [{{match: {{prefix: /}}, route: {{cluster: c, {route}}}}}]}}
@@ -72,7 +79,21 @@ impl Proxy {
         until("the proxy listens", async || TcpStream::connect(address).await.ok()).await;
         Proxy { address, directory, _child: child }
     }
+
+    /// How often each kind of request that failed is in the access log.
+    fn failures(&self) -> BTreeMap<String, u32> {
+        let log = std::fs::read_to_string(self.directory.join("access.log")).unwrap_or_default();
+        let mut failures = BTreeMap::new();
+        for line in log.lines().filter(|line| !line.starts_with("200 ")) {
+            *failures.entry(line.to_owned()).or_default() += 1;
+        }
+        failures
+    }
 }
+
+/// Says why a request failed.
+const LOG_FORMAT: &str = "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_HOST% \
+    tries=%UPSTREAM_REQUEST_ATTEMPT_COUNT% %UPSTREAM_TRANSPORT_FAILURE_REASON%";
 
 impl Drop for Proxy {
     fn drop(&mut self) {
@@ -132,7 +153,12 @@ async fn rolling_restart(name: &str, signal: Signal) {
         outcome.failed(),
         outcome.statuses
     );
-    assert_eq!(outcome.failed(), 0, "{outcome:?}");
+    assert_eq!(outcome.failed(), 0, "{outcome:?} {:#?}", proxy.failures());
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_three_instances_costs_no_request() {
+    rolling_restart("rolling-term", Signal::TERM).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::limits::UnderWay;
-use ripstop_model::cluster::CircuitLimits;
+use ripstop_model::Percent;
+use ripstop_model::cluster::{CircuitLimits, RetryBudget};
 use ripstop_model::route::{Backoff, Jitter, RateLimitedBackoff, ResetFormat, ResetHeader, RetryOn};
 use std::time::SystemTime;
 
@@ -108,6 +109,30 @@ fn what_may_have_been_processed_is_repeated_only_where_that_is_harmless() {
 }
 
 #[test]
+fn a_try_that_found_nobody_there_needs_no_budget_but_a_policy_and_a_retry_left() {
+    let none = RetryBudget { budget: Percent::ZERO, min_concurrency: 0, ..RetryBudget::default() };
+    let limits = ClusterLimits::new(&CircuitLimits { retry_budget: Some(none), ..CircuitLimits::default() });
+    let twice = policy(RetryOn::SERVER_ERROR);
+    let refused = Attempt::new(AttemptOutcome::ConnectFailure);
+    let nobody = Attempt { nobody_there: true, ..refused };
+    let decide = |state: &mut RetryState, attempt, left| state.decide(attempt, left, &limits, &mut dice());
+    let budget = decide(&mut state(Some(&twice), NOT_IDEMPOTENT), &refused, None);
+    assert!(matches!(budget, RetryDecision::No(NoRetry::Budget)), "{budget:?}");
+    let mut tries = state(Some(&twice), NOT_IDEMPOTENT);
+    for _ in 0..2 {
+        let again = decide(&mut tries, &nobody, None);
+        let free = matches!(again, RetryDecision::Retry { permit: None, wait: Wait::Backoff, .. });
+        assert!(free, "{again:?}");
+    }
+    let exhausted = decide(&mut tries, &nobody, None);
+    assert!(matches!(exhausted, RetryDecision::No(NoRetry::Exhausted)), "{exhausted:?}");
+    let late = decide(&mut state(Some(&twice), IDEMPOTENT), &nobody, Some(Duration::ZERO));
+    assert!(matches!(late, RetryDecision::No(NoRetry::Deadline)), "{late:?}");
+    let unasked = decide(&mut state(None, IDEMPOTENT), &nobody, None);
+    assert!(matches!(unasked, RetryDecision::No(NoRetry::NotRetriable)), "{unasked:?}");
+}
+
+#[test]
 fn a_body_that_is_gone_or_an_overloaded_upstream_ends_it() {
     let all = policy(RetryOn::SERVER_ERROR);
     let gone = Attempt { body_replayable: false, ..Attempt::new(AttemptOutcome::Status(503)) };
@@ -127,14 +152,15 @@ fn a_dead_reused_connection_is_made_up_for_once() {
     let (limits, mut rng) = (limits(), dice());
     let stale = Attempt { reused_connection: true, ..Attempt::new(AttemptOutcome::Reset) };
     let mut tries = state(None, IDEMPOTENT);
-    assert!(tries.may_retry(false));
+    assert_eq!(tries.keeps_bytes(false, 1 << 20), Some(16 << 10), "no more than is cheap");
+    assert_eq!(tries.keeps_bytes(false, 100), Some(100));
     let too_late = tries.decide(&stale, Some(Duration::ZERO), &limits, &mut rng);
     assert!(matches!(too_late, RetryDecision::No(NoRetry::Deadline)));
     match tries.decide(&stale, None, &limits, &mut rng) {
         RetryDecision::Retry { after, .. } => assert_eq!(after, Duration::ZERO),
         RetryDecision::No(why) => panic!("{why}"),
     }
-    assert!(!tries.may_retry(false));
+    assert_eq!(tries.keeps_bytes(false, 1 << 20), None);
     assert!(matches!(
         tries.decide(&stale, None, &limits, &mut rng),
         RetryDecision::No(NoRetry::NotRetriable)
@@ -206,7 +232,7 @@ fn a_stream_that_was_refused_unseen_needs_no_policy() {
     let refused = Attempt::new(AttemptOutcome::RefusedStream);
     for policy in [None, Some(&policy(RetryOn::RETRIABLE_4XX))] {
         let mut tries = state(policy, NOT_IDEMPOTENT);
-        assert!(tries.may_retry(true));
+        assert_eq!(tries.keeps_bytes(true, 1 << 20), Some(if policy.is_some() { 1 << 20 } else { 16 << 10 }));
         for _ in 0..UNSEEN_RETRIES {
             let decision = tries.decide(&refused, None, &limits, &mut rng);
             let unbudgeted =

@@ -125,7 +125,7 @@ impl Forwarding<'_> {
             false => {
                 let tee = self.mirror(&body);
                 let multiplexed = self.cluster.active.config.protocol != UpstreamProtocol::Http1;
-                let keep = retry.may_retry(multiplexed).then_some(self.route.body_buffer_bytes);
+                let keep = retry.keeps_bytes(multiplexed, self.route.body_buffer_bytes);
                 BodySource::new(body, &self.stream, keep, tee)
             }
         };
