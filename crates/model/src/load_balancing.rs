@@ -52,7 +52,7 @@ pub enum LbPolicy {
         /// 1000 unless told.
         active_request_bias_milli: u32,
     },
-    /// By dice, by weight.
+    /// By dice, whatever their weights.
     Random,
     /// By the hash of the request on a ring of hashes of the endpoints (ketama).
     RingHash {

@@ -54,7 +54,6 @@ fn main() {
         ("least request", LbPolicy::LEAST_REQUEST, false),
         ("least request, weights 1 to 7", LbPolicy::LEAST_REQUEST, true),
         ("random", LbPolicy::Random, false),
-        ("random, weights 1 to 7", LbPolicy::Random, true),
         ("least response time", LbPolicy::LeastResponseTime { decay: LbPolicy::DEFAULT_DECAY }, false),
         ("ring", LbPolicy::RING_HASH, false),
         ("Maglev", LbPolicy::MAGLEV, false),

@@ -26,7 +26,6 @@ pub mod least_request;
 mod levels;
 pub mod maglev;
 pub mod priority;
-pub mod random;
 pub mod response_time;
 pub mod ring;
 pub mod round_robin;

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use ripstop_yaml::{Problems, Reader, Source, parse};
 
+/// How far the share of an upstream may be from the one meant, unless the step says otherwise.
+const SHARE_TOLERANCE: f64 = 0.12;
+
 /// One configuration and its requests.
 pub struct Case {
     /// `AREA/NAME`.
@@ -37,6 +40,8 @@ pub struct UpstreamKind {
     pub tls: Option<String>,
     /// Asks for a client certificate.
     pub client_certificate: bool,
+    /// The status of answers to health checks, which are not recorded; of gRPC, 200 stands for SERVING.
+    pub check: Option<u16>,
 }
 
 /// A difference that is meant.
@@ -76,6 +81,8 @@ pub struct Step {
     pub until_status: Option<u16>,
     /// How often, and how large the share of each upstream has to be.
     pub shares: Option<(u32, BTreeMap<String, f64>)>,
+    /// How far a share may be from the one meant.
+    pub tolerance: f64,
 }
 
 /// What a step does.
@@ -215,6 +222,7 @@ fn upstream(reader: &Reader) -> UpstreamKind {
         echo: reader.bool("echo").unwrap_or(false),
         tls: reader.str("tls"),
         client_certificate: reader.bool("client_certificate").unwrap_or(false),
+        check: reader.u32("check").and_then(|status| status.try_into().ok()),
     }
 }
 
@@ -277,6 +285,7 @@ fn step(reader: Reader, defaults: &Defaults) -> Step {
         order: reader.bool("order").unwrap_or(false),
         until_status: reader.u32("until_status").and_then(|status| status.try_into().ok()),
         shares,
+        tolerance: reader.f64("tolerance").unwrap_or(SHARE_TOLERANCE),
     };
     reader.finish();
     step

@@ -31,9 +31,6 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Starts with ports that somebody else took in the meantime are tried again.
 const START_TRIES: u32 = 3;
 
-/// How far the share of an upstream may be from the one meant.
-const SHARE_TOLERANCE: f64 = 0.12;
-
 /// What one side did.
 struct Side {
     answers: Vec<Answer>,
@@ -230,7 +227,7 @@ async fn drive(case: &Case, proxy: Proxy, mut names: Names, recorder: &Recorder)
                         }
                     }
                     let is_near = |(name, share): (&String, &f64)| {
-                        (counts.get(name).copied().unwrap_or(0.0) - share).abs() <= SHARE_TOLERANCE
+                        (counts.get(name).copied().unwrap_or(0.0) - share).abs() <= step.tolerance
                     };
                     let near =
                         shares.iter().all(is_near) && counts.keys().all(|name| shares.contains_key(name));

@@ -139,9 +139,9 @@ async fn serve(
     if kind.echo {
         echo(stream, name, tls, &recorder).await;
     } else if kind.http2 {
-        http2::serve(stream, name, tls, &recorder).await;
+        http2::serve(stream, name, kind.check, tls, &recorder).await;
     } else {
-        http1::serve(stream, name, tls, &recorder).await;
+        http1::serve(stream, name, kind.check, tls, &recorder).await;
     }
 }
 

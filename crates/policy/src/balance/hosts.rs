@@ -8,7 +8,6 @@ use ripstop_model::load_balancing::{LbPolicy, SlowStart};
 use super::client_weighted;
 use super::consistent::Consistent;
 use super::least_request::LeastRequest;
-use super::random::Random;
 use super::response_time;
 use super::round_robin::RoundRobin;
 use super::shared::SharedTables;
@@ -48,7 +47,7 @@ enum Chooser {
     Nobody,
     RoundRobin(RoundRobin),
     LeastRequest(LeastRequest),
-    Random(Random),
+    Random,
     Consistent(Arc<Consistent>),
     ClientWeighted(Box<client_weighted::Turn>),
     ResponseTime(Duration),
@@ -67,7 +66,7 @@ impl Hosts {
                 let how = (choices, active_request_bias_milli);
                 Chooser::LeastRequest(LeastRequest::new(&entries, weights, how, now, dice))
             }
-            LbPolicy::Random => Chooser::Random(Random::new(&entries, weights, now)),
+            LbPolicy::Random => Chooser::Random,
             LbPolicy::LeastResponseTime { decay } => Chooser::ResponseTime(decay),
             LbPolicy::ClientWeighted(policy) => {
                 let slow_start = preparing.slow_start;
@@ -104,7 +103,8 @@ impl Hosts {
             Chooser::Nobody => return None,
             Chooser::RoundRobin(turn) => turn.pick(entries, now),
             Chooser::LeastRequest(least) => least.pick(entries, now, draw.rng),
-            Chooser::Random(random) => random.pick(draw.rng),
+            // As in Envoy, weights do not count.
+            Chooser::Random => draw.rng.usize(0..entries.len()),
             Chooser::ClientWeighted(turn) => turn.pick(entries, now),
             Chooser::ResponseTime(decay) => response_time::pick(entries, *decay, now, draw.rng),
             Chooser::Consistent(consistent) => {

@@ -23,7 +23,7 @@ type Extra = Option<(HeaderName, HeaderValue)>;
 pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyError) -> Response<ResponseBody> {
     stream.fail(error);
     let is_overflow = matches!(error, ProxyError::Overflow | ProxyError::BreakerOpen);
-    if is_overflow {
+    if error == ProxyError::BreakerOpen {
         // No endpoint was asked.
         stream.facts.host = None;
     }

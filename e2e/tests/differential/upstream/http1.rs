@@ -9,7 +9,13 @@ use super::{Recorder, Seen};
 use crate::http1::{Fields, Head, Stream, Wire, write_chunked, write_head};
 
 /// Answers until the connection ends.
-pub async fn serve(stream: Box<dyn Stream>, name: &str, tls: Option<String>, recorder: &Recorder) {
+pub async fn serve(
+    stream: Box<dyn Stream>,
+    name: &str,
+    check: Option<u16>,
+    tls: Option<String>,
+    recorder: &Recorder,
+) {
     let mut wire = Wire::new(stream);
     loop {
         let head = match wire.head().await {
@@ -21,6 +27,13 @@ pub async fn serve(stream: Box<dyn Stream>, name: &str, tls: Option<String>, rec
                 return;
             }
         };
+        if let Some(status) = check.filter(|_| head.line.starts_with("GET /check")) {
+            let plan = Plan { status, ..Plan::read(&head.fields, name, 0) };
+            if answer(&mut wire, "GET", &plan).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let seen = Seen {
             upstream: name.to_owned(),
             line: head.line.clone(),

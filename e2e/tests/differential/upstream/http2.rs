@@ -12,7 +12,13 @@ use super::{Recorder, Seen};
 use crate::http1::{Fields, Stream, text};
 
 /// Answers until the connection ends.
-pub async fn serve(stream: Box<dyn Stream>, name: &str, tls: Option<String>, recorder: &Recorder) {
+pub async fn serve(
+    stream: Box<dyn Stream>,
+    name: &str,
+    check: Option<u16>,
+    tls: Option<String>,
+    recorder: &Recorder,
+) {
     let mut connection = match h2::server::handshake(stream).await {
         Ok(connection) => connection,
         Err(error) => {
@@ -22,9 +28,30 @@ pub async fn serve(stream: Box<dyn Stream>, name: &str, tls: Option<String>, rec
         }
     };
     while let Some(Ok((request, respond))) = connection.accept().await {
+        if let Some(status) = check.filter(|_| request.uri().path() == HEALTH) {
+            tokio::spawn(checked(respond, status));
+            continue;
+        }
         let (name, tls, recorder) = (name.to_owned(), tls.clone(), recorder.clone());
         tokio::spawn(async move { one(request, respond, &name, tls, &recorder).await });
     }
+}
+
+/// The method of gRPC that asks how a server is.
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// SERVING, or NOT_SERVING.
+async fn checked(respond: SendResponse<Bytes>, status: u16) {
+    let serving = if status == 200 { 1 } else { 2 };
+    let field = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let plan = Plan {
+        status: 200,
+        fields: field("content-type", "application/grpc"),
+        body: vec![0, 0, 0, 0, 2, 8, serving],
+        trailers: field("grpc-status", "0"),
+        ..Plan::read(&Fields::new(), "", 0)
+    };
+    answer(respond, &plan, false).await;
 }
 
 /// Headers as they came.

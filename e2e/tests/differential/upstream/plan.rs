@@ -13,6 +13,7 @@
 //! | `x-answer-informational` | `103 name: value`, any number of times, before the answer |
 //! | `x-answer-early` | answers without reading the body |
 //! | `x-answer-fault` | `close` or `reset` before the head, `cut` in the middle of the body, `hang` for ever |
+//! | `x-answer-status-NAME`, `x-answer-fault-NAME` | the same of this upstream alone |
 //! | `x-answer-raw` | bytes in place of an answer, with `\r`, `\n`, `\0`, `\xHH`; then closes (HTTP/1) |
 
 use crate::http1::{Fields, get};
@@ -47,7 +48,8 @@ pub struct Plan {
 impl Plan {
     /// Reads the headers of the try with this number, counted from 0.
     pub fn read(headers: &Fields, upstream: &str, attempt: usize) -> Plan {
-        let word = |name: &str| nth(get(headers, name)?, attempt);
+        let of_upstream = |name: &str| get(headers, &format!("{name}-{upstream}"));
+        let word = |name: &str| nth(of_upstream(name).or(get(headers, name))?, attempt);
         let number = |name: &str| word(name).and_then(|word| word.parse::<u64>().ok());
         let body = match number("x-answer-body-bytes") {
             Some(count) => vec![b'y'; usize::try_from(count).unwrap_or(0)],

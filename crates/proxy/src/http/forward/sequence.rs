@@ -61,6 +61,10 @@ impl Forwarding<'_> {
                 Ok(Ended { answer: Some((response, request)), attempt, error: ProxyError::UpstreamReset })
             }
             Err(failed) if failed.error.is_clients() || failed.error == ProxyError::Overflow => {
+                if failed.error == ProxyError::Overflow && failed.refused.is_some() {
+                    // As in Envoy, who waits for a connection in vain has come to no endpoint.
+                    self.stream.facts.host = None;
+                }
                 Err(RequestOver(failed.error))
             }
             Err(failed) => {
