@@ -47,6 +47,8 @@ pub struct Host {
     since: Instant,
     /// Kept where the balancer goes by it.
     response_time: Mutex<Option<PeakAverage>>,
+    /// Microseconds, plus one; 0: it never answered.
+    latency_us: AtomicU32,
 }
 
 /// Counts that only grow.
@@ -114,6 +116,7 @@ impl Host {
             ejections: Mutex::new(EjectionHistory::default()),
             since: now,
             response_time: Mutex::new(None),
+            latency_us: AtomicU32::new(0),
         }
     }
 
@@ -134,6 +137,25 @@ impl Host {
             Some(average) => average.add(took, now, decay),
             None => *average = Some(PeakAverage::new(took, now)),
         }
+    }
+
+    /// How long its last answers took, the latest an eighth of it; `None`: it never answered. For those who look at it, not for
+    /// balancing.
+    pub fn latency(&self) -> Option<Duration> {
+        let us = self.latency_us.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Duration::from_micros(us.into()))
+    }
+
+    /// Takes note of how long an answer took. Of two workers that do so at once, one may be lost.
+    pub fn record_latency(&self, took: Duration) {
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
+        let average = match self.latency_us.load(Ordering::Relaxed).checked_sub(1) {
+            // Rounded towards the latest, so that it gets there.
+            Some(before) if took < before => before - (before - took).div_ceil(8),
+            Some(before) => before + (took - before).div_ceil(8),
+            None => took,
+        };
+        self.latency_us.store(average + 1, Ordering::Relaxed);
     }
 
     /// Where it is; what it is known by across generations.

@@ -14,6 +14,9 @@ use ripstop_model::outlier::{OutlierDetection, Streak};
 use crate::host::{EjectionState, Host, HostEntry, HostSet, SuccessCount};
 
 mod rates;
+mod totals;
+
+pub use totals::OutlierTotals;
 
 /// A hundred years, whatever is configured: a clock surely counts that far.
 const LONGEST_EJECTION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -68,6 +71,17 @@ pub enum EjectionReason {
 }
 
 impl EjectionReason {
+    /// Every one, in the order of their numbers.
+    pub const ALL: [EjectionReason; 7] = [
+        EjectionReason::Consecutive5xx,
+        EjectionReason::ConsecutiveGatewayFailure,
+        EjectionReason::ConsecutiveLocalOriginFailure,
+        EjectionReason::SuccessRate,
+        EjectionReason::LocalOriginSuccessRate,
+        EjectionReason::FailurePercentage,
+        EjectionReason::LocalOriginFailurePercentage,
+    ];
+
     /// Envoy's word, which also stands in its metric names.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -120,6 +134,7 @@ pub struct Return {
 #[derive(Debug)]
 pub struct OutlierDetector {
     config: OutlierDetection,
+    totals: Arc<OutlierTotals>,
     /// How many hosts are ejected; `None` until it was counted. Held while hosts are ejected and return, so that the
     /// share of ejected hosts is kept exactly.
     ejected: Mutex<Option<usize>>,
@@ -129,7 +144,17 @@ impl OutlierDetector {
     /// A detector that nothing was reported to. Hosts that another one has ejected stay so until a sweep finds their
     /// time over.
     pub fn new(config: OutlierDetection) -> OutlierDetector {
-        OutlierDetector { config, ejected: Mutex::new(None) }
+        OutlierDetector::counting(config, Arc::default())
+    }
+
+    /// The same, going on to count where another one has counted.
+    pub fn counting(config: OutlierDetection, totals: Arc<OutlierTotals>) -> OutlierDetector {
+        OutlierDetector { config, totals, ejected: Mutex::new(None) }
+    }
+
+    /// What was counted.
+    pub fn totals(&self) -> &Arc<OutlierTotals> {
+        &self.totals
     }
 
     /// What it was made from.
@@ -148,21 +173,18 @@ impl OutlierDetector {
         rng: &mut fastrand::Rng,
     ) -> Option<Ejection> {
         let (reason, enforcing) = self.count(host, outcome)?;
-        if !happens(enforcing, rng) {
-            return None;
-        }
-        self.eject(host, reason, set, now, rng)
+        self.eject(host, (reason, enforcing), set, now, rng)
     }
 
     /// Lets hosts return whose time is over, lets the memory of former ejections fade for hosts that are well, and puts
     /// those aside whose rates are out of the ordinary. To be called every [`OutlierDetection::interval`].
     pub fn sweep(&self, set: &HostSet, now: Instant, rng: &mut fastrand::Rng) -> Sweep {
         let returned = self.let_return(set, now);
-        let outliers = rates::outliers(&self.config, set);
-        let ejected =
-            outliers.into_iter().filter(|outlier| happens(outlier.enforcing, rng)).collect::<Vec<_>>();
-        let eject = |outlier: rates::Outlier| self.eject(&outlier.host, outlier.reason, set, now, rng);
-        Sweep { returned, ejected: ejected.into_iter().filter_map(eject).collect() }
+        let eject = |outlier: rates::Outlier| {
+            self.eject(&outlier.host, (outlier.reason, outlier.enforcing), set, now, rng)
+        };
+        let ejected = rates::outliers(&self.config, set).into_iter().filter_map(eject).collect();
+        Sweep { returned, ejected }
     }
 
     /// A check has found the host well: lets it return at once, unless the configuration says otherwise.
@@ -261,10 +283,11 @@ impl OutlierDetector {
         }
     }
 
+    /// Puts an outlier aside, as surely as the configuration says and if there is room for one more.
     fn eject(
         &self,
         host: &Arc<Host>,
-        reason: EjectionReason,
+        (reason, enforcing): (EjectionReason, Percent),
         set: &HostSet,
         now: Instant,
         rng: &mut fastrand::Rng,
@@ -272,9 +295,19 @@ impl OutlierDetector {
         let mut ejected = self.lock();
         let already = *ejected.get_or_insert_with(|| count_ejected(set.entries()));
         let mut history = host.history();
-        if history.current.is_some() || already >= self.most_ejected(set.len()) {
+        if history.current.is_some() {
             return None;
         }
+        self.totals.count_detected(reason);
+        if already >= self.most_ejected(set.len()) {
+            self.totals.count_overflow();
+            return None;
+        }
+        self.totals.count_with_room(reason);
+        if !happens(enforcing, rng) {
+            return None;
+        }
+        self.totals.count_enforced(reason);
         // As Envoy: grows until the product has passed the maximum, so that it takes as long to fade as it took to grow.
         let (base, max) = (self.config.base_ejection_time, self.longest());
         if base.saturating_mul(history.multiplier) < max.saturating_add(base) {

@@ -8,6 +8,7 @@ pub mod config_dump;
 mod index;
 mod listeners;
 mod memory;
+mod outliers;
 pub mod probe;
 mod process;
 pub mod runtime;

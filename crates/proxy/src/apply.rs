@@ -252,6 +252,8 @@ impl Applier {
     pub async fn reset_counters(&self) {
         let registry = self.workshop.compiler().registry().clone();
         registry.reset_health_counters();
+        let detectors = self.in_force.all_clusters().filter_map(|cluster| cluster.lasting.outlier.as_ref());
+        detectors.for_each(|detector| detector.totals().reset());
         let told = self.workers.iter().map(|worker| worker.reset_counters(registry.clone()));
         futures_util::future::join_all(told).await;
     }

@@ -130,3 +130,21 @@ fn a_host_that_is_taken_out_stays_while_it_is_well() {
     let back = HostSet::checked(Some(&second), &both, &checked(), now);
     assert_eq!(back.get(&address(1)).unwrap().health_flags(), "healthy");
 }
+
+#[test]
+fn latency_follows_the_last_answers() {
+    let host = Host::new(Address::socket([10, 0, 0, 1], 80), Instant::now());
+    assert_eq!(host.latency(), None);
+    let ms = Duration::from_millis;
+    host.record_latency(ms(80));
+    assert_eq!(host.latency(), Some(ms(80)));
+    host.record_latency(ms(160));
+    assert_eq!(host.latency(), Some(ms(90)));
+    for _ in 0..200 {
+        host.record_latency(ms(1));
+    }
+    assert_eq!(host.latency(), Some(ms(1)));
+    host.record_latency(Duration::MAX);
+    host.record_latency(Duration::ZERO);
+    assert!(host.latency().is_some_and(|latency| latency > ms(1)));
+}

@@ -121,6 +121,11 @@ fn the_share_of_ejected_hosts_is_kept() {
         }
         let ejected = set.entries().iter().filter(|entry| entry.host.is_ejected()).count();
         assert_eq!(ejected, expected, "{percent}% of {hosts_in_all}");
+        let (totals, reason) = (detector.totals(), EjectionReason::Consecutive5xx);
+        assert_eq!(totals.detected(reason), u64::from(hosts_in_all));
+        assert_eq!((totals.enforced(reason), totals.all_enforced()), (expected as u64, expected as u64));
+        assert_eq!(totals.overflow(), u64::from(hosts_in_all) - expected as u64);
+        assert_eq!(totals.found_with_room(), expected as u64);
     };
     check(10, 1, 0);
     check(100, 1, 0);

@@ -2,15 +2,18 @@
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use ripstop_model::cluster::CircuitLimits;
 use ripstop_model::{HealthStatus, LbPolicy};
 use ripstop_policy::host::HostEntry;
+use ripstop_policy::limits::UnderWay;
 use ripstop_runtime::admin::{Answer, Query, json, text};
 use serde_json::{Value, json};
 
 use super::Inspector;
+use crate::generation::breakers::Breakers;
 use crate::generation::cluster::ActiveCluster;
 
 /// The page.
@@ -36,21 +39,24 @@ pub fn show(inspector: &Inspector, query: &Query) -> Answer {
 
 fn as_text(cluster: &ActiveCluster, out: &mut String) {
     let name = cluster.name();
-    let limits = &cluster.config.limits;
     // Writing to a string cannot fail.
     let mut line = |what: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(out, "{name}::{what}::{value}");
     };
     line("observability_name", &name);
-    line("default_priority::max_connections", &limits.max_connections);
-    line("default_priority::max_pending_requests", &limits.max_pending_requests);
-    line("default_priority::max_requests", &limits.max_requests);
-    line("default_priority::max_retries", &limits.max_retries);
-    let limits = &cluster.config.high_limits;
-    line("high_priority::max_connections", &limits.max_connections);
-    line("high_priority::max_pending_requests", &limits.max_pending_requests);
-    line("high_priority::max_requests", &limits.max_requests);
-    line("high_priority::max_retries", &limits.max_retries);
+    for (priority, limits, now) in priorities(cluster) {
+        line(&format!("{priority}_priority::max_connections"), &limits.max_connections);
+        line(&format!("{priority}_priority::max_pending_requests"), &limits.max_pending_requests);
+        line(&format!("{priority}_priority::max_requests"), &limits.max_requests);
+        line(&format!("{priority}_priority::max_retries"), &limits.max_retries);
+        line(&format!("{priority}_priority::cx_active"), &now.connections);
+        line(&format!("{priority}_priority::rq_pending_active"), &now.pending);
+        line(&format!("{priority}_priority::rq_active"), &now.requests);
+        line(&format!("{priority}_priority::rq_retry_active"), &now.retries);
+    }
+    if let Some(state) = breaker_state(cluster) {
+        line("breaker", &state);
+    }
     for entry in cluster.hosts.entries() {
         let host = &entry.host;
         let address = host.address().to_string();
@@ -68,6 +74,15 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         if let Some(ejection) = ejection(entry) {
             line("ejected", &ejection);
         }
+        if host.ejection_count() > 0 {
+            line("ejections", &host.ejection_count());
+        }
+        if let Some(breaker) = cluster.breaker_of(host.address()) {
+            line("breaker", &breaker.state().as_str());
+        }
+        if let Some(latency) = host.latency() {
+            line("latency_ms", &milliseconds(latency));
+        }
         for (name, value) in learnt(cluster, entry) {
             line(name, &value);
         }
@@ -75,8 +90,30 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         line("region", &entry.locality.region);
         line("zone", &entry.locality.zone);
         line("sub_zone", &entry.locality.sub_zone);
+        line("canary", &entry.endpoint.canary);
         line("priority", &entry.priority);
     }
+}
+
+/// The limits of each priority, and what is under way.
+fn priorities(cluster: &ActiveCluster) -> [(&'static str, CircuitLimits, UnderWay); 2] {
+    let (config, lasting) = (&cluster.config, &cluster.lasting);
+    [
+        ("default", config.limits, lasting.limits.under_way()),
+        ("high", config.high_limits, lasting.high_limits.under_way()),
+    ]
+}
+
+/// The state of the breaker that all endpoints share.
+fn breaker_state(cluster: &ActiveCluster) -> Option<&'static str> {
+    match &cluster.breakers {
+        Breakers::Cluster(breaker) => Some(breaker.state().as_str()),
+        Breakers::None | Breakers::Endpoints(_) => None,
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.3}", duration.as_secs_f64() * 1000.0)
 }
 
 /// What its answers have taught, where the balancer goes by it.
@@ -104,16 +141,29 @@ fn ejection(entry: &HostEntry) -> Option<String> {
 
 fn as_json(cluster: &ActiveCluster) -> Value {
     let hosts: Vec<Value> = cluster.hosts.entries().iter().map(|entry| host_json(cluster, entry)).collect();
-    let limits = &cluster.config.limits;
+    let thresholds: Vec<Value> = priorities(cluster)
+        .into_iter()
+        .map(|(priority, limits, now)| {
+            json!({
+                "priority": priority.to_uppercase(),
+                "max_connections": limits.max_connections,
+                "max_pending_requests": limits.max_pending_requests,
+                "max_requests": limits.max_requests,
+                "max_retries": limits.max_retries,
+                "under_way": {
+                    "connections": now.connections,
+                    "pending_requests": now.pending,
+                    "requests": now.requests,
+                    "retries": now.retries,
+                },
+            })
+        })
+        .collect();
     json!({
         "name": &**cluster.name(),
         "host_statuses": hosts,
-        "circuit_breakers": { "thresholds": [{
-            "max_connections": limits.max_connections,
-            "max_pending_requests": limits.max_pending_requests,
-            "max_requests": limits.max_requests,
-            "max_retries": limits.max_retries,
-        }] },
+        "circuit_breakers": { "thresholds": thresholds },
+        "breaker": breaker_state(cluster),
         "observability_name": &**cluster.name(),
     })
 }
@@ -164,6 +214,10 @@ fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
         "weight": endpoint.weight,
         "locality": { "region": &*locality.region, "zone": &*locality.zone, "sub_zone": &*locality.sub_zone },
         "ejected": ejection(entry),
+        "ejections": host.ejection_count(),
+        "breaker": cluster.breaker_of(host.address()).map(|breaker| breaker.state().as_str()),
+        "latency_ms": host.latency().map(|latency| latency.as_secs_f64() * 1000.0),
+        "canary": endpoint.canary,
     });
     for (name, value) in learnt(cluster, entry) {
         status[name] = value.into();

@@ -12,8 +12,8 @@ use ripstop_policy::limits::UnderWay;
 
 use ripstop_xds::ResourceType;
 
-use super::Inspector;
 use super::state::state;
+use super::{Inspector, outliers};
 use crate::generation::Generation;
 use crate::generation::cluster::ActiveCluster;
 use crate::stats::prometheus::Text;
@@ -194,6 +194,7 @@ pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
             let name = format!("cluster.{}.{name}", cluster.name());
             all.push(Series { name, value: Value::Gauge(value(cluster)), used: true });
         }
+        outliers::series(cluster, &mut all);
     }
     for (prefix, status) in gradients(&generation) {
         for (name, value) in OF_GRADIENTS {
@@ -223,6 +224,7 @@ pub(super) fn exposition(inspector: &Inspector) -> String {
         let name = format!("envoy_cluster_{}", name.replace('.', "_"));
         out.family(&name, "gauge", "envoy_cluster_name", values);
     }
+    outliers::exposition(&clusters, &mut out);
     let gradients = gradients(&generation);
     for (name, value) in OF_GRADIENTS {
         let values = gradients.iter().map(|(prefix, status)| (&**prefix, value(status)));

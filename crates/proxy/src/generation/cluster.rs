@@ -248,10 +248,12 @@ fn host_set(
 }
 
 fn lasting(config: &Cluster, previous: Option<&ActiveCluster>, parts: &ClusterParts<'_>) -> Lasting {
-    let outlier = config.outlier.map(|wanted| {
-        let same = previous.and_then(|p| p.lasting.outlier.clone()).filter(|o| *o.config() == wanted);
-        same.unwrap_or_else(|| Arc::new(OutlierDetector::new(wanted)))
-    });
+    let outlier =
+        config.outlier.map(|wanted| match previous.and_then(|previous| previous.lasting.outlier.as_ref()) {
+            Some(same) if *same.config() == wanted => same.clone(),
+            Some(other) => Arc::new(OutlierDetector::counting(wanted, other.totals().clone())),
+            None => Arc::new(OutlierDetector::new(wanted)),
+        });
     let health = config.health.check.as_ref().map(|_| {
         let same = previous.and_then(|previous| previous.lasting.health.clone());
         // A cluster that has served without checks goes on serving.

@@ -31,7 +31,7 @@ use crate::stats::cluster::ClusterStats;
 use crate::stream_info::UpstreamInfo;
 use crate::sweep::log_ejection;
 use crate::upstream::connect::OpenConnection;
-use crate::upstream::error::SendError;
+use crate::upstream::error::{ConnectError, SendError};
 use crate::upstream::lease::Lease;
 use crate::upstream::purpose::{Client, Purpose};
 use crate::worker::Worker;
@@ -155,13 +155,16 @@ pub async fn attempt(
         Ok(lease) => lease,
         Err(error) => {
             let refused = Some(NotConnected { reason: error.reason(), waited: asked_at.elapsed() });
+            let nobody_there = matches!(error, ConnectError::Tcp(_));
             let error = error.proxy_error();
             if error == ProxyError::Overflow {
                 stats.rq_pending_overflow.inc();
             } else {
                 record(cluster, entry, Outcome::ConnectFailure, trial);
             }
-            return Err(Failed { refused, ..unsent(error, outgoing.body) });
+            let failed = unsent(error, outgoing.body);
+            let attempt = Attempt { nobody_there, ..failed.attempt };
+            return Err(Failed { attempt, refused, ..failed });
         }
     };
     let reused = lease.is_reused();
@@ -201,8 +204,9 @@ pub async fn attempt(
                 let status = ended.filter(|_| call).map_or(status, grpc::http_of_status);
                 record(cluster, entry, Outcome::Status(status), trial);
             }
+            let now = Instant::now();
+            entry.host.record_latency(now.duration_since(started));
             if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
-                let now = Instant::now();
                 entry.host.record_response_time(now.duration_since(started), decay, now);
             }
             let request = UpstreamRequest {
