@@ -143,7 +143,11 @@ pub async fn attempt(
     };
     let Ok(permit) = room else {
         stats.rq_pending_overflow.inc();
-        return Err(unsent(ProxyError::Overflow, outgoing.body));
+        let failed = unsent(ProxyError::Overflow, outgoing.body);
+        // As in Envoy, where nothing may wait for a connection either, that is what it fails for.
+        let waits_in_vain = limits.remaining().pending == 0;
+        let refused = waits_in_vain.then_some(NotConnected { reason: None, waited: Duration::ZERO });
+        return Err(Failed { refused, ..failed });
     };
     let host_request = entry.host.begin_request();
     let options = &active.config.http.server_name;
