@@ -37,7 +37,7 @@ pub fn idle(context: &Context) -> Outcome<Vec<Row>> {
 
 fn measure(title: &str, running: &Running, ask: &Ask) -> Outcome<Row> {
     let mut row = Row::new(title, running.peer);
-    row.set(Metric::IdleMegabytes, running.megabytes()?);
+    row.set(Metric::IdleMegabytes, running.idle_megabytes()?);
     on_load(async {
         // What the first requests need is not what connections need.
         let sessions = Session::open(ask, running.port, AT_ONCE).await?;

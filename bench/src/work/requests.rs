@@ -19,6 +19,9 @@ const OPEN_SESSIONS: usize = 16;
 /// Requests a second of the schedule.
 const PER_SECOND: u32 = 1000;
 
+/// How long a proxy may take after its start until it is idle.
+const START: Duration = Duration::from_secs(3);
+
 /// A peer that serves, with all its processes.
 pub struct Running {
     /// Who.
@@ -56,6 +59,12 @@ impl Running {
         able.map(|peer| Running::start(context, *peer, shape, upstream)).collect()
     }
 
+    /// That of a proxy that was started and has nothing to do.
+    pub fn idle_megabytes(&self) -> Outcome<f64> {
+        std::thread::sleep(START);
+        self.megabytes()
+    }
+
     /// Resident memory of all its processes in megabytes.
     pub fn megabytes(&self) -> Outcome<f64> {
         let bytes = self.processes.iter().map(|process| Ok(process.memory()?.resident));
@@ -73,7 +82,7 @@ pub fn measure(context: &Context, title: &str, shape: &Shape, ask: &Ask, upstrea
     let running = Running::all(context, shape, upstream)?;
     let mut rows: Vec<Row> = running.iter().map(|running| Row::new(title, running.peer)).collect();
     for (row, running) in rows.iter_mut().zip(&running).filter(|(_, running)| running.peer != Peer::Direct) {
-        row.set(Metric::IdleMegabytes, running.megabytes()?);
+        row.set(Metric::IdleMegabytes, running.idle_megabytes()?);
     }
     for _ in 0..context.rounds {
         for (row, running) in rows.iter_mut().zip(&running) {

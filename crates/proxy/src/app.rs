@@ -25,6 +25,7 @@ use ripstop_model::{Address, Node, Snapshot};
 use ripstop_policy::route::text::TextMatcher;
 use ripstop_runtime::admin;
 use ripstop_runtime::listen::{self, Listener};
+use ripstop_runtime::memory;
 use ripstop_runtime::panic::exit_on_panic;
 use ripstop_runtime::ready::Readiness;
 use ripstop_runtime::shutdown::{Shutdown, ShutdownWatch};
@@ -61,6 +62,9 @@ const FILE_UPDATES: usize = 16;
 
 /// How often draining looks whether the last connection is gone.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
+
+/// How long after its first configuration a proxy has started for good, so that what only starting needs can go.
+const STARTED_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a proxy could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -378,6 +382,7 @@ async fn serve(
     let mut retry = tokio::time::interval(Applier::RETRY_INTERVAL);
     applier.set_runtime(values.borrow_and_update().clone()).await;
     retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut starting = true;
     loop {
         tokio::select! {
             () = shutdown.draining() => break,
@@ -410,6 +415,9 @@ async fn serve(
         }
         if applier.has_configuration() && !applier.has_unbound() {
             ready.done(CONFIGURATION);
+            if std::mem::take(&mut starting) {
+                tokio::spawn(tidy_up());
+            }
         }
     }
     ready.wait(DRAINING);
@@ -426,6 +434,13 @@ async fn serve(
         () = shutdown.stopped() => {}
     }
     applier.stop();
+}
+
+/// Gives back what starting has needed.
+async fn tidy_up() {
+    tokio::time::sleep(STARTED_AFTER).await;
+    memory::give_back();
+    memory::leave_program_pages();
 }
 
 async fn follow_signals(shutdown: Shutdown) {

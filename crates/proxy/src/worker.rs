@@ -34,9 +34,12 @@ pub struct Worker {
     connections: Cell<u64>,
     /// Most connections since memory was given back.
     peak: Cell<u64>,
-    /// Connections that began to rest since then, and how long it takes until memory may be given back again.
-    rested: Cell<u64>,
+    /// Connections that began to rest or whose endpoints were left since then, and how long it takes until memory may be
+    /// given back again.
+    freed: Cell<u64>,
     pause: Cell<u32>,
+    /// How often memory is given back once more, for what was still being closed.
+    once_more: Cell<u32>,
     listeners: RefCell<Vec<Rc<LiveListener>>>,
     starvation: Arc<Notify>,
 }
@@ -54,8 +57,9 @@ impl Worker {
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             connections: Cell::new(0),
             peak: Cell::new(0),
-            rested: Cell::new(0),
+            freed: Cell::new(0),
             pause: Cell::new(0),
+            once_more: Cell::new(0),
             listeners: RefCell::default(),
             starvation,
         })
@@ -85,19 +89,29 @@ impl Worker {
 
     /// A client connection has given its buffers back and waits.
     pub fn rest(&self) {
-        self.rested.set(self.rested.get() + 1);
+        self.add_freed(1);
+    }
+
+    /// So many connections have given memory back.
+    pub fn add_freed(&self, connections: u64) {
+        self.freed.set(self.freed.get() + connections);
     }
 
     /// Whether enough memory has become free since this last said so: most of many connections are gone, or many rest.
-    /// Asked every second, it says so every fifth at most.
+    /// Asked every second, it says so every second time at most, and some more times when the end of a burst is drawn out.
     pub fn has_much_free(&self) -> bool {
         self.pause.set(self.pause.get().saturating_sub(1));
-        let free = burst_is_over(self.peak.get(), self.connections.get()) || self.rested.get() >= BURST;
-        if !free || self.pause.get() > 0 {
+        if self.pause.get() > 0 {
             return false;
         }
+        let free = burst_is_over(self.peak.get(), self.connections.get()) || self.freed.get() >= BURST;
+        match (free, self.once_more.get()) {
+            (true, _) => self.once_more.set(ONCE_MORE),
+            (false, 0) => return false,
+            (false, left) => self.once_more.set(left - 1),
+        }
         self.peak.set(self.connections.get());
-        self.rested.set(0);
+        self.freed.set(0);
         self.pause.set(PAUSE);
         true
     }
@@ -141,7 +155,10 @@ impl Worker {
 const BURST: u64 = 256;
 
 /// Between two looks that find something, in calls.
-const PAUSE: u32 = 5;
+const PAUSE: u32 = 2;
+
+/// Closing takes its time on either side, and connections to endpoints are surplus only some seconds later.
+const ONCE_MORE: u32 = 2;
 
 fn burst_is_over(peak: u64, now: u64) -> bool {
     peak >= BURST && now <= peak / 2
@@ -160,7 +177,17 @@ impl Drop for OpenConnection {
 
 #[cfg(test)]
 mod tests {
-    use super::burst_is_over;
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_at_the_end_of_a_burst_and_when_the_last_of_it_is_closed() {
+        let worker = Worker::new(0, 1, Arc::new(Notify::new()), Duration::ZERO);
+        worker.add_freed(BURST - 1);
+        assert!(!worker.has_much_free());
+        worker.add_freed(1);
+        let said: Vec<bool> = (0..8).map(|_| worker.has_much_free()).collect();
+        assert_eq!(said, [true, false, true, false, true, false, false, false]);
+    }
 
     #[test]
     fn a_burst_is_over_when_most_of_many_are_gone() {

@@ -109,8 +109,14 @@ fn trailer(line: &mut Vec<u8>, seen: usize, byte: u8) -> Result<bool, Broken> {
     Ok(false)
 }
 
+/// Whether a field value has only bytes that it may have.
+pub(super) fn is_all_field_text(value: &[u8]) -> bool {
+    // All of it is looked at in any case, so that many bytes can be looked at together.
+    value.iter().fold(true, |text, byte| text & is_field_text(*byte))
+}
+
 /// Bytes that a field value may have (RFC 9110 §5.5).
-pub(super) fn is_field_text(byte: u8) -> bool {
+fn is_field_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 

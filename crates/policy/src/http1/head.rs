@@ -1,6 +1,8 @@
 //! The head of a request: whether it may be passed on, and how its body ends.
 
-use super::body::is_field_text;
+use memchr::memchr;
+
+use super::body::is_all_field_text;
 use crate::flags::ResponseFlag;
 
 /// What a connection manager allows.
@@ -161,31 +163,45 @@ const MAX_NOMINATED: usize = 10;
 
 /// Looks at a whole head, with the empty line at its end and without empty lines before it.
 pub fn check(head: &[u8], rules: HeadRules) -> Result<Framing, Refusal> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let connect = request_line(lines.next().unwrap_or_default(), rules)?;
+    let (line, mut rest) = cut_line(head);
+    let connect = request_line(line, rules)?;
     let mut seen = Seen::default();
-    for line in lines.take_while(|line| !line.is_empty()) {
+    loop {
+        let (line, behind) = cut_line(rest);
+        if line.is_empty() {
+            return seen.framing(connect, rules);
+        }
+        rest = behind;
         seen.fields += 1;
         if seen.fields > rules.max_fields {
             return Err(Refusal::TooMany);
         }
         seen.field(line)?;
     }
-    seen.framing(connect, rules)
+}
+
+/// The first line, without its end, and what is behind it.
+fn cut_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = match memchr(b'\n', bytes) {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &[][..]),
+    };
+    (line.strip_suffix(b"\r").unwrap_or(line), rest)
 }
 
 /// Whether it is a CONNECT.
 fn request_line(line: &[u8], rules: HeadRules) -> Result<bool, Refusal> {
-    let mut parts = line.split(|byte| *byte == b' ');
+    // Behind the second space is the version, with whatever does not belong there.
+    let mut parts = line.splitn(3, |byte| *byte == b' ');
     let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if !METHODS.contains(&method) || target.is_empty() {
         return Err(Refusal::BadRequest);
     }
-    match (parts.next(), parts.next()) {
-        (Some(b"HTTP/1.1"), None) => {}
-        (Some(b"HTTP/1.0"), None) if rules.accept_http_10 => {}
-        (None, _) => return Err(Refusal::Version),
-        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
+    match parts.next() {
+        Some(b"HTTP/1.1") => {}
+        Some(b"HTTP/1.0") if rules.accept_http_10 => {}
+        None => return Err(Refusal::Version),
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
             return Err(Refusal::Version);
@@ -208,11 +224,11 @@ fn request_line(line: &[u8], rules: HeadRules) -> Result<bool, Refusal> {
         b"*" => method == b"OPTIONS",
         _ => absolute(),
     };
-    let other_scheme = !connect && target.windows(3).any(|part| part == b"://");
+    let other_scheme = || !connect && target.windows(3).any(|part| part == b"://");
     match fits {
-        false if other_scheme => Err(Refusal::BadScheme),
+        false if other_scheme() => Err(Refusal::BadScheme),
         false => Err(Refusal::BadUrl),
-        true if target.contains(&b'#') => Err(Refusal::Fragment),
+        true if memchr(b'#', target).is_some() => Err(Refusal::Fragment),
         true => Ok(connect),
     }
 }
@@ -324,10 +340,10 @@ pub fn described(head: &[u8]) -> [Option<&str>; 3] {
 
 /// Name and value of a header line, if it is one. Lines that go on in the next one are none.
 pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let token = !name.is_empty() && name.iter().all(|byte| TOKEN[usize::from(*byte)]);
-    (token && value.iter().all(|byte| is_field_text(*byte))).then(|| (name, value.trim_ascii()))
+    // A colon is no part of a name.
+    let end = line.iter().position(|byte| !TOKEN[usize::from(*byte)])?;
+    let (name, value) = (&line[..end], line[end..].strip_prefix(b":")?);
+    (end > 0 && is_all_field_text(value)).then(|| (name, value.trim_ascii()))
 }
 
 /// `tchar` of RFC 9110 §5.6.2.

@@ -1,5 +1,7 @@
 //! The bytes of a connection, one request after the other: which of them may be passed on.
 
+use memchr::memchr;
+
 use super::body::Chunked;
 use super::head::{Framing, HeadRules, Refusal, check};
 
@@ -134,7 +136,7 @@ fn looks_like_http(begin: &[u8]) -> bool {
 /// Where the empty line behind a head ends, which does not begin before `at`.
 fn end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at += bytes[at..].iter().position(|byte| *byte == b'\n')? + 1;
+        at += memchr(b'\n', &bytes[at..])? + 1;
         match bytes.get(at..) {
             Some([b'\n', ..]) => return Some(at + 1),
             Some([b'\r', b'\n', ..]) => return Some(at + 2),

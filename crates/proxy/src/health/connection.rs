@@ -83,8 +83,9 @@ async fn begin_http1<T>(io: T) -> hyper::Result<Kept>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let builder = http1::Builder::new().max_buf_size(HTTP1_BUFFER_BYTES).handshake(TokioIo::new(io));
-    let (sender, connection) = builder.await?;
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(ANSWER_HEAD_BYTES as usize).max_buf_size(HTTP1_BUFFER_BYTES);
+    let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     // How it ended is learned by whoever has a request on it.
     tokio::spawn(connection);
     Ok(Kept::Http1(sender))

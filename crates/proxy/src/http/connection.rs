@@ -71,7 +71,8 @@ pub async fn serve_http(
     let _open = Open::begin(stats, http2, info.tls);
     let heard = io.heard();
     let served = if http2 {
-        serve_http2(worker, manager, io, info.clone(), drain).await
+        // Boxed, so that a connection of HTTP/1 has no room for it.
+        Box::pin(serve_http2(worker, manager, io, info.clone(), drain)).await
     } else {
         serve_http1(worker, manager, io, info.clone(), drain).await
     };
@@ -139,59 +140,16 @@ async fn serve_http1(
     mut drain: DrainWatch,
 ) -> hyper::Result<()> {
     let (config, stats) = (&manager.config, manager.stats.of(worker.id));
-    let builder = http1_builder(manager);
     let mut io = guarded(io, manager);
     let mut aged = pin!(aged(&config.times, &info.activity));
     let mut draining = pin!(drained(&mut drain, &info.activity));
-    let heard = info.activity.heard();
     loop {
-        let service = service(worker, manager, info.clone());
-        // Boxed so that it is gone while the connection rests.
-        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
-        let (mut closing, mut farewell, mut rest) = (false, None, Some(REST_AFTER));
-        loop {
-            tokio::select! {
-                biased;
-                served = connection.as_mut() => return served,
-                (refusal, head) = heard.refused() => {
-                    heard.answer(unreadable::answer(worker.id, manager, &info, refusal, &head));
-                }
-                () = aged.as_mut(), if !closing => {
-                    stats.cx_max_duration_reached.inc();
-                    (closing, rest) = (true, None);
-                    connection.as_mut().graceful_shutdown();
-                }
-                () = draining.as_mut(), if !closing => {
-                    stats.cx_drain_close.inc();
-                    (closing, rest) = (true, None);
-                    connection.as_mut().graceful_shutdown();
-                }
-                silence = info.activity.silence(head_timeout(config), idle_timeout(config), rest),
-                    if farewell.is_none() =>
-                {
-                    if silence == Silence::Rest {
-                        if heard.is_settled() {
-                            break;
-                        }
-                        rest = None;
-                        continue;
-                    }
-                    // A head that does not end is answered; a connection on which nothing comes is not.
-                    if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
-                        stats.cx_idle_timeout.inc();
-                        return Ok(());
-                    }
-                    heard.expire();
-                    farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
-                }
-                () = until(farewell) => return Ok(()),
-                () = info.activity.stalled() => return Ok(()),
-            }
-        }
-        // Bytes that hyper had read and not used would be part of something that is under way, and nothing is.
-        let parts = Pin::into_inner(connection).into_parts();
-        let Some(parts) = parts.filter(|parts| parts.read_buf.is_empty()) else { return Ok(()) };
-        io = parts.io.into_inner();
+        // Boxed, with all that it needs, so that it is gone while the connection rests.
+        let awake = Box::pin(serve_awake(worker, manager, &info, io, aged.as_mut(), draining.as_mut()));
+        io = match awake.await {
+            Awake::Over(served) => return served,
+            Awake::Resting(io) => io,
+        };
         worker.rest();
         tokio::select! {
             biased;
@@ -213,6 +171,73 @@ async fn serve_http1(
             }
         }
     }
+}
+
+/// How the part of a connection ends in which requests come.
+enum Awake {
+    /// With the connection.
+    Over(hyper::Result<()>),
+    /// In a silence, with nothing under way.
+    Resting(Guarded<Rewound>),
+}
+
+/// Serves a connection of HTTP/1 until it is over or silent.
+async fn serve_awake(
+    worker: &Rc<Worker>,
+    manager: &Arc<ActiveManager>,
+    info: &Rc<ConnectionInfo>,
+    io: Guarded<Rewound>,
+    mut aged: Pin<&mut impl Future<Output = ()>>,
+    mut draining: Pin<&mut impl Future<Output = ()>>,
+) -> Awake {
+    let (config, stats) = (&manager.config, manager.stats.of(worker.id));
+    let heard = info.activity.heard();
+    let service = service(worker, manager, info.clone());
+    let mut connection = http1_builder(manager).serve_connection(TokioIo::new(io), service).with_upgrades();
+    let (mut closing, mut farewell, mut rest) = (false, None, Some(REST_AFTER));
+    loop {
+        tokio::select! {
+            biased;
+            served = &mut connection => return Awake::Over(served),
+            (refusal, head) = heard.refused() => {
+                heard.answer(unreadable::answer(worker.id, manager, info, refusal, &head));
+            }
+            () = aged.as_mut(), if !closing => {
+                stats.cx_max_duration_reached.inc();
+                (closing, rest) = (true, None);
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            () = draining.as_mut(), if !closing => {
+                stats.cx_drain_close.inc();
+                (closing, rest) = (true, None);
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            silence = info.activity.silence(head_timeout(config), idle_timeout(config), rest),
+                if farewell.is_none() =>
+            {
+                if silence == Silence::Rest {
+                    if heard.is_settled() {
+                        break;
+                    }
+                    rest = None;
+                    continue;
+                }
+                // A head that does not end is answered; a connection on which nothing comes is not.
+                if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
+                    stats.cx_idle_timeout.inc();
+                    return Awake::Over(Ok(()));
+                }
+                heard.expire();
+                farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
+            }
+            () = until(farewell) => return Awake::Over(Ok(())),
+            () = info.activity.stalled() => return Awake::Over(Ok(())),
+        }
+    }
+    // Bytes that hyper had read and not used would be part of something that is under way, and nothing is.
+    let parts = connection.into_parts().filter(|parts| parts.read_buf.is_empty());
+    // The rest of the parts, the buffer above all, does not rest with the connection.
+    parts.map_or(Awake::Over(Ok(())), |parts| Awake::Resting(parts.io.into_inner()))
 }
 
 fn http1_builder(manager: &ActiveManager) -> http1::Builder {
@@ -345,10 +370,10 @@ fn service(
             info.activity.take(most);
         }
         let http1 = request.version() < Version::HTTP_2;
-        let (info, handled) = (info.clone(), handle(worker.clone(), manager.clone(), info.clone(), request));
+        let (worker, manager, info) = (worker.clone(), manager.clone(), info.clone());
         // hyper keeps room for the future of a request as long as the connection lives: a pointer is enough.
         Box::pin(async move {
-            let mut response = handled.await;
+            let mut response = handle(worker, manager, info.clone(), request).await;
             if http1 && info.activity.is_last() && !response.status().is_informational() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

@@ -23,19 +23,18 @@ pub struct Progress {
     call: RefCell<Option<Rc<Call>>>,
 }
 
-impl Default for Progress {
-    fn default() -> Progress {
+impl Progress {
+    /// A request whose head had been read at that moment.
+    pub fn begin(at: Instant) -> Progress {
         Progress {
             received: Cell::new(0),
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(at),
             ended: Cell::new(None),
             waiting: RefCell::new(None),
             call: RefCell::new(None),
         }
     }
-}
 
-impl Progress {
     /// Something moved, in whatever direction.
     pub fn touch(&self) {
         self.moved.set(Instant::now());
@@ -223,7 +222,8 @@ impl Clock {
     /// A try begins now that may live so long; `None` or zero: for ever.
     pub fn begin_try(&mut self, limit: Option<Duration>) {
         let limit = limit.filter(|limit| !limit.is_zero());
-        self.end_of_try = deadline(Instant::now(), limit).map(|end| (end, None));
+        let end = limit.and_then(|limit| deadline(Instant::now(), Some(limit)));
+        self.end_of_try = end.map(|end| (end, None));
     }
 
     /// What is left of the time that the route or the client gives; `None` where there is no limit, or it does not count yet.
@@ -317,7 +317,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_counts_from_the_end_of_the_request() {
-        let progress = Rc::new(Progress::default());
+        let progress = Rc::new(Progress::begin(Instant::now()));
         let mut limit = Deadline::new(Some(Duration::from_secs(5)), &progress);
         let hour = Duration::from_secs(3600);
         assert!(tokio::time::timeout(hour, limit.over()).await.is_err(), "the request is not whole yet");
@@ -329,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_moves_begins_the_idle_time_anew() {
-        let progress = Rc::new(Progress::default());
+        let progress = Rc::new(Progress::begin(Instant::now()));
         let limit = Duration::from_millis(40);
         let limits = ClockLimits { idle: Some(limit), ..ClockLimits::default() };
         let mut clock = Clock::new(limits, &progress);
@@ -347,7 +347,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_end_of_the_request_wakes_who_waits() {
-        let progress = Rc::new(Progress::default());
+        let progress = Rc::new(Progress::begin(Instant::now()));
         let mut limit = Deadline::new(Some(Duration::from_millis(1)), &progress);
         let end = async {
             tokio::time::sleep(Duration::from_secs(9)).await;

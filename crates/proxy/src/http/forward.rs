@@ -95,7 +95,7 @@ struct RequestOver(ProxyError);
 
 impl Forwarding<'_> {
     /// Forwards it, and gives the answer, whosever that is.
-    pub async fn run(mut self, body: Incoming) -> Response<ResponseBody> {
+    pub async fn run(mut self: Box<Self>, body: Incoming) -> Response<ResponseBody> {
         if self.told.is_some_and(|told| told.is_zero()) {
             // Nobody waits for it any more.
             return self.fail(ProxyError::RequestTimeout);

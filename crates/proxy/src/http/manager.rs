@@ -80,7 +80,7 @@ impl Clean {
         mut parts: Parts,
         body: &Incoming,
         tunnel: Option<TunnelRequest>,
-    ) -> ControlFlow<Response<ResponseBody>, Clean> {
+    ) -> ControlFlow<Response<ResponseBody>, Box<Clean>> {
         let mut stream =
             ActiveStream::begin(&manager, worker.id, &connection, Some(&parts.method), parts.version);
         stream.is_grpc = is_grpc(&parts.headers);
@@ -113,7 +113,8 @@ impl Clean {
         let (method, random) = (parts.method, worker.dice(|rng| rng.u64(..)));
         let keeps = manager.config.http1.names == HeaderNames::Preserve;
         let spelling = if keeps { parts.extensions } else { Extensions::new() };
-        ControlFlow::Continue(Clean {
+        // Boxed, as is what becomes of it: each step that waits would have room for it of its own.
+        ControlFlow::Continue(Box::new(Clean {
             worker,
             manager,
             connection,
@@ -124,11 +125,11 @@ impl Clean {
             stream,
             spelling,
             random,
-        })
+        }))
     }
 
     /// Finds the route and does what it says.
-    async fn serve(mut self, body: Incoming) -> Response<ResponseBody> {
+    async fn serve(mut self: Box<Self>, body: Incoming) -> Response<ResponseBody> {
         let generation = self.worker.current();
         let Some(routes) = routes(&self.manager, &generation) else {
             return self.no_route();
@@ -188,7 +189,7 @@ impl Clean {
 
     /// Chooses the cluster, makes the request what the upstream is to see, and sends it.
     async fn forward(
-        mut self,
+        mut self: Box<Self>,
         generation: &Rc<WorkerGeneration>,
         forward: &CompiledForward,
         body: Incoming,
@@ -232,7 +233,8 @@ impl Clean {
         let times = self.prepare(forward, share.and_then(|share| share.host.as_ref()));
         let copies = mirror::wanted(&self.worker, generation, forward, &self.headers, &self.target);
         let told = deadline::told(&self.headers);
-        let forwarding = Forwarding {
+        let tunnel = self.tunnel.take();
+        let mut forwarding = Box::new(Forwarding {
             worker: &self.worker,
             generation,
             manager: &self.manager,
@@ -250,14 +252,17 @@ impl Clean {
             fell_back: false,
             stream: self.stream,
             spelling: self.spelling,
-        };
-        if self.tunnel.is_none() && forwarding.method == Method::POST && takes_post(forward) {
-            return forwarding.tunnel_post(body).await;
+        });
+        // What is rare is boxed so that not every request has room for it.
+        if tunnel.is_none() && forwarding.method == Method::POST && takes_post(forward) {
+            return Box::pin(forwarding.tunnel_post(body)).await;
         }
-        match self.tunnel {
-            // Rare, and boxed so that not every request has room for it.
+        match tunnel {
             Some(tunnel) if terminate => Box::pin(forwarding.terminate(tunnel)).await,
-            tunnel => Forwarding { tunnel, ..forwarding }.run(body).await,
+            tunnel => {
+                forwarding.tunnel = tunnel;
+                forwarding.run(body).await
+            }
         }
     }
 
@@ -280,7 +285,7 @@ impl Clean {
         times
     }
 
-    fn no_route(self) -> Response<ResponseBody> {
+    fn no_route(self: Box<Self>) -> Response<ResponseBody> {
         self.stream.log_start();
         self.manager.stats.of(self.worker.id).no_route.inc();
         reply::error(self.stream, &self.manager, ProxyError::NoRoute)

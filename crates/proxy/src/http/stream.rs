@@ -95,12 +95,13 @@ impl ActiveStream {
         facts.method = method.cloned();
         facts.protocol = Some(protocol);
         facts.scheme = Some(if connection.tls { "https" } else { "http" });
+        let progress = Rc::new(Progress::begin(facts.times.begun));
         ActiveStream {
             manager: manager.clone(),
             worker,
             connection: connection.clone(),
             facts,
-            progress: Rc::default(),
+            progress,
             levels: Levels::default(),
             complete: false,
             upgraded: false,
@@ -357,14 +358,14 @@ impl Drop for ActiveStream {
         if self.upgraded {
             stats.cx_upgrades_active.dec();
         }
-        self.connection.activity.end();
+        let now = Instant::now();
+        self.connection.activity.end(now);
         if self.facts.flags.contains(ResponseFlag::StreamIdleTimeout) {
             stats.rq_idle_timeout.inc();
         }
         if self.facts.flags.contains(ResponseFlag::DownstreamConnectionTermination) {
             stats.rq_rx_reset.inc();
         }
-        let now = Instant::now();
         if let Some(admission) = self.admission.take().filter(|_| self.facts.status != 0) {
             admission.record(self.facts.status, self.facts.grpc_status.filter(|_| self.is_grpc), now);
         }

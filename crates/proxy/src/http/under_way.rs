@@ -1,10 +1,11 @@
 //! The answers that are on their way to clients, for who looks after them from outside: a client that reads nothing lets
 //! nobody ask for more of its answer, and then no time limit inside the answer is looked at.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
+
+use slab::Slab;
 
 use super::response_body::Passing;
 
@@ -12,27 +13,26 @@ use super::response_body::Passing;
 /// streams.
 #[derive(Default)]
 pub struct UnderWay {
-    answers: RefCell<HashMap<u64, Weak<RefCell<Passing>>>>,
-    next: Cell<u64>,
+    answers: RefCell<Slab<Weak<RefCell<Passing>>>>,
 }
 
 /// An answer that is looked after until this is dropped.
 pub struct LookedAfter {
     by: Rc<UnderWay>,
-    number: u64,
+    place: usize,
 }
 
 impl UnderWay {
     /// Looks after an answer.
     pub fn add(self: &Rc<Self>, answer: &Rc<RefCell<Passing>>) -> LookedAfter {
-        let number = self.next.replace(self.next.get().wrapping_add(1));
-        self.answers.borrow_mut().insert(number, Rc::downgrade(answer));
-        LookedAfter { by: self.clone(), number }
+        let place = self.answers.borrow_mut().insert(Rc::downgrade(answer));
+        LookedAfter { by: self.clone(), place }
     }
 
     /// Ends the answers whose time is up.
     pub fn sweep(&self, now: Instant) {
-        let answers: Vec<_> = self.answers.borrow().values().filter_map(Weak::upgrade).collect();
+        let answers: Vec<_> =
+            self.answers.borrow().iter().filter_map(|(_, answer)| answer.upgrade()).collect();
         for answer in answers {
             answer.borrow_mut().expire(now);
         }
@@ -45,6 +45,6 @@ impl UnderWay {
 
 impl Drop for LookedAfter {
     fn drop(&mut self) {
-        self.by.answers.borrow_mut().remove(&self.number);
+        self.by.answers.borrow_mut().try_remove(self.place);
     }
 }

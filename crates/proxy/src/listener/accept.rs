@@ -167,7 +167,12 @@ async fn serve_connection(worker: &Rc<Worker>, mut listener: Rc<LiveListener>, m
         return;
     }
     match &chain.filter {
-        ActiveFilter::Http(manager) => serve_http(worker, manager, io, info, drain).await,
+        ActiveFilter::Http(manager) => {
+            // Requests have lines of their own: mostly nobody wants one of their connection.
+            let record = record.is_wanted().then_some(record);
+            serve_http(worker, manager, io, info, drain).await;
+            drop(record);
+        }
         ActiveFilter::Tcp(proxy) => {
             Box::pin(serve_tcp(worker, proxy, io, &info, &mut record)).await;
         }

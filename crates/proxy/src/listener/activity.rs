@@ -239,14 +239,14 @@ impl Activity {
         &self.heard
     }
 
-    /// One request is over.
-    pub fn end(&self) {
+    /// One request is over now.
+    pub fn end(&self, now: Instant) {
         self.heard.end();
         self.open.set(self.open.get().saturating_sub(1));
         // The next head may have begun while this request was under way.
         let holding = self.heard.0.holding.load(Ordering::Relaxed);
-        self.heard.set(holding.then(Instant::now));
-        self.quiet_since.set(Instant::now());
+        self.heard.set(holding.then_some(now));
+        self.quiet_since.set(now);
     }
 
     /// What the connection waits for.
@@ -337,7 +337,7 @@ mod tests {
         activity.begin();
         heard.set(Some(now));
         assert_eq!(activity.waiting(), Waiting::Busy);
-        activity.end();
+        activity.end(Instant::now());
         assert!(matches!(activity.waiting(), Waiting::Quiet(_)));
     }
 }

@@ -26,15 +26,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// A connection that begins now.
-    pub fn begin(listener: &Arc<ActiveListener>) -> Record {
-        Record {
+    /// A connection that begins now. It is large, and many connections are open at a time that do not need it for long.
+    pub fn begin(listener: &Arc<ActiveListener>) -> Box<Record> {
+        Box::new(Record {
             stream: StreamInfo::begin(),
             listener: listener.clone(),
             proxy: None,
             connection: None,
             traffic: Traffic::default(),
-        }
+        })
     }
 
     /// Another listener has taken the connection.

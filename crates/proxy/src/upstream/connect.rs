@@ -43,8 +43,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// See [`STREAM_WINDOW_BYTES`].
 pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// Largest buffer of an HTTP/1 connection in one direction.
-pub const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+/// Largest buffer of an HTTP/1 connection in one direction. It grows to this only where much comes at once: each reading and
+/// each writing wakes somebody, which costs more than what is copied.
+pub const HTTP1_BUFFER_BYTES: usize = 256 * 1024;
 
 /// Largest head of an answer, where the cluster says nothing else.
 pub const ANSWER_HEAD_BYTES: u32 = AnswerLimits::DEFAULT_MAX_HEADERS_KB * 1024;
@@ -309,6 +310,7 @@ where
     let http = &open.cluster.config.http;
     let mut builder = http1::Builder::new();
     builder
+        .max_header_size(head_bytes(&open.cluster) as usize)
         .max_buf_size(http1_buffer_bytes(&open.cluster))
         .title_case_headers(http.http1.names == HeaderNames::ProperCase)
         .preserve_header_case(http.http1.names == HeaderNames::Preserve);

@@ -34,6 +34,12 @@ const MAX_STREAMS: u32 = 128;
 /// Idle HTTP/1 connections kept for one endpoint.
 const MAX_IDLE_PER_HOST: usize = 1024;
 
+/// Of these, so many are kept whether anybody needs them or not, as long as they may lie idle …
+const SPARE_IDLE: usize = 64;
+
+/// … and the others are closed when nobody has needed them for so long: they are what a burst has left behind.
+const SURPLUS_AFTER: Duration = Duration::from_secs(3);
+
 /// How often a request that waits for a connection of the cluster looks again whether another worker has let one go.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -45,6 +51,14 @@ pub struct Pools {
     released: Notify,
     /// How many requests of this worker wait for a connection because the limit is reached.
     starving: Cell<u32>,
+}
+
+/// Idle connections that were closed, and why.
+pub struct Swept {
+    /// For so long nothing was sent over them.
+    pub idle: u64,
+    /// There are more than are needed.
+    pub surplus: u64,
 }
 
 #[derive(Default)]
@@ -336,10 +350,11 @@ impl Pools {
         self.hosts.borrow_mut().retain(|to, _| keep(&to.address));
     }
 
-    /// Closes what has lain idle for too long or is too old, and forgets what is closed. Gives how many were idle for too long.
-    pub fn sweep(&self, cluster: &ActiveCluster, now: Instant) -> u64 {
+    /// Closes what has lain idle for too long, is too old or is more than is needed, and forgets what is closed.
+    pub fn sweep(&self, cluster: &ActiveCluster, now: Instant) -> Swept {
         let idle_timeout = cluster.idle_timeout();
         let closed = Cell::new(0);
+        let mut surplus = 0;
         let expired = |since: Instant| {
             let expired = idle_timeout.is_some_and(|limit| now.duration_since(since) >= limit);
             closed.set(closed.get() + u64::from(expired));
@@ -353,10 +368,20 @@ impl Pools {
                 let idle = shared.streams.get() == 0 && expired(shared.idle_since.get());
                 !shared.sender.is_closed() && !idle && !too_old(shared.expires)
             });
+            surplus += pool.close_surplus(now);
             pool.idle.shrink_to(pool.idle.len() * 2);
             !pool.idle.is_empty() || !pool.shared.is_empty() || pool.connecting.is_some()
         });
-        closed.get()
+        Swept { idle: closed.get(), surplus }
+    }
+}
+
+impl HostPool {
+    /// The connections that nobody needs are at the front: the last one in is the first one out.
+    fn close_surplus(&mut self, now: Instant) -> u64 {
+        let unneeded = self.idle.partition_point(|idle| now.duration_since(idle.since) >= SURPLUS_AFTER);
+        let surplus = unneeded.min(self.idle.len().saturating_sub(SPARE_IDLE));
+        self.idle.drain(..surplus).count() as u64
     }
 }
 

@@ -49,16 +49,19 @@ impl WorkerGeneration {
         self.cluster(self.shared.slots.get(name)?, seed)
     }
 
-    /// Lets go of pooled connections that are of no use any more.
-    pub fn sweep_pools(&self, worker: usize, now: std::time::Instant) {
+    /// Lets go of pooled connections that are of no use any more. Gives how many a burst had left behind.
+    pub fn sweep_pools(&self, worker: usize, now: std::time::Instant) -> u64 {
+        let mut surplus = 0;
         for cluster in self.clusters.borrow().iter().flatten() {
             // A request of an older generation may have brought back what was gone.
             cluster.pools.retain_hosts(|address| cluster.active.hosts.get(address).is_some());
-            let idle = cluster.pools.sweep(&cluster.active, now);
-            if idle > 0 {
-                cluster.active.lasting.stats.of(worker).cx_idle_timeout.add(idle);
+            let swept = cluster.pools.sweep(&cluster.active, now);
+            if swept.idle > 0 {
+                cluster.active.lasting.stats.of(worker).cx_idle_timeout.add(swept.idle);
             }
+            surplus += swept.surplus;
         }
+        surplus
     }
 
     /// Lets go of connections to clusters in which requests wait for one, on whatever worker.

@@ -110,12 +110,14 @@ async fn run(worker: Rc<Worker>, mut queue: mpsc::Receiver<Command>, starvation:
         let command = tokio::select! {
             command = queue.recv() => command,
             _ = sweep.tick() => {
-                let now = Instant::now();
-                worker.current().sweep_pools(worker.id, now);
-                worker.under_way.sweep(now);
+                // First: what is closed below is gone when its tasks have run, and given back the next time.
                 if worker.has_much_free() {
                     ripstop_runtime::memory::give_back();
+                    ripstop_runtime::memory::leave_program_pages();
                 }
+                let now = Instant::now();
+                worker.add_freed(worker.current().sweep_pools(worker.id, now));
+                worker.under_way.sweep(now);
                 continue;
             }
             () = starvation.notified() => {

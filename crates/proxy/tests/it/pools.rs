@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ripstop_model::cluster::{Cluster, Discovery, UpstreamProtocol};
@@ -11,6 +12,7 @@ use ripstop_model::{Address, Percent};
 use ripstop_testkit::client::{Http1, get};
 use ripstop_testkit::upstream::{Speaks, Upstream, text};
 use ripstop_testkit::wait::until;
+use tokio::sync::Barrier;
 
 use crate::harness::{Proxy, cluster, listener, manager, nobody, routes, snapshot, to_c};
 
@@ -43,6 +45,33 @@ async fn a_connection_is_closed_when_it_is_old_and_requests_do_not_notice() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn what_a_burst_leaves_behind_is_closed_but_for_some() {
+    const AT_ONCE: usize = 200;
+    /// Of each of the two workers.
+    const SPARE: u64 = 64;
+    let all_there = Arc::new(Barrier::new(AT_ONCE));
+    let upstream = Upstream::start(move |_| {
+        let all_there = all_there.clone();
+        async move {
+            all_there.wait().await;
+            Ok(text(200, ""))
+        }
+    });
+    let proxy = proxy(to_c(), cluster(&[upstream.address])).await;
+    let address = proxy.address();
+    let requests = (0..AT_ONCE).map(|_| tokio::spawn(async move { get(address, "/").await.status }));
+    for request in requests.collect::<Vec<_>>() {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    assert_eq!(upstream.connections(), AT_ONCE as u64);
+    until("those that nobody needs are closed", async || {
+        (proxy.cluster_metric("upstream_cx_active") <= 2 * SPARE).then_some(())
+    })
+    .await;
+    assert!(proxy.cluster_metric("upstream_cx_active") >= SPARE, "the others stay");
 }
 
 #[tokio::test]
