@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::load_balancing::LbPolicy;
+use ripstop_model::load_balancing::{ConsistentHashing, LbPolicy};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, LoadBalancing};
 use ripstop_policy::balance::{Balancer, Pick, PickContext};
 use ripstop_policy::host::HostSet;
@@ -48,6 +48,7 @@ fn measure(policy: LbPolicy, count: u32, weighted: bool) -> (f64, Duration) {
 }
 
 fn main() {
+    let bounded = ConsistentHashing { use_hostname: false, balance_factor: Some(150) };
     let policies = [
         ("round robin", LbPolicy::RoundRobin, false),
         ("round robin, weights 1 to 7", LbPolicy::RoundRobin, true),
@@ -57,6 +58,11 @@ fn main() {
         ("least response time", LbPolicy::LeastResponseTime { decay: LbPolicy::DEFAULT_DECAY }, false),
         ("ring", LbPolicy::RING_HASH, false),
         ("Maglev", LbPolicy::MAGLEV, false),
+        (
+            "Maglev, `hash_balance_factor` 150",
+            LbPolicy::Maglev { table_size: 65_537, hashing: bounded },
+            false,
+        ),
     ];
     println!("| policy | 10 | 1,000 | 100,000 | prepared for 100,000 in |");
     println!("|---|---|---|---|---|");

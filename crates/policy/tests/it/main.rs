@@ -2,7 +2,9 @@
 
 mod breaker;
 mod chain;
+mod detectors;
 mod places;
 mod properties;
 mod scale;
+mod shields;
 mod sim;
