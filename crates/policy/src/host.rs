@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use ripstop_model::Address;
 
 use crate::balance::response_time::PeakAverage;
-use crate::health::flags::HealthFlags;
+use crate::health::flags::{HealthFlag, HealthFlags};
 use crate::outlier::{EjectionReason, Outcome};
 
 /// One endpoint and how it fares, shared by all workers and all generations that hold its address.
@@ -206,6 +206,11 @@ impl Host {
     /// Whether outlier detection has put it aside.
     pub fn is_ejected(&self) -> bool {
         self.ejected.load(Ordering::Acquire)
+    }
+
+    /// Whether checks or outlier detection object to it.
+    pub fn is_ill(&self) -> bool {
+        self.is_ejected() || self.health.has(HealthFlag::FailedActiveHc)
     }
 
     /// Why it is put aside and until when. Takes a lock: for explanations, not for requests.

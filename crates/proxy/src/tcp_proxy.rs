@@ -1,5 +1,6 @@
 //! Passes bytes between a client and an endpoint without looking at them.
 
+mod illness;
 mod relay;
 pub mod tunneling;
 
@@ -15,7 +16,7 @@ use ripstop_model::network_filter::ConnectBackoff;
 use ripstop_model::{Address, Name};
 use ripstop_policy::balance::{Pick, PickContext};
 use ripstop_policy::flags::ResponseFlag;
-use ripstop_policy::host::HostEntry;
+use ripstop_policy::host::{Host, HostEntry};
 use ripstop_policy::outlier::Outcome;
 use ripstop_runtime::stream::Stream;
 use tunneling::{Tunnel, TunnelError};
@@ -59,11 +60,17 @@ pub async fn serve_tcp(
     record.stream.upstream = Some(Rc::new(upstream.info()));
     let lasting = async {
         match upstream {
-            Upstream::Direct { transport: Transport::Plain(stream), open, .. } => {
-                relay(io, open.metered(stream), proxy, stats).await
-            }
-            Upstream::Direct { transport: Transport::Tls(stream), open, .. } => {
-                relay(io, open.metered(stream), proxy, stats).await
+            Upstream::Direct { transport, host, open } => {
+                let relayed = async {
+                    match transport {
+                        Transport::Plain(stream) => relay(io, open.metered(stream), proxy, stats).await,
+                        Transport::Tls(stream) => relay(io, open.metered(stream), proxy, stats).await,
+                    }
+                };
+                tokio::select! {
+                    ended = relayed => ended,
+                    () = illness::of(&cluster.active.config, &host) => Ended::Sides,
+                }
             }
             Upstream::Tunnel(tunnel) => relay(io, *tunnel, proxy, stats).await,
         }
@@ -90,7 +97,7 @@ pub async fn serve_tcp(
 /// A way to an endpoint.
 enum Upstream {
     /// A connection of its own.
-    Direct { transport: Transport, address: Address, open: OpenConnection },
+    Direct { transport: Transport, host: Arc<Host>, open: OpenConnection },
     /// A tunnel through a proxy.
     Tunnel(Box<Tunnel>),
 }
@@ -99,7 +106,7 @@ impl Upstream {
     /// What logs tell of it.
     fn info(&self) -> UpstreamInfo {
         match self {
-            Upstream::Direct { transport, address, .. } => reached(transport, address.clone()),
+            Upstream::Direct { transport, host, .. } => reached(transport, host.address().clone()),
             Upstream::Tunnel(tunnel) => (*tunnel.info).clone(),
         }
     }
@@ -172,8 +179,7 @@ async fn connect(
                 match direct(cluster, &entry, &purpose).await {
                     Ok(transport) => {
                         open.connected();
-                        let address = entry.host.address().clone();
-                        return Some(Upstream::Direct { transport, address, open });
+                        return Some(Upstream::Direct { transport, host: entry.host.clone(), open });
                     }
                     Err(error) => {
                         stats.cx_connect_fail.inc();

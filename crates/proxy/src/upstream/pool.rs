@@ -68,6 +68,8 @@ struct HostPool {
     connecting: Option<Rc<SharedConnect>>,
     /// Whether the endpoint chose HTTP/2, where it had the choice.
     chose_http2: Option<bool>,
+    /// Whether it was ill at the last sweep.
+    ill: bool,
 }
 
 struct Idle {
@@ -350,7 +352,8 @@ impl Pools {
         self.hosts.borrow_mut().retain(|to, _| keep(&to.address));
     }
 
-    /// Closes what has lain idle for too long, is too old or is more than is needed, and forgets what is closed.
+    /// Closes what has lain idle for too long, is too old or is more than is needed, and forgets what is closed. As in Envoy,
+    /// connections to an endpoint that has fallen ill are not used again.
     pub fn sweep(&self, cluster: &ActiveCluster, now: Instant) -> Swept {
         let idle_timeout = cluster.idle_timeout();
         let closed = Cell::new(0);
@@ -360,7 +363,13 @@ impl Pools {
             closed.set(closed.get() + u64::from(expired));
             expired
         };
-        self.hosts.borrow_mut().retain(|_, pool| {
+        self.hosts.borrow_mut().retain(|to, pool| {
+            let ill = cluster.hosts.get(&to.address).is_some_and(|entry| entry.host.is_ill());
+            if ill && !std::mem::replace(&mut pool.ill, ill) {
+                pool.idle.clear();
+                pool.shared.clear();
+            }
+            pool.ill = ill;
             let too_old = |expires: Option<Instant>| expires.is_some_and(|expires| expires <= now);
             pool.idle
                 .retain(|idle| !idle.sender.is_closed() && !expired(idle.since) && !too_old(idle.expires));

@@ -27,6 +27,7 @@ mod requests;
 mod resilience;
 mod retries;
 mod sanitise;
+mod shields;
 mod silence;
 mod sources;
 mod tcp_upstream;
