@@ -23,6 +23,7 @@ use times::Times;
 use crate::adaptive_concurrency::AdaptiveConcurrency;
 use crate::admission_control::AdmissionControl;
 use crate::grpc_stats::GrpcStats;
+use crate::http_filter::HttpFilter;
 use crate::http1::Http1Options;
 use crate::http2::Http2Options;
 use crate::router::RouterOptions;
@@ -84,6 +85,8 @@ pub struct HttpConnectionManager {
     pub proxy_100_continue: bool,
     /// What the router is told for all routes.
     pub router: RouterOptions,
+    /// What sees a request before it is routed on, in this order.
+    pub filters: Vec<HttpFilter>,
     /// Limits how many requests are under way by how long they take.
     pub adaptive_concurrency: Option<Box<AdaptiveConcurrency>>,
     /// Refuses a share of requests while many fail.
@@ -144,6 +147,7 @@ impl HttpConnectionManager {
             upgrades: Vec::new(),
             proxy_100_continue: false,
             router: RouterOptions::default(),
+            filters: Vec::new(),
             adaptive_concurrency: None,
             admission_control: None,
             local_replies: None,

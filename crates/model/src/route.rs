@@ -26,6 +26,8 @@ pub use template::{PathTemplate, RewriteTemplate};
 use std::sync::Arc;
 
 use crate::Name;
+use crate::cors::CorsPolicy;
+use crate::http_filter::FilterOverrides;
 use crate::metadata::Metadata;
 use crate::mirror::RequestMirror;
 
@@ -52,6 +54,8 @@ pub struct RouteConfiguration {
     pub headers: Option<Box<HeaderMutations>>,
     /// What a route says of a header wins over its virtual host, and that over the configuration; otherwise the reverse.
     pub most_specific_header_mutations_wins: bool,
+    /// For filters to which neither virtual host nor route says anything.
+    pub filters: FilterOverrides,
 }
 
 impl RouteConfiguration {
@@ -71,6 +75,7 @@ impl RouteConfiguration {
             mirrors: Vec::new(),
             headers: None,
             most_specific_header_mutations_wins: false,
+            filters: FilterOverrides::new(),
         }
     }
 }
@@ -102,6 +107,10 @@ pub struct VirtualHost {
     pub headers: Option<Box<HeaderMutations>>,
     /// For logs and header values; `None`: there is none.
     pub metadata: Option<Arc<Metadata>>,
+    /// For filters to which the route says nothing.
+    pub filters: FilterOverrides,
+    /// Envoy's older way to say what is now said to the filter for CORS, which wins.
+    pub cors: Option<Box<CorsPolicy>>,
 }
 
 impl VirtualHost {
@@ -120,6 +129,8 @@ impl VirtualHost {
             mirrors: Vec::new(),
             headers: None,
             metadata: None,
+            filters: FilterOverrides::new(),
+            cors: None,
         }
     }
 }
@@ -149,11 +160,20 @@ pub struct Route {
     pub headers: Option<Box<HeaderMutations>>,
     /// For logs and header values; `None`: there is none.
     pub metadata: Option<Arc<Metadata>>,
+    /// For filters, in the place of what the virtual host and the configuration say.
+    pub filters: FilterOverrides,
 }
 
 impl Route {
     /// A route without a name.
     pub fn new(matches: RouteMatch, action: RouteAction) -> Route {
-        Route { name: Name::from(""), matches, action, headers: None, metadata: None }
+        Route {
+            name: Name::from(""),
+            matches,
+            action,
+            headers: None,
+            metadata: None,
+            filters: FilterOverrides::new(),
+        }
     }
 }

@@ -48,11 +48,15 @@ pub enum ResponseFlag {
     UnauthorizedExternalService,
     /// `OM`: terminated by the overload manager.
     OverloadManager,
+    /// `DI`: kept waiting by a fault that was made up.
+    DelayInjected,
+    /// `FI`: answered with a fault that was made up.
+    FaultInjected,
 }
 
 impl ResponseFlag {
     /// Every flag.
-    pub const ALL: [ResponseFlag; 20] = [
+    pub const ALL: [ResponseFlag; 22] = [
         ResponseFlag::NoHealthyUpstream,
         ResponseFlag::UpstreamRequestTimeout,
         ResponseFlag::LocalReset,
@@ -61,6 +65,8 @@ impl ResponseFlag {
         ResponseFlag::UpstreamConnectionTermination,
         ResponseFlag::UpstreamOverflow,
         ResponseFlag::NoRouteFound,
+        ResponseFlag::DelayInjected,
+        ResponseFlag::FaultInjected,
         ResponseFlag::RateLimited,
         ResponseFlag::UnauthorizedExternalService,
         ResponseFlag::DownstreamConnectionTermination,
@@ -103,6 +109,8 @@ impl ResponseFlag {
             ResponseFlag::RateLimited => "RL",
             ResponseFlag::UnauthorizedExternalService => "UAEX",
             ResponseFlag::OverloadManager => "OM",
+            ResponseFlag::DelayInjected => "DI",
+            ResponseFlag::FaultInjected => "FI",
         }
     }
 
@@ -129,6 +137,8 @@ impl ResponseFlag {
             ResponseFlag::RateLimited => "RateLimited",
             ResponseFlag::UnauthorizedExternalService => "UnauthorizedExternalService",
             ResponseFlag::OverloadManager => "OverloadManagerTerminated",
+            ResponseFlag::DelayInjected => "DelayInjected",
+            ResponseFlag::FaultInjected => "FaultInjected",
         }
     }
 }

@@ -22,6 +22,8 @@
 //! | whether one more connection may be open | [`connection_count::ConnectionCount`] |
 //! | which address of an endpoint is tried first | [`happy_eyeballs`] |
 //! | whether one more may be under way | [`limits::ClusterLimits`] |
+//! | which pages of other origins may use an answer | [`cors::CorsRules`] |
+//! | which requests have a fault that is made up | [`fault::FaultRules`] |
 //! | whether a request is let in at all | [`adaptive::Gradient`], [`admission::AdmissionController`] |
 //! | whether what is broken is asked at all | [`breaker::Breaker`] |
 //! | which requests are refused first | [`shedding::Shedder`] |
@@ -42,7 +44,9 @@ pub mod admission;
 pub mod balance;
 pub mod breaker;
 pub mod connection_count;
+pub mod cors;
 pub mod deadline;
+pub mod fault;
 pub mod filter_chain;
 pub mod flags;
 pub mod grpc;

@@ -34,9 +34,13 @@ impl Runtime {
 
     /// A share of requests. A plain number stands for percent; what is neither that nor a share leaves the default.
     pub fn fraction(&self, fraction: &RuntimeFraction) -> Percent {
-        let Some(value) = self.get(&fraction.key) else { return fraction.default };
-        let whole = || value.as_u64().map(|percent| Percent::whole(percent.min(100) as u32));
-        value.share.or_else(whole).unwrap_or(fraction.default)
+        self.share(&fraction.key).unwrap_or(fraction.default)
+    }
+
+    /// A share of requests by its name alone, where it is set.
+    pub fn share(&self, key: &str) -> Option<Percent> {
+        let value = self.get(key)?;
+        value.share.or_else(|| value.as_u64().map(|percent| Percent::whole(percent.min(100) as u32)))
     }
 
     /// A percentage, which may have a fraction.
@@ -57,8 +61,13 @@ impl Runtime {
 
     /// A whole number by its name alone, for those whose names are fixed.
     pub fn whole(&self, key: &str, default: u32) -> u32 {
+        self.number(key).unwrap_or(default)
+    }
+
+    /// The same, where it is set.
+    pub fn number(&self, key: &str) -> Option<u32> {
         let set = self.get(key).and_then(RuntimeValue::as_u64);
-        set.map_or(default, |number| u32::try_from(number).unwrap_or(u32::MAX))
+        set.map(|number| u32::try_from(number).unwrap_or(u32::MAX))
     }
 
     /// A text by its name alone.

@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod breakers;
 pub mod cluster;
 pub mod compile;
+pub mod filters;
 pub mod http_rules;
 pub mod listener;
 pub mod listener_filter;

@@ -1,11 +1,11 @@
 //! What is done with a client connection that speaks HTTP. The way of a request, step by step:
 //!
 //! ```text
-//! connection ─▶ manager ─▶ sanitise ─▶ route ─▶ forward ─▶ attempt ─▶ upstream::pool
-//!                  │                                │         ▲           │
-//!                  │                                ▼         └── retry ──┤
-//!               stream (log, counters)            reply                   ▼
-//!                  └──────────────────◀────────────────────────────── response
+//! connection ─▶ manager ─▶ sanitise ─▶ route ─▶ filters ─▶ forward ─▶ attempt ─▶ upstream::pool
+//!                  │                                            │         ▲           │
+//!                  │                                            ▼         └── retry ──┤
+//!               stream (log, counters)                        reply                   ▼
+//!                  └──────────────────◀────────────────────────────────────────── response
 //! ```
 
 pub mod affinity;
@@ -15,6 +15,8 @@ pub mod client_cert;
 pub mod connection;
 pub mod deadline;
 pub mod expect;
+pub mod filtered;
+pub mod filters;
 pub mod forward;
 pub mod frame_guard;
 pub mod frames;
@@ -37,6 +39,7 @@ pub mod request_id;
 pub mod response_body;
 pub mod rewrite;
 pub mod sanitise;
+pub mod slowed;
 pub mod stream;
 pub mod target;
 pub mod tee;

@@ -6,6 +6,7 @@ pub mod cell;
 pub mod cluster;
 pub mod connection;
 pub mod connection_text;
+pub mod fault;
 pub mod grpc;
 pub mod health;
 pub mod histogram;

@@ -9,6 +9,7 @@ mod cluster;
 mod endpoint;
 mod health_check;
 mod http2;
+mod http_filter;
 mod http_manager;
 mod listener;
 mod metadata;

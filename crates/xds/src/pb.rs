@@ -49,6 +49,9 @@ pub(crate) use envoy_types::pb::envoy::config::route::v3::{
     VirtualHost, WeightedCluster, header_matcher, query_parameter_matcher, redirect_action, retry_policy,
     route, route_action, route_match, virtual_host, weighted_cluster,
 };
+pub(crate) use envoy_types::pb::envoy::config::route::v3::{
+    CorsPolicy as RouteCorsPolicy, cors_policy as route_cors_policy,
+};
 pub(crate) use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
 pub(crate) use envoy_types::pb::envoy::extensions::clusters::dns::v3::DnsCluster;
 pub(crate) use envoy_types::pb::envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig;
@@ -62,6 +65,13 @@ pub(crate) use envoy_types::pb::envoy::config::core::v3::GrpcMethodList;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::grpc_method_list::Service as GrpcMethods;
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::{
     FilterConfig as GrpcStats, filter_config as grpc_stats,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{
+    FaultDelay, FaultRateLimit, fault_delay, fault_rate_limit,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::cors::v3::{Cors, CorsPolicy};
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{
+    FaultAbort, HttpFault, fault_abort,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 pub(crate) use envoy_types::pb::envoy::config::core::v3::BackoffStrategy;

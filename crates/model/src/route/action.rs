@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{HashPolicy, HeaderMutations, HedgePolicy, HostRewrite, PathRewrite, Redirect, RetryPolicy};
 use crate::Name;
+use crate::cors::CorsPolicy;
+use crate::http_filter::FilterOverrides;
 use crate::load_balancing::Labels;
 use crate::mirror::RequestMirror;
 use crate::route_times::RouteTimes;
@@ -82,6 +84,8 @@ pub struct Forward {
     pub subset: Labels,
     /// Copies of its requests. Where there are none, those of the virtual host are made, else those of the configuration.
     pub mirrors: Vec<RequestMirror>,
+    /// Envoy's older way to say what is now said to the filter for CORS, which wins.
+    pub cors: Option<Box<CorsPolicy>>,
 }
 
 impl Forward {
@@ -111,6 +115,7 @@ impl Forward {
             upgrades: Vec::new(),
             subset: Labels::new(),
             mirrors: Vec::new(),
+            cors: None,
         }
     }
 }
@@ -178,6 +183,8 @@ pub struct WeightedCluster {
     pub headers: Option<Box<HeaderMutations>>,
     /// Labels beside, or in place of, those of [`Forward::subset`].
     pub subset: Labels,
+    /// For filters, in the place of what the route and what it is in say.
+    pub filters: FilterOverrides,
 }
 
 impl WeightedCluster {
@@ -189,6 +196,7 @@ impl WeightedCluster {
             host_rewrite: None,
             headers: None,
             subset: Labels::new(),
+            filters: FilterOverrides::new(),
         }
     }
 }

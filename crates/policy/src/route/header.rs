@@ -121,7 +121,7 @@ impl Source {
 }
 
 /// All values of a header, with commas between.
-fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+pub(crate) fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
     let mut joined = Cow::Borrowed(values.next()?);
     for value in values {

@@ -23,6 +23,7 @@ use ripstop_policy::route::text::RegexError;
 use ripstop_policy::runtime::Runtime;
 use ripstop_policy::split::WeightedChoice;
 
+use super::filters::ActiveHttpFilter;
 use super::http_rules::HttpRules;
 use super::listener_filter::ActiveListenerFilter;
 use super::network_filter::{ActiveConnectionFilter, SharedBuckets};
@@ -106,6 +107,10 @@ pub struct ActiveManager {
     pub server: HeaderValue,
     /// What refuses a share of requests while many fail.
     pub admission: Option<Arc<AdmissionController>>,
+    /// What sees a request before it is routed on, in this order.
+    pub filters: Box<[ActiveHttpFilter]>,
+    /// Whether some of them do something where no route says anything to them.
+    pub filters_act_alone: bool,
     /// How many requests it lets in at once, where that follows from how long they take.
     pub gradient: Option<Arc<Gradient>>,
     /// What becomes of answers that are ours.
@@ -416,6 +421,9 @@ fn compile_manager(
     if let Some(replies) = &local_replies {
         replies.wants(&mut wanted);
     }
+    let filters = ActiveHttpFilter::compile_all(&config.filters, parts.runtime).map_err(|source| {
+        ListenerError::Regex { listener: listener.clone(), pattern: source.pattern, why: source.why }
+    })?;
     let server = server(config);
     let proxy_status = config.proxy_status.as_ref();
     Ok(ActiveManager {
@@ -426,6 +434,8 @@ fn compile_manager(
         rules: HttpRules::compile(config, parts.runtime),
         admission: admission(config, parts.runtime),
         gradient: gradient(config, parts.runtime),
+        filters_act_alone: filters.iter().any(ActiveHttpFilter::acts_alone),
+        filters,
         proxy_status: proxy_status.map(|status| CompiledProxyStatus::compile(status, &server, parts.node_id)),
         server,
         local_replies,

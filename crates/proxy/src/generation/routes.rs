@@ -16,9 +16,13 @@ mod forward;
 pub use forward::{CompiledForward, CompiledHostRewrite, Target};
 
 use self::forward::{FieldError, at};
+use super::filters::{FilterLevels, RouteFilters};
 use super::mirrors;
 use super::slot::ClusterSlots;
 use crate::http::mutation::{Level, level};
+
+/// Where a bad expression stands that is said to a filter.
+const FILTERS: &str = "typed_per_filter_config";
 
 /// A compiled [`RouteConfiguration`].
 pub struct CompiledRoutes {
@@ -39,6 +43,10 @@ pub struct CompiledRoute {
     pub host_metadata: Option<Arc<Metadata>>,
     /// What it, its virtual host and the configuration change in headers, in the order in which it is done.
     pub levels: Option<Arc<[Arc<Level>]>>,
+    /// What it, its virtual host and the configuration say to filters; `None`: nothing.
+    pub filters: Option<Arc<RouteFilters>>,
+    /// Whether it, or a share of its split, says anything to filters.
+    pub says_to_filters: bool,
     /// What to do.
     pub action: CompiledAction,
 }
@@ -78,15 +86,27 @@ impl CompiledRoutes {
         for host in &config.virtual_hosts {
             let shared = level(host.headers.as_deref());
             let inherited = levels(&config, [None, shared.as_ref(), whole.as_ref()]);
+            let said_by_host = FilterLevels::of(None, host, &config)
+                .compile(runtime)
+                .map_err(|error| CompileError::regex(host, 0, FILTERS.to_owned(), error))?;
             for (position, route) in host.routes.iter().enumerate() {
                 let mut action = compile_action(route, host, slots)
                     .map_err(|bad| CompileError::regex(host, position, bad.field.to_owned(), bad.error))?;
+                let said = FilterLevels::of(Some(route), host, &config);
+                let bad_filter = |error| CompileError::regex(host, position, FILTERS.to_owned(), error);
+                let mut shares_say = false;
                 if let (CompiledAction::Forward(compiled), RouteAction::Forward(forward)) =
                     (&mut action, &route.action)
                 {
                     let places = [&*forward.mirrors, &*host.mirrors, &*config.mirrors];
                     compiled.mirrors = mirrors::compile(places, slots, runtime);
+                    shares_say =
+                        compiled.compile_share_filters(forward, &said, runtime).map_err(bad_filter)?;
                 }
+                let filters = match says_something(route) {
+                    true => said.compile(runtime).map_err(bad_filter)?,
+                    false => said_by_host.clone(),
+                };
                 let name = Some(route.name.clone()).filter(|name| !name.is_empty());
                 let levels = match level(route.headers.as_deref()) {
                     None => inherited.clone(),
@@ -97,6 +117,8 @@ impl CompiledRoutes {
                     metadata: route.metadata.clone(),
                     host_metadata: host.metadata.clone(),
                     levels,
+                    says_to_filters: filters.is_some() || shares_say,
+                    filters,
                     action,
                 });
             }
@@ -113,6 +135,12 @@ impl CompiledRoutes {
     pub fn find(&self, head: &RequestHead<'_>) -> Result<&CompiledRoute, NoRoute> {
         self.table.find(head).map(|found| &self.routes[found.index])
     }
+}
+
+/// Whether a route has something of its own for filters.
+fn says_something(route: &Route) -> bool {
+    let cors = matches!(&route.action, RouteAction::Forward(forward) if forward.cors.is_some());
+    cors || !route.filters.is_empty()
 }
 
 /// Puts levels, given from the most specific one, into the order in which they change headers.

@@ -19,6 +19,7 @@ pub struct Progress {
     received: Cell<u64>,
     moved: Cell<Instant>,
     ended: Cell<Option<Instant>>,
+    resumed: Cell<Option<Instant>>,
     waiting: RefCell<Option<Waker>>,
     call: RefCell<Option<Rc<Call>>>,
 }
@@ -30,6 +31,7 @@ impl Progress {
             received: Cell::new(0),
             moved: Cell::new(at),
             ended: Cell::new(None),
+            resumed: Cell::new(None),
             waiting: RefCell::new(None),
             call: RefCell::new(None),
         }
@@ -79,6 +81,17 @@ impl Progress {
         self.ended.get()
     }
 
+    /// A filter has kept it waiting until `now`.
+    pub fn resume(&self, now: Instant) {
+        self.resumed.set(Some(now));
+    }
+
+    /// When the request was whole and nothing kept it any more: its route counts the time from then on.
+    pub fn forwarded_at(&self) -> Option<Instant> {
+        let ended = self.ended.get()?;
+        Some(self.resumed.get().map_or(ended, |resumed| resumed.max(ended)))
+    }
+
     fn poll_ended(&self, cx: &Context<'_>) -> Poll<Instant> {
         match self.ended.get() {
             Some(at) => Poll::Ready(at),
@@ -113,7 +126,7 @@ impl Deadline {
 
     /// What is left; `None` where there is no limit, or it does not count yet.
     pub fn left(&self, now: Instant) -> Option<Duration> {
-        let at = deadline(self.begins.or(self.progress.ended.get())?, self.limit)?;
+        let at = deadline(self.begins.or(self.progress.forwarded_at())?, self.limit)?;
         Some(at.saturating_duration_since(now))
     }
 
@@ -124,6 +137,7 @@ impl Deadline {
                 return Poll::Pending;
             }
             let whole = ready!(self.progress.poll_ended(cx));
+            let whole = self.progress.forwarded_at().unwrap_or(whole);
             let Some(at) = deadline(self.begins.unwrap_or(whole), self.limit) else { return Poll::Pending };
             self.sleep = Some(Box::pin(tokio::time::sleep_until(at.into())));
         }
@@ -312,6 +326,7 @@ impl Clock {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -325,6 +340,19 @@ mod tests {
         progress.end();
         assert!(limit.left(Instant::now()).is_some());
         assert!(tokio::time::timeout(hour, limit.over()).await.is_ok());
+    }
+
+    #[test]
+    fn time_that_a_filter_takes_does_not_count() {
+        let progress = Rc::new(Progress::begin(Instant::now()));
+        progress.end();
+        let ended = progress.ended_at().unwrap();
+        let waited = ended + Duration::from_secs(3);
+        let limit = Deadline::new(Some(Duration::from_secs(5)), &progress);
+        assert_eq!(limit.left(waited), Some(Duration::from_secs(2)));
+        progress.resume(waited);
+        assert_eq!(limit.left(waited), Some(Duration::from_secs(5)));
+        assert_eq!(progress.ended_at(), Some(ended), "it was whole before all the same");
     }
 
     #[tokio::test]

@@ -30,7 +30,9 @@ use super::upgrade::TunnelRequest;
 use super::{reply, sanitise};
 use crate::error::ProxyError;
 use crate::generation::listener::{ActiveManager, ActiveRoutes};
-use crate::generation::routes::{CompiledAction, CompiledForward, CompiledRoutes, Target as RouteTarget};
+use crate::generation::routes::{
+    CompiledAction, CompiledForward, CompiledRoute, CompiledRoutes, Target as RouteTarget,
+};
 use crate::listener::connection::ConnectionInfo;
 use crate::worker::Worker;
 use crate::worker::generation::WorkerGeneration;
@@ -56,15 +58,15 @@ pub async fn handle(
 }
 
 /// A request that may be looked at: everything a client must not say is gone.
-struct Clean {
-    worker: Rc<Worker>,
-    manager: Arc<ActiveManager>,
-    connection: Rc<ConnectionInfo>,
-    method: Method,
+pub(super) struct Clean {
+    pub(super) worker: Rc<Worker>,
+    pub(super) manager: Arc<ActiveManager>,
+    pub(super) connection: Rc<ConnectionInfo>,
+    pub(super) method: Method,
     target: Target,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     tunnel: Option<TunnelRequest>,
-    stream: ActiveStream,
+    pub(super) stream: ActiveStream,
     /// How the client wrote the names of its headers, where that is to be kept.
     spelling: Extensions,
     /// Of all dice that concern the choice of its route and cluster.
@@ -131,29 +133,35 @@ impl Clean {
     /// Finds the route and does what it says.
     async fn serve(mut self: Box<Self>, body: Incoming) -> Response<ResponseBody> {
         let generation = self.worker.current();
-        let Some(routes) = routes(&self.manager, &generation) else {
-            return self.no_route();
+        let routes = routes(&self.manager, &generation);
+        let found = match &routes {
+            Some(routes) => routes.find(&self.head()),
+            None => Err(NoRoute::VirtualHost),
         };
-        let route = match routes.find(&self.head()) {
+        match &found {
+            Ok(route) => self.takes(route),
+            Err(NoRoute::Route(host)) => {
+                let metadata = routes.as_ref().and_then(|routes| routes.metadata_of_host(*host));
+                self.stream.facts.metadata.virtual_host = metadata;
+            }
+            Err(_) => {}
+        }
+        if self.manager.filters_act_alone || found.as_ref().is_ok_and(|route| route.says_to_filters) {
+            // Rare, and boxed so that not every request has room for it.
+            let stopped = Box::pin(self.pass_filters(found.as_ref().ok().copied())).await;
+            if let Some(stopped) = stopped {
+                return self.stop(stopped);
+            }
+        }
+        let route = match found {
             Ok(route) => route,
             Err(NoRoute::TlsRequired(_)) => {
                 let location = Redirector::to_https(self.url());
                 let status = StatusCode::MOVED_PERMANENTLY;
                 return reply::send_elsewhere(self.stream, &self.manager, status, &location);
             }
-            Err(NoRoute::Route(host)) => {
-                self.stream.facts.metadata.virtual_host = routes.metadata_of_host(host);
-                return self.no_route();
-            }
-            Err(NoRoute::VirtualHost) => return self.no_route(),
+            Err(NoRoute::Route(_) | NoRoute::VirtualHost) => return self.no_route(),
         };
-        self.stream.facts.route = route.name.clone();
-        self.stream.facts.metadata.route = route.metadata.clone();
-        self.stream.facts.metadata.virtual_host = route.host_metadata.clone();
-        if let Some(levels) = &route.levels {
-            self.stream.levels.route = Some(levels.clone());
-            describe(&mut self.stream, &self.target, &self.headers);
-        }
         if let Some(admission) = &self.manager.admission {
             if !self.worker.dice(|rng| admission.admits(Instant::now(), rng)) {
                 self.manager.stats.of(self.worker.id).rq_admission_denied.inc();
@@ -184,6 +192,17 @@ impl Clean {
                 reply::error(self.stream, &self.manager, ProxyError::NoCluster)
             }
             CompiledAction::Forward(forward) => self.forward(&generation, forward, body).await,
+        }
+    }
+
+    /// Notes what is known of a request that `route` takes.
+    fn takes(&mut self, route: &CompiledRoute) {
+        self.stream.facts.route = route.name.clone();
+        self.stream.facts.metadata.route = route.metadata.clone();
+        self.stream.facts.metadata.virtual_host = route.host_metadata.clone();
+        if let Some(levels) = &route.levels {
+            self.stream.levels.route = Some(levels.clone());
+            describe(&mut self.stream, &self.target, &self.headers);
         }
     }
 
@@ -292,7 +311,7 @@ impl Clean {
     }
 
     /// What the route table looks at.
-    fn head(&self) -> RequestHead<'_> {
+    pub(super) fn head(&self) -> RequestHead<'_> {
         let tls = self.connection.secured.as_ref();
         RequestHead {
             authority: self.target.authority.as_str(),

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
+use ripstop_policy::cors::CorsRules;
+use ripstop_policy::fault::Abort;
 use ripstop_policy::flags::ResponseFlag;
 use ripstop_policy::grpc;
 use ripstop_policy::http1::head::Refusal;
@@ -155,6 +157,32 @@ pub fn no_cluster(
     answer(stream, manager, Reply { status, body: Bytes::new() }, Besides::default())
 }
 
+/// The answer to a request for which a fault was made up.
+pub fn aborted(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    abort: Abort,
+    body: Bytes,
+) -> Response<ResponseBody> {
+    stream.facts.details = "fault_filter_abort";
+    let status = StatusCode::from_u16(abort.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer(stream, manager, Reply { status, body }, Besides { grpc: abort.grpc, ..Besides::default() })
+}
+
+/// The answer to a page that asks what it may do. It is whole: neither its route nor the connection manager changes it as they
+/// change other answers of ours.
+pub fn preflight(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    mut headers: HeaderMap,
+) -> Response<ResponseBody> {
+    stream.facts.details = "cors_response";
+    if stream.is_unread_http1() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    send(stream, manager, CorsRules::PREFLIGHT_STATUS, headers, Bytes::new())
+}
+
 /// What an answer has besides its status and body.
 #[derive(Default)]
 struct Besides {
@@ -203,9 +231,20 @@ fn answer(
     if unread || besides.closes && stream.is_http1() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    let status = sanitise::answer::response(&mut headers, reply.status, manager, &stream);
-    stream.keep_response(status.as_u16(), &headers);
     let body = if stream.is_head() { Bytes::new() } else { reply.body };
+    send(stream, manager, reply.status, headers, body)
+}
+
+/// Gives an answer whose headers are all there but those that every answer gets.
+fn send(
+    mut stream: ActiveStream,
+    manager: &ActiveManager,
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response<ResponseBody> {
+    let status = sanitise::answer::response(&mut headers, status, manager, &stream);
+    stream.keep_response(status.as_u16(), &headers);
     let mut response = Response::new(ResponseBody::local(body, stream));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -16,6 +16,7 @@ use ripstop_policy::grpc;
 use super::attempt::UpstreamRequest;
 use super::deadline::Clock;
 use super::post_tunnel::RawAnswer;
+use super::slowed::UpstreamBody;
 use super::stream::ActiveStream;
 use super::under_way::LookedAfter;
 use crate::error::ProxyError;
@@ -48,7 +49,7 @@ enum Source {
 }
 
 struct Upstream {
-    body: Incoming,
+    body: UpstreamBody,
     trailers: bool,
     request: UpstreamRequest,
     clock: Clock,
@@ -121,6 +122,7 @@ impl ResponseBody {
         stream: ActiveStream,
     ) -> ResponseBody {
         let trailers = stream.passes_trailers() && request.passes_trailers();
+        let body = UpstreamBody::new(body, stream.was_filtered().and_then(|filtered| filtered.rate_kib));
         let source = Source::Upstream(Box::new(Upstream { body, trailers, request, clock }));
         let passing = Rc::new(RefCell::new(Passing { source, stream: Some(stream) }));
         let looked_after = worker.under_way.add(&passing);

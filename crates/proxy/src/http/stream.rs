@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::calls::{Call, counted_as};
 use super::deadline::Progress;
+use super::filtered::Filtered;
 use super::mutation::Levels;
 use crate::error::ProxyError;
 use crate::format::Wanted;
@@ -53,6 +54,8 @@ pub struct ActiveStream {
     pub admission: Option<Arc<AdmissionController>>,
     /// Its place among those that are let in at once.
     pub admitted: Option<Admitted>,
+    /// What filters have done to it, if anything.
+    filtered: Option<Box<Filtered>>,
     /// Where its messages are counted, if it is a call and that is wanted.
     call: Option<Rc<Call>>,
     /// Its answer says how often it was tried, whoever gives it.
@@ -110,6 +113,7 @@ impl ActiveStream {
             is_grpc: false,
             admission: None,
             admitted: None,
+            filtered: None,
             call: None,
             answers_attempts: false,
             late_flag: None,
@@ -160,6 +164,30 @@ impl ActiveStream {
     pub fn count_answer(&self, bytes: &[u8]) {
         if let Some(call) = &self.call {
             call.answered(bytes);
+        }
+    }
+
+    /// What filters have done to it, if anything.
+    pub fn was_filtered(&self) -> Option<&Filtered> {
+        self.filtered.as_deref()
+    }
+
+    /// The same, for a filter that does something.
+    pub fn filtered(&mut self) -> &mut Filtered {
+        self.filtered.get_or_insert_default()
+    }
+
+    /// Counts it among those that are under a fault.
+    pub fn begin_fault(&mut self) {
+        self.filtered().under_fault = true;
+        self.manager.stats.of(self.worker).faults.active.inc();
+    }
+
+    /// It is under no fault any more.
+    pub fn end_fault(&mut self) {
+        let under_fault = self.filtered.as_mut().map(|filtered| &mut filtered.under_fault);
+        if under_fault.is_some_and(std::mem::take) {
+            self.manager.stats.of(self.worker).faults.active.dec();
         }
     }
 
@@ -347,7 +375,8 @@ impl ActiveStream {
 
 impl Drop for ActiveStream {
     fn drop(&mut self) {
-        if !self.complete && !self.failed && self.facts.flags.is_empty() {
+        let waited = ResponseFlag::DelayInjected;
+        if !self.complete && !self.failed && self.facts.flags.iter().all(|flag| flag == waited) {
             self.fail(ProxyError::ClientGone);
         }
         if let Some(flag) = self.late_flag {
@@ -355,6 +384,9 @@ impl Drop for ActiveStream {
         }
         let stats = self.manager.stats.of(self.worker);
         stats.rq_active.dec();
+        if self.filtered.as_ref().is_some_and(|filtered| filtered.under_fault) {
+            stats.faults.active.dec();
+        }
         if self.upgraded {
             stats.cx_upgrades_active.dec();
         }

@@ -1,6 +1,7 @@
 //! What is counted for one HTTP connection manager (Envoy's `http.<stat_prefix>.*`).
 
 use super::cell::{Cell, StatusCounts};
+use super::fault::FaultStats;
 use super::histogram::Histogram;
 
 /// Cells of one connection manager in one worker.
@@ -72,6 +73,12 @@ pub struct HttpStats {
     pub rq_admission_denied: Cell,
     /// Requests refused by adaptive concurrency.
     pub rq_concurrency_exceeded: Cell,
+    /// Requests of pages of other origins that may use the answer.
+    pub cors_origin_valid: Cell,
+    /// The same of those that may not.
+    pub cors_origin_invalid: Cell,
+    /// Faults that were made up.
+    pub faults: FaultStats,
     /// Answers by status.
     pub rq_status: StatusCounts,
     /// From the head of the request to the last byte of the answer.

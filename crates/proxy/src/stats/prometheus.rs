@@ -106,6 +106,13 @@ pub(super) const HTTP: &[Field<HttpStats>] = &[
     ("dropped_headers_with_underscores", Kind::Counter, |s| &s.headers_underscore),
     ("admission_control.rq_rejected", Kind::Counter, |s| &s.rq_admission_denied),
     ("adaptive_concurrency.gradient_controller.rq_blocked", Kind::Counter, |s| &s.rq_concurrency_exceeded),
+    ("cors.origin_valid", Kind::Counter, |s| &s.cors_origin_valid),
+    ("cors.origin_invalid", Kind::Counter, |s| &s.cors_origin_invalid),
+    ("fault.aborts_injected", Kind::Counter, |s| &s.faults.aborts),
+    ("fault.delays_injected", Kind::Counter, |s| &s.faults.delays),
+    ("fault.response_rl_injected", Kind::Counter, |s| &s.faults.answers_slowed),
+    ("fault.faults_overflow", Kind::Counter, |s| &s.faults.overflow),
+    ("fault.active_faults", Kind::Gauge, |s| &s.faults.active),
     ("no_route", Kind::Counter, |s| &s.no_route),
     ("no_cluster", Kind::Counter, |s| &s.no_cluster),
 ];
@@ -153,6 +160,7 @@ impl Text {
         let http: Vec<_> = tables.http.iter().map(|(name, block)| (&**name, &**block)).collect();
         let prefix = "envoy_http_conn_manager_prefix";
         self.fields("envoy_http_", prefix, HTTP, &http);
+        self.faults(&http, |s| &s.faults);
         self.statuses("envoy_http_downstream_rq", prefix, &http, |s| &s.rq_status);
         self.times("envoy_http_downstream_rq_time", prefix, &http, |s| &s.rq_time);
         self.times("envoy_http_downstream_cx_length_ms", prefix, &http, |s| &s.cx_length_ms);

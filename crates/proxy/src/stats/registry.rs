@@ -118,6 +118,7 @@ impl Registry {
         for block in tables.http.values().filter_map(|block| block.get(worker)) {
             reset(HTTP, block);
             block.rq_status.reset();
+            block.faults.reset_callers();
         }
         for block in tables.listeners.values().filter_map(|block| block.get(worker)) {
             reset(LISTENER, block);

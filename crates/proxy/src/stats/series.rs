@@ -11,6 +11,7 @@ use super::cluster::ClusterStats;
 use super::connection_text::{
     CONNECTION_LIMIT, ConnectionTables, INSPECTORS, PROXY_PROTOCOL, RATE_LIMIT, RBAC, TCP,
 };
+use super::fault;
 use super::grpc;
 use super::health::HEALTH;
 use super::histogram::{Histogram, Merged};
@@ -52,6 +53,10 @@ pub fn of_tables(tables: &Tables) -> Vec<Series> {
     });
     scope(&mut all, "cluster", &tables.health, &HEALTH, |_, _| {});
     scope(&mut all, "http", &tables.http, HTTP, |block, out| {
+        for (caller, faults) in fault::by_caller(block, |s| &s.faults) {
+            let name = |counter: &str| format!("fault.{caller}.{counter}");
+            out.extend(faults.counters().map(|(counter, count)| (name(counter), Value::Counter(count))));
+        }
         statuses(block, "downstream_rq", false, |s| &s.rq_status, out);
         times(block, "downstream_rq_time", |s| &s.rq_time, out);
         times(block, "downstream_cx_length_ms", |s| &s.cx_length_ms, out);

@@ -11,6 +11,7 @@ use ripstop_model::router::RouterOptions;
 use super::access_log::access_log;
 use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
+use super::http_filter::filters;
 use super::http2::http2_options;
 use super::route::route_configuration;
 use super::{config_file, duration, list, name, option, upgrade};
@@ -55,6 +56,7 @@ pub(super) fn http_manager(rng: &mut Rng) -> HttpConnectionManager {
         upgrades: upgrade::of_manager(rng),
         proxy_100_continue: rng.bool(),
         router: RouterOptions { suppress_envoy_headers: rng.bool(), respect_expected_rq_timeout: rng.bool() },
+        filters: filters(rng),
         adaptive_concurrency: option(rng, |rng| Box::new(adaptive_concurrency(rng))),
         admission_control: option(rng, |rng| Box::new(admission_control(rng))),
         local_replies: option(rng, options::local_replies),

@@ -16,6 +16,7 @@ use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
 pub(super) use self::mutation::addition as header_addition;
+use super::http_filter::{cors, overrides};
 use super::metadata::metadata;
 use super::{duration, list, name, option, percent, positive};
 
@@ -130,6 +131,7 @@ fn route(rng: &mut Rng) -> Route {
         action,
         headers: mutation::mutations(rng),
         metadata: metadata(rng),
+        filters: overrides(rng, 2),
     }
 }
 
@@ -151,6 +153,8 @@ fn virtual_host(rng: &mut Rng) -> VirtualHost {
         mirrors: list(rng, 1, mirror),
         headers: mutation::mutations(rng),
         metadata: metadata(rng),
+        filters: overrides(rng, 2),
+        cors: option(rng, |rng| Box::new(cors(rng))),
     }
 }
 
@@ -167,5 +171,6 @@ pub(crate) fn route_configuration(rng: &mut Rng) -> RouteConfiguration {
         mirrors: list(rng, 1, mirror),
         headers: mutation::mutations(rng),
         most_specific_header_mutations_wins: rng.bool(),
+        filters: overrides(rng, 2),
     }
 }

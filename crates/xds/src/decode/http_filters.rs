@@ -3,17 +3,18 @@
 use ripstop_model::adaptive_concurrency::AdaptiveConcurrency;
 use ripstop_model::admission_control::AdmissionControl;
 use ripstop_model::grpc_stats::{CountedMethods, CountedService, GrpcStats};
+use ripstop_model::http_filter::{HttpFilter, HttpFilterKind};
 use ripstop_model::router::RouterOptions;
 
 use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
 use super::common::{Context, is, type_name, unpack};
+use super::fault::fault;
 use crate::pb;
 use crate::pb::http_filter::ConfigType;
 
 /// HTTP filters that only watch or disturb: leaving one out does not let through what it would stop.
-const HARMLESS: [&str; 5] = [
-    "envoy.extensions.filters.http.fault.v3.HTTPFault",
+const HARMLESS: [&str; 4] = [
     "envoy.extensions.filters.http.on_demand.v3.OnDemand",
     "envoy.extensions.filters.http.tap.v3.Tap",
     "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig",
@@ -24,6 +25,8 @@ const HARMLESS: [&str; 5] = [
 #[derive(Default)]
 pub(super) struct Filters {
     pub(super) router: RouterOptions,
+    /// In their order.
+    pub(super) filters: Vec<HttpFilter>,
     pub(super) adaptive_concurrency: Option<AdaptiveConcurrency>,
     pub(super) admission_control: Option<AdmissionControl>,
     pub(super) grpc_stats: Option<Box<GrpcStats>>,
@@ -64,6 +67,17 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
                     read.grpc_stats = stats.map(Box::new);
                     return;
                 }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::Cors>(any) => {
+                    let kind = HttpFilterKind::Cors;
+                    return read.filters.push(http_filter(filter, kind));
+                }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::HttpFault>(any) => {
+                    if let Some(fault) = cx.at("typed_config", |cx| fault(cx, any)) {
+                        let kind = HttpFilterKind::Fault(Box::new(fault));
+                        read.filters.push(http_filter(filter, kind));
+                    }
+                    return;
+                }
                 Some(ConfigType::TypedConfig(any)) => type_name(any),
                 _ => filter.name.as_str(),
             };
@@ -78,6 +92,10 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
         cx.at("http_filters", |cx| cx.reject("the last filter must be envoy.filters.http.router"));
     }
     read
+}
+
+fn http_filter(wire: &pb::HttpFilter, kind: HttpFilterKind) -> HttpFilter {
+    HttpFilter { name: wire.name.as_str().into(), disabled: wire.disabled, kind }
 }
 
 /// A list of filters that is nothing but the router, or empty: what is the same without any of them.

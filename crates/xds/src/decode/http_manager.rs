@@ -66,6 +66,7 @@ pub(super) fn http_manager(
         upgrades,
         proxy_100_continue: wire.proxy_100_continue,
         router: filters.router,
+        filters: filters.filters,
         adaptive_concurrency: filters.adaptive_concurrency.map(Box::new),
         admission_control: filters.admission_control.map(Box::new),
         local_replies: wire.local_reply_config.as_ref().map(|replies| {

@@ -9,12 +9,14 @@ pub(super) mod mutation;
 mod redirect;
 
 use prost::{Message as _, Name as _};
+use ripstop_model::cors::CorsPolicy;
 use ripstop_model::route::RequireTls;
 use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
 use self::action::Inherited;
 pub(super) use self::mutation::addition as header_addition;
 use super::common::{Context, check_metadata_keys};
+use super::cors::cors_of_route;
 use super::metadata::metadata;
 use super::mirror::mirrors;
 use super::retry;
@@ -51,7 +53,7 @@ fn configuration(
     wire: &pb::RouteConfiguration,
     virtual_hosts: impl FnOnce(&mut Context, Inherited) -> Vec<VirtualHost>,
 ) -> RouteConfiguration {
-    filters::check(cx, &wire.typed_per_filter_config);
+    let filters = filters::overrides(cx, &wire.typed_per_filter_config);
     let max_direct_response_bytes = wire.max_direct_response_body_size_bytes.as_ref().map(|max| max.value);
     let inherited = Inherited {
         max_body_bytes: max_direct_response_bytes
@@ -68,12 +70,12 @@ fn configuration(
         mirrors: mirrors(cx, &wire.request_mirror_policies),
         headers: mutation::mutations(cx, &mutation::level!(wire)),
         most_specific_header_mutations_wins: wire.most_specific_header_mutations_wins,
+        filters,
     }
 }
 
 fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) -> Option<VirtualHost> {
     use pb::virtual_host::TlsRequirementType;
-    filters::check(cx, &wire.typed_per_filter_config);
     check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD, RETRY]);
     let extras = retry::extras(cx, wire.metadata.as_ref());
     let retry = match &wire.retry_policy {
@@ -101,7 +103,14 @@ fn virtual_host(cx: &mut Context, wire: &pb::VirtualHost, inherited: Inherited) 
         mirrors: mirrors(cx, &wire.request_mirror_policies),
         headers: mutation::mutations(cx, &mutation::level!(wire)),
         metadata: metadata(cx, wire.metadata.as_ref()),
+        filters: filters::overrides(cx, &wire.typed_per_filter_config),
+        cors: older_cors(cx, wire),
     })
+}
+
+#[allow(deprecated, reason = "files say it so")]
+fn older_cors(cx: &mut Context, wire: &pb::VirtualHost) -> Option<Box<CorsPolicy>> {
+    cors_of_route(cx, wire.cors.as_ref())
 }
 
 /// Every version of Envoy reads the older field, newer ones the other as well.
@@ -111,7 +120,7 @@ fn body_buffer(wire: &pb::VirtualHost) -> Option<u64> {
 }
 
 fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Route> {
-    filters::check(cx, &wire.typed_per_filter_config);
+    let filters = filters::overrides(cx, &wire.typed_per_filter_config);
     check_metadata_keys(cx, wire.metadata.as_ref(), &[ANY_METHOD, RETRY]);
     let extras = retry::extras(cx, wire.metadata.as_ref());
     let matches = match &wire.r#match {
@@ -121,7 +130,8 @@ fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Rou
     let action = action::action(cx, wire, matches.as_ref(), extras, inherited);
     let headers = mutation::mutations(cx, &mutation::level!(wire));
     let metadata = metadata(cx, wire.metadata.as_ref());
-    Some(Route { name: wire.name.as_str().into(), matches: matches?, action: action?, headers, metadata })
+    let name = wire.name.as_str().into();
+    Some(Route { name, matches: matches?, action: action?, headers, metadata, filters })
 }
 
 /// The name of a header, where one is given.

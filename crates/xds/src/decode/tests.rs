@@ -12,6 +12,8 @@ use fastrand::Rng;
 use ripstop_model::LbPolicy;
 use ripstop_model::access_log::AccessLogFormat;
 use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_model::fault::FaultShare;
+use ripstop_model::http_filter::FilterOverride;
 use ripstop_model::matcher::{HeaderValueMatch, StringPattern};
 use ripstop_model::{NetworkFilter, Percent};
 
@@ -197,7 +199,7 @@ fn filters_that_guard_are_never_left_out() {
     rejected(filter("rbac.v3.RBAC", ""), at, "rbac");
     rejected(filter("jwt_authn.v3.JwtAuthentication", ""), at, "jwt_authn");
     warned(&filter("rbac.v3.RBAC", "is_optional: true,").unwrap(), at, "left out");
-    warned(&filter("fault.v3.HTTPFault", "").unwrap(), at, "left out");
+    warned(&filter("on_demand.v3.OnDemand", "").unwrap(), at, "left out");
 }
 
 #[test]
@@ -273,8 +275,15 @@ fn what_is_said_to_filters_is_told_apart() {
         ))
     };
     let at = |to: &str| format!("virtual_hosts[0].routes[0].typed_per_filter_config[\"{to}\"]");
-    let cors = "'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy";
-    warned(&said("cors", cors).unwrap(), &at("cors"), "no effect");
+    let csrf = "'@type': type.googleapis.com/envoy.extensions.filters.http.csrf.v3.CsrfPolicy, \
+        filter_enabled: { default_value: {} }";
+    warned(&said("csrf", csrf).unwrap(), &at("csrf"), "no effect");
+    let fault = "'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, \
+        abort: { http_status: 503, percentage: { numerator: 150 } }";
+    let decoded = said("mine", fault).unwrap();
+    let said_to = &decoded.value.virtual_hosts[0].routes[0].filters["mine"];
+    let FilterOverride::Fault(fault) = said_to else { panic!("{said_to:?}") };
+    assert_eq!(fault.abort.as_ref().unwrap().share, FaultShare::ALL, "more than all is all");
     let unknown = "'@type': type.googleapis.com/google.protobuf.Struct";
     rejected(said("foo", unknown), &at("foo"), "no HTTP filter takes");
     let wrapper = "'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig";

@@ -2,11 +2,13 @@
 
 use ripstop_model::HttpConnectionManager;
 use ripstop_model::grpc_stats::{CountedMethods, CountedService, GrpcStats};
+use ripstop_model::http_filter::{HttpFilter, HttpFilterKind};
 use ripstop_model::router::RouterOptions;
 
 use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
 use super::common::{any, bool_value};
+use super::fault::fault;
 use crate::pb;
 
 fn grpc_stats(stats: &GrpcStats) -> pb::HttpFilter {
@@ -42,6 +44,14 @@ fn router(options: &RouterOptions) -> pb::HttpFilter {
     filter("envoy.filters.http.router", any(&router))
 }
 
+fn http_filter(of: &HttpFilter) -> pb::HttpFilter {
+    let config = match &of.kind {
+        HttpFilterKind::Cors => any(&pb::Cors {}),
+        HttpFilterKind::Fault(of) => any(&fault(of)),
+    };
+    pb::HttpFilter { disabled: of.disabled, ..filter(&of.name, config) }
+}
+
 /// All filters of a manager, in their order.
 pub(super) fn filters(manager: &HttpConnectionManager) -> Vec<pb::HttpFilter> {
     let adaptive = manager.adaptive_concurrency.as_ref().map(|adaptive| {
@@ -52,7 +62,8 @@ pub(super) fn filters(manager: &HttpConnectionManager) -> Vec<pb::HttpFilter> {
         .as_ref()
         .map(|admission| filter("envoy.filters.http.admission_control", any(&admission_control(admission))));
     let stats = manager.grpc_stats.as_ref().map(|stats| grpc_stats(stats));
-    adaptive.into_iter().chain(admission).chain(stats).chain([router(&manager.router)]).collect()
+    let first = manager.filters.iter().map(http_filter);
+    first.chain(adaptive).chain(admission).chain(stats).chain([router(&manager.router)]).collect()
 }
 
 fn filter(name: &str, config: pb::Any) -> pb::HttpFilter {

@@ -1,6 +1,7 @@
 //! Route configurations → wire. Retry policies are in [`super::retry`].
 
 mod action;
+mod filters;
 mod forward;
 mod matches;
 pub(super) mod mutation;
@@ -12,6 +13,7 @@ use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
 pub(super) use self::mutation::addition as header_addition;
 use super::common::{bool_value, u32_value, u64_value};
+use super::cors::cors_of_route;
 use super::format::put;
 use super::metadata::metadata;
 use super::mirror::mirror;
@@ -20,21 +22,27 @@ use crate::pb;
 
 pub(super) use mutation::addition;
 
-/// `RouteConfiguration.virtual_hosts`, `VirtualHost.routes` and `metadata` of both levels.
+/// `RouteConfiguration.virtual_hosts`, `VirtualHost.routes`, and `metadata` and `typed_per_filter_config` of all levels.
 const VIRTUAL_HOSTS: u32 = 2;
 const ROUTES: u32 = 3;
 const METADATA_OF_HOST: u32 = 24;
 const METADATA_OF_ROUTE: u32 = 4;
+const FILTERS_OF_WHOLE: u32 = 16;
+const FILTERS_OF_HOST: u32 = 15;
+const FILTERS_OF_ROUTE: u32 = 13;
 
-/// The bytes of a `RouteConfiguration`. What holds metadata is put together from bytes, because the maps of the generated
+/// The bytes of a `RouteConfiguration`. What holds maps is put together from bytes, because the maps of the generated
 /// types have no order.
 pub(super) fn route_configuration(routes: &RouteConfiguration) -> Vec<u8> {
     let mut out = whole(routes).encode_to_vec();
+    filters::put_overrides(FILTERS_OF_WHOLE, &routes.filters, &mut out);
     for host in &routes.virtual_hosts {
         let mut bytes = virtual_host(host).encode_to_vec();
+        filters::put_overrides(FILTERS_OF_HOST, &host.filters, &mut bytes);
         for of in &host.routes {
             let mut route = route(of).encode_to_vec();
             put_metadata(METADATA_OF_ROUTE, of.metadata.as_deref(), &mut route);
+            filters::put_overrides(FILTERS_OF_ROUTE, &of.filters, &mut route);
             put(ROUTES, &route, &mut bytes);
         }
         put_metadata(METADATA_OF_HOST, host.metadata.as_deref(), &mut bytes);
@@ -69,6 +77,7 @@ fn whole(routes: &RouteConfiguration) -> pb::RouteConfiguration {
     }
 }
 
+#[allow(deprecated, reason = "Envoy still reads `cors`")]
 fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
     use pb::virtual_host::TlsRequirementType;
     let require_tls = match host.require_tls {
@@ -91,6 +100,7 @@ fn virtual_host(host: &VirtualHost) -> pb::VirtualHost {
         response_headers_to_add: mutation::added(host.headers.as_ref().map(|headers| &headers.response)),
         response_headers_to_remove: mutation::removed(host.headers.as_ref().map(|headers| &headers.response)),
         request_mirror_policies: host.mirrors.iter().map(mirror).collect(),
+        cors: host.cors.as_deref().map(cors_of_route),
         ..Default::default()
     }
 }

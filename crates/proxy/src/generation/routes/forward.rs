@@ -18,10 +18,12 @@ use ripstop_policy::retry::rules::RetryRules;
 use ripstop_policy::rewrite::PathRewriter;
 use ripstop_policy::route::RequestHead;
 use ripstop_policy::route::text::RegexError;
+use ripstop_policy::runtime::Runtime;
 use ripstop_policy::split::WeightedChoice;
 use ripstop_policy::substitute::Substitution;
 use ripstop_policy::timeout::route_timeout;
 
+use crate::generation::filters::{FilterLevels, RouteFilters};
 use crate::generation::mirrors::CompiledMirror;
 use crate::generation::slot::{ClusterSlot, ClusterSlots};
 use crate::http::mutation::{Level, level};
@@ -98,6 +100,8 @@ pub struct Share {
     pub level: Option<Arc<Level>>,
     /// The labels that their endpoints must have, those of the route included.
     pub subset: Option<Arc<Labels>>,
+    /// What is said to filters, where it says something of its own.
+    pub filters: Option<Arc<RouteFilters>>,
 }
 
 enum By {
@@ -162,6 +166,23 @@ impl CompiledForward {
         })
     }
 
+    /// Compiles what the shares of a split say to filters; `levels` is what is said around them. Whether there is anything.
+    pub(super) fn compile_share_filters(
+        &mut self,
+        forward: &Forward,
+        levels: &FilterLevels<'_>,
+        runtime: &Runtime,
+    ) -> Result<bool, RegexError> {
+        let mut any = false;
+        if let (Targets::Split(split), ClusterChoice::Weighted(of)) = (&mut self.targets, &forward.cluster) {
+            for (share, of) in split.shares.iter_mut().zip(&of.shares) {
+                share.filters = levels.compile_share(of, runtime)?;
+                any |= share.filters.is_some();
+            }
+        }
+        Ok(any)
+    }
+
     /// The cluster of a request.
     pub fn target<'r, 'h>(&'r self, head: &RequestHead<'h>, source_ip: IpAddr) -> Target<'r, 'h> {
         match &self.targets {
@@ -208,6 +229,7 @@ fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, Field
             host: None,
             level: None,
             subset: subset(&forward.subset, None),
+            filters: None,
         })),
         ClusterChoice::Header(name) => Targets::Header(header_name(name)),
         ClusterChoice::Weighted(ClusterSplit { shares, by }) => Targets::Split(Split {
@@ -219,6 +241,7 @@ fn targets(forward: &Forward, slots: &mut ClusterSlots) -> Result<Targets, Field
                     host: share.host_rewrite.as_ref().and_then(header_value),
                     level: level(share.headers.as_deref()),
                     subset: subset(&forward.subset, Some(&share.subset)),
+                    filters: None,
                 })
                 .collect(),
             by: match by {

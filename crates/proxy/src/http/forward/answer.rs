@@ -97,7 +97,7 @@ impl Forwarding<'_> {
         // The words of a status are ours, whatever the upstream's were.
         parts.extensions.remove::<hyper::ext::ReasonPhrase>();
         // Of an answer that came before the request was whole, nobody can say how long it took.
-        if let Some(whole) = self.stream.progress.ended_at()
+        if let Some(whole) = self.stream.progress.forwarded_at()
             && !self.manager.config.router.suppress_envoy_headers
         {
             let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -31,6 +31,9 @@ pub fn response(
     if let Some(id) = &stream.facts.request_id {
         headers.insert(X_REQUEST_ID, id.clone());
     }
+    if let Some(filtered) = stream.was_filtered() {
+        filtered.mark(headers);
+    }
     match &manager.proxy_status {
         Some(proxy_status) => proxy_status.mark(headers, status, &stream.facts),
         None => status,

@@ -11,6 +11,7 @@ use ripstop_model::route::{
 use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
 
 use super::{mirror, retry_policy};
+use crate::arbitrary::http_filter::{cors, overrides};
 use crate::arbitrary::{duration, list, name, option, upgrade};
 
 fn lower_case(rng: &mut Rng) -> Name {
@@ -28,6 +29,8 @@ fn weighted(rng: &mut Rng, weight: u32) -> WeightedCluster {
         host_rewrite: option(rng, name),
         headers: super::mutation::mutations(rng),
         subset: subset(rng),
+        // At most one: of several the wire has no order.
+        filters: overrides(rng, 1),
     }
 }
 
@@ -113,5 +116,6 @@ pub(super) fn forward(rng: &mut Rng, template: Option<&PathTemplate>) -> Forward
         upgrades: upgrade::of_route(rng),
         subset: subset(rng),
         mirrors: list(rng, 2, mirror),
+        cors: option(rng, |rng| Box::new(cors(rng))),
     }
 }

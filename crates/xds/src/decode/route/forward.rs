@@ -1,6 +1,7 @@
 //! Forwarding ← wire: where to, as what, and by which hash.
 
 use ripstop_model::Name;
+use ripstop_model::cors::CorsPolicy;
 use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
     ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
@@ -9,6 +10,7 @@ use ripstop_model::route::{
 
 use super::lower_case;
 use crate::decode::common::{Context, duration, is, unpack};
+use crate::decode::cors::cors_of_route;
 use crate::decode::mirror::mirrors;
 use crate::decode::route_times::route_times;
 use crate::decode::{matcher, retry, subsets, upgrade};
@@ -60,7 +62,13 @@ pub(super) fn forward(
         upgrades: upgrade::of_route(cx, &wire.upgrade_configs),
         subset: cx.at("metadata_match", |cx| subset(cx, wire.metadata_match.as_ref())),
         mirrors: mirrors(cx, &wire.request_mirror_policies),
+        cors: older_cors(cx, wire),
     })
+}
+
+#[allow(deprecated, reason = "files say it so")]
+fn older_cors(cx: &mut Context, wire: &pb::RouteAction) -> Option<Box<CorsPolicy>> {
+    cors_of_route(cx, wire.cors.as_ref())
 }
 
 /// As in Envoy, an empty text stands for nothing, and only one of the ways can be chosen.
@@ -150,7 +158,7 @@ fn weighted_clusters(cx: &mut Context, wire: &pb::WeightedCluster) -> Option<Clu
 
 fn weighted_cluster(cx: &mut Context, wire: &pb::weighted_cluster::ClusterWeight) -> Option<WeightedCluster> {
     use pb::weighted_cluster::cluster_weight::HostRewriteSpecifier;
-    super::filters::check(cx, &wire.typed_per_filter_config);
+    let filters = super::filters::overrides(cx, &wire.typed_per_filter_config);
     if !wire.cluster_header.is_empty() {
         return cx.at("cluster_header", |cx| {
             cx.refuse("a share of a split that is named by a header is not supported")
@@ -169,7 +177,7 @@ fn weighted_cluster(cx: &mut Context, wire: &pb::weighted_cluster::ClusterWeight
     let headers = super::mutation::mutations(cx, &super::mutation::level!(wire));
     let subset = cx.at("metadata_match", |cx| subset(cx, wire.metadata_match.as_ref()));
     let name = wire.name.as_str().into();
-    Some(WeightedCluster { name, weight: weight.value, host_rewrite, headers, subset })
+    Some(WeightedCluster { name, weight: weight.value, host_rewrite, headers, subset, filters })
 }
 
 /// The labels that endpoints must have. Other namespaces mean nothing to load balancers.

@@ -88,7 +88,11 @@ fn write_message(
     fate: impl Fn(&str) -> Option<Fate>,
     notes: &mut BTreeMap<String, String>,
 ) {
-    writeln!(out, "\n### {}\n\n| | |\n|---|---|", message.full_name()).unwrap();
+    writeln!(out, "\n### {}\n", message.full_name()).unwrap();
+    if message.fields().len() == 0 {
+        return writeln!(out, "It has no fields.").unwrap();
+    }
+    writeln!(out, "| | |\n|---|---|").unwrap();
     for (words, wanted) in
         [("read", Some(Fate::Read)), ("no effect, with a warning", Some(Fate::Harmless)), ("refused", None)]
     {

@@ -6,14 +6,16 @@ use ripstop_model::route::{
     RewriteTemplate, RoutePriority, SplitBy, WeightedCluster,
 };
 
+use super::filters::config;
 use crate::encode::common::{any, bool_value, duration, texts, u32_value};
+use crate::encode::cors::cors_of_route;
 use crate::encode::mirror::mirror;
 use crate::encode::retry::{hedge_policy, retry_policy};
 use crate::encode::{matcher, upgrade};
 use crate::metadata::ENVOY_LB;
 use crate::pb;
 
-#[allow(deprecated, reason = "the older limits of gRPC are still honoured")]
+#[allow(deprecated, reason = "the older limits of gRPC, and `cors`, are still honoured")]
 pub(super) fn forward(forward: &Forward) -> pb::RouteAction {
     use pb::route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier};
     let cluster = match &forward.cluster {
@@ -66,6 +68,7 @@ pub(super) fn forward(forward: &Forward) -> pb::RouteAction {
         grpc_timeout_offset: forward.times.grpc_timeout_offset.map(duration),
         metadata_match: subset(&forward.subset),
         request_mirror_policies: forward.mirrors.iter().map(mirror).collect(),
+        cors: forward.cors.as_deref().map(cors_of_route),
         upgrade_configs: forward.upgrades.iter().map(upgrade::of_route).collect(),
         ..Default::default()
     }
@@ -95,6 +98,7 @@ fn weighted_clusters(split: &ClusterSplit) -> pb::WeightedCluster {
 fn weighted_cluster(share: &WeightedCluster) -> pb::weighted_cluster::ClusterWeight {
     use pb::weighted_cluster::cluster_weight::HostRewriteSpecifier;
     let literal = |host: &ripstop_model::Name| HostRewriteSpecifier::HostRewriteLiteral(host.to_string());
+    let said = share.filters.iter().map(|(name, said)| (name.to_string(), config(said)));
     pb::weighted_cluster::ClusterWeight {
         name: share.name.to_string(),
         weight: Some(u32_value(share.weight)),
@@ -112,6 +116,7 @@ fn weighted_cluster(share: &WeightedCluster) -> pb::weighted_cluster::ClusterWei
         ),
         host_rewrite_specifier: share.host_rewrite.as_ref().map(literal),
         metadata_match: subset(&share.subset),
+        typed_per_filter_config: said.collect(),
         ..Default::default()
     }
 }

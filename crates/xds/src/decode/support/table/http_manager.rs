@@ -62,6 +62,22 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
         read: "name typed_config is_optional disabled config_discovery",
         harmless: "",
     },
+    Support { message: "envoy.extensions.filters.http.cors.v3.Cors", read: "", harmless: "" },
+    Support {
+        message: "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        read: "allow_origin_string_match allow_methods allow_headers expose_headers max_age \
+            allow_credentials filter_enabled shadow_enabled allow_private_network_access \
+            forward_not_matching_preflights",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.fault.v3.HTTPFault",
+        read: "delay abort upstream_cluster headers downstream_nodes max_active_faults \
+            response_rate_limit delay_percent_runtime abort_percent_runtime delay_duration_runtime \
+            abort_http_status_runtime max_active_faults_runtime response_rate_limit_percent_runtime \
+            abort_grpc_status_runtime disable_downstream_cluster_stats filter_metadata",
+        harmless: "",
+    },
     Support {
         message: "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
         read: "enabled success_criteria sampling_window aggression sr_threshold rps_threshold \

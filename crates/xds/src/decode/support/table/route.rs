@@ -2,7 +2,7 @@
 
 use crate::decode::support::Support;
 
-/// What a route says to HTTP filters is harmless to leave out, because the filters themselves are reported.
+/// What a route says to HTTP filters that are not here is harmless to leave out, because the filters themselves are reported.
 pub(super) const ROUTE: &[Support] = &[
     Support {
         message: "envoy.config.route.v3.RouteConfiguration",
@@ -18,8 +18,8 @@ pub(super) const ROUTE: &[Support] = &[
         read: "name domains routes require_tls retry_policy include_request_attempt_count \
             include_attempt_count_in_response metadata typed_per_filter_config request_mirror_policies \
             request_headers_to_add request_headers_to_remove response_headers_to_add \
-            response_headers_to_remove hedge_policy per_request_buffer_limit_bytes request_body_buffer_limit",
-        harmless: "virtual_clusters cors include_is_timeout_retry_header",
+            response_headers_to_remove hedge_policy per_request_buffer_limit_bytes request_body_buffer_limit cors",
+        harmless: "virtual_clusters include_is_timeout_retry_header",
     },
     Support {
         message: "envoy.config.route.v3.Route",
@@ -42,8 +42,8 @@ pub(super) const ROUTE: &[Support] = &[
             path_rewrite_policy host_rewrite_literal auto_host_rewrite host_rewrite_header \
             host_rewrite_path_regex host_rewrite append_x_forwarded_host timeout retry_policy hash_policy \
             idle_timeout max_stream_duration max_grpc_timeout grpc_timeout_offset upgrade_configs \
-            request_mirror_policies hedge_policy priority metadata_match",
-        harmless: "flush_timeout early_data_policy cors",
+            request_mirror_policies hedge_policy priority metadata_match cors",
+        harmless: "flush_timeout early_data_policy",
     },
     Support {
         message: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy",
