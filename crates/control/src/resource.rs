@@ -29,7 +29,7 @@ pub use certificates::{BundleEndpoint, Certificates, Federation};
 pub use client_tls::{CertificateFiles, ClientTls, ClientTlsMode};
 pub use credential::Credential;
 pub use defaults::{Defaults, Profile};
-pub use destination_rule::{ConnectionPool, DestinationRule, Outlier, Subset, TrafficPolicy};
+pub use destination_rule::{ConnectionPool, DestinationRule, HttpTunnel, Outlier, Subset, TrafficPolicy};
 pub use export_to::ExportTo;
 pub use gateway::{Gateway, GatewayHost, GatewayServer, ServerProtocol, ServerTls, ServerTlsMode};
 pub use http_route::{

@@ -1,5 +1,7 @@
 //! Reads one rule of a VirtualService: Istio's `HTTPRoute`.
 
+mod cors;
+mod fault;
 mod headers;
 mod mirror;
 mod redirect;
@@ -31,20 +33,35 @@ pub(super) fn decode(decoder: &Decoder<'_>, field: &Field<'_>, namespace: &str) 
     let retries = reader.map("retries").map(retries::decode);
     let mirrors = mirror::mirrors(decoder, &reader);
     let origin = decoder.origin(&reader);
-    reader.known_but_unsupported("fault", "no faults are injected");
-    reader.known_but_unsupported("corsPolicy", "no CORS headers are sent");
+    let fault = reader.map("fault").map(fault::decode);
+    let cors = reader.map("corsPolicy").map(cors::decode);
     if let Some(HttpAction::Redirect(_) | HttpAction::Respond { .. }) = action {
         if reader.has("rewrite") {
             let help = "remove it, or forward with `route`";
             reader.error_with_help("rewrite", "such a rule forwards nothing, so nothing is rewritten", help);
         }
-        for key in ["timeout", "retries", "mirror", "mirrors"].into_iter().filter(|key| reader.has(key)) {
+        for key in ["timeout", "retries", "mirror", "mirrors", "corsPolicy"]
+            .into_iter()
+            .filter(|key| reader.has(key))
+        {
             reader.warn(key, "such a rule forwards nothing, so it has no effect");
         }
     }
     reader.finish();
     let action = action?;
-    Some(HttpRoute { name, matches, action, rewrite, headers, timeout, retries, mirrors, origin })
+    Some(HttpRoute {
+        name,
+        matches,
+        action,
+        rewrite,
+        headers,
+        timeout,
+        retries,
+        mirrors,
+        fault: fault.map(Box::new),
+        cors: cors.map(Box::new),
+        origin,
+    })
 }
 
 fn action(decoder: &Decoder<'_>, reader: &Reader<'_>, namespace: &str) -> Option<HttpAction> {
@@ -94,16 +111,7 @@ fn route_destination(decoder: &Decoder<'_>, field: &Field<'_>, alone: bool) -> O
 }
 
 fn direct_response(reader: Reader<'_>) -> Option<HttpAction> {
-    let status = reader.required("status").and_then(|field| {
-        let status = field.u32()?;
-        match u16::try_from(status) {
-            Ok(status) if (200..=599).contains(&status) => Some(status),
-            _ => {
-                field.error("a status is 200 to 599");
-                None
-            }
-        }
-    });
+    let status = reader.required("status").and_then(|field| fault::http_status(&field));
     let mut body = Vec::new();
     if let Some(written) = reader.map("body") {
         let string = written.field("string").map(|field| (field.str().map(String::into_bytes), field));

@@ -43,13 +43,13 @@ pub(super) fn decode(reader: Reader<'_>) -> Read {
     let credentials: Vec<Name> = single.iter().chain(&several).filter_map(dns_name).collect();
     let ca = reader.field("caCertificates").and_then(|field| file_path(&field));
     let crl = reader.field("caCrl").and_then(|field| file_path(&field));
-    let why = "the roots come from `credentialName` or `caCertificates`";
-    reader.known_but_unsupported("caCertCredentialName", why);
+    let ca_credential = reader.field("caCertCredentialName").and_then(|field| dns_name(&field));
     let tls = ServerTls {
         mode: mode.unwrap_or(ServerTlsMode::Passthrough),
         certificates,
         credentials,
         ca,
+        ca_credential,
         crl,
         subject_alt_names: names(&reader, "subjectAltNames"),
         spki_hashes: reader.list("verifyCertificateSpki").iter().filter_map(spki_hash).collect(),
@@ -69,7 +69,9 @@ fn check(reader: &Reader<'_>, tls: &ServerTls) {
             let help = "write `credentialName`, or `serverCertificate` and `privateKey`";
             reader.error_with_help("mode", "whoever ends TLS needs a certificate", help);
         }
-        ServerTlsMode::Mutual if tls.ca.is_none() && tls.credentials.is_empty() => {
+        ServerTlsMode::Mutual
+            if tls.ca.is_none() && tls.ca_credential.is_none() && tls.credentials.is_empty() =>
+        {
             let help = "write `caCertificates`, or `credentialName`";
             reader.error_with_help("mode", "MUTUAL needs roots to judge clients by", help);
         }

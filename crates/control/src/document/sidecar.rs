@@ -6,6 +6,7 @@ use ripstop_model::{Address, Name};
 use ripstop_yaml::{Field, Reader};
 
 use crate::document::common::{Decoder, ip_address, is_dns_name, is_label, required_port, shorten};
+use crate::document::destination::destination;
 use crate::document::{connection_pool, selector};
 use crate::resource::{
     AppProtocol, EgressHost, EgressNamespace, Metadata, Sidecar, SidecarEgress, SidecarIngress,
@@ -17,17 +18,25 @@ pub(super) fn decode(decoder: &Decoder<'_>, spec: &Reader<'_>, meta: Metadata) -
         spec.list("ingress").iter().filter_map(|field| ingress(decoder, field)).collect();
     let egress: Vec<SidecarEgress> =
         spec.list("egress").iter().filter_map(|field| egress(decoder, field, &namespace)).collect();
+    let mut egress_proxy = None;
     if let Some(policy) = spec.map("outboundTrafficPolicy") {
-        let any = policy.one_of("mode", &[("REGISTRY_ONLY", false), ("ALLOW_ANY", true)]);
-        if any == Some(true) {
+        let any = policy.one_of("mode", &[("REGISTRY_ONLY", false), ("ALLOW_ANY", true)]) == Some(true);
+        egress_proxy = policy.field("egressProxy").and_then(|field| destination(decoder, &field));
+        if any && egress_proxy.is_none() {
             policy.known_but_unsupported("mode", "hosts that the mesh does not know are answered with 502");
+        } else if egress_proxy.is_some() && !any {
+            let help = "write `mode: ALLOW_ANY`";
+            policy.error_with_help(
+                "egressProxy",
+                "nothing is sent to hosts that the mesh does not know",
+                help,
+            );
         }
-        policy.known_but_unsupported("egressProxy", "hosts that the mesh does not know are not called");
         policy.finish();
     }
     let inbound_pool = spec.map("inboundConnectionPool").map(connection_pool::decode);
     let selector = selector::workload_labels(spec);
-    Sidecar { meta, selector, ingress, egress, inbound_pool }
+    Sidecar { meta, selector, ingress, egress, egress_proxy, inbound_pool }
 }
 
 fn capture_mode(reader: &Reader<'_>) {

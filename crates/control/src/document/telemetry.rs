@@ -8,6 +8,9 @@ use crate::resource::{AccessLogging, Metadata, Telemetry};
 const MODES: [(&str, (bool, bool)); 3] =
     [("CLIENT_AND_SERVER", (true, true)), ("CLIENT", (false, true)), ("SERVER", (true, false))];
 
+/// The provider that Istio has without being told: lines on standard output.
+const STDOUT_PROVIDER: &str = "envoy";
+
 pub(super) fn decode(spec: &Reader<'_>, meta: Metadata) -> Telemetry {
     let selector = selector::of_policy(spec);
     let access_logging = spec.maps("accessLogging").into_iter().map(access_logging).collect();
@@ -16,11 +19,14 @@ pub(super) fn decode(spec: &Reader<'_>, meta: Metadata) -> Telemetry {
     Telemetry { meta, selector, access_logging }
 }
 
-fn providers(reader: &Reader<'_>) {
+/// Their names.
+fn providers(reader: &Reader<'_>) -> Vec<String> {
+    let mut names = Vec::new();
     for provider in reader.maps("providers") {
-        provider.required_str("name");
+        names.extend(provider.required_str("name"));
         provider.finish();
     }
+    names
 }
 
 /// Server, client.
@@ -33,8 +39,9 @@ fn mode(reader: &Reader<'_>, key: &str) -> (bool, bool) {
 
 fn access_logging(reader: Reader<'_>) -> AccessLogging {
     let (server, client) = mode(&reader, "match");
-    providers(&reader);
-    reader.known_but_unsupported("providers", "the log goes to standard output");
+    if providers(&reader).iter().any(|name| name != STDOUT_PROVIDER) {
+        reader.known_but_unsupported("providers", "the log goes to standard output");
+    }
     let disabled = reader.bool("disabled").unwrap_or(false);
     if let Some(filter) = reader.map("filter") {
         filter.required_str("expression");

@@ -1,14 +1,16 @@
 //! Reads Istio's `TrafficPolicy`, of a service, of a subset and of a port alike.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ripstop_model::Percent;
 use ripstop_model::cluster::{BudgetBase, RetryBudget};
+use ripstop_model::tls::ProxyVersion;
 use ripstop_yaml::Reader;
 
-use crate::document::common::{Decoder, positive_duration, required_port};
+use crate::document::common::{Decoder, host, positive_duration, required_port};
 use crate::document::{client_tls, connection_pool, load_balancer};
-use crate::resource::{Outlier, TrafficPolicy};
+use crate::resource::{HttpTunnel, Outlier, TrafficPolicy};
 
 pub(super) fn decode(decoder: &Decoder<'_>, reader: Reader<'_>) -> TrafficPolicy {
     let mut policy = sections(decoder, &reader);
@@ -27,8 +29,8 @@ pub(super) fn decode(decoder: &Decoder<'_>, reader: Reader<'_>) -> TrafficPolicy
         }
         port.finish();
     }
-    reader.known_but_unsupported("tunnel", "connections are not tunnelled");
-    reader.known_but_unsupported("proxyProtocol", "no PROXY header is sent");
+    policy.tunnel = reader.map("tunnel").and_then(tunnel);
+    policy.proxy_protocol = reader.map("proxyProtocol").map(proxy_protocol);
     reader.finish();
     policy
 }
@@ -41,8 +43,29 @@ fn sections(decoder: &Decoder<'_>, reader: &Reader<'_>) -> TrafficPolicy {
         outlier: reader.map("outlierDetection").map(outlier),
         tls: reader.map("tls").map(|reader| client_tls::decode(decoder, reader)),
         retry_budget: None,
+        proxy_protocol: None,
+        tunnel: None,
         ports: BTreeMap::new(),
     }
+}
+
+fn proxy_protocol(reader: Reader<'_>) -> ProxyVersion {
+    let versions = [("V1", ProxyVersion::V1), ("V2", ProxyVersion::V2)];
+    let version = reader.one_of("version", &versions).unwrap_or(ProxyVersion::V1);
+    reader.finish();
+    version
+}
+
+fn tunnel(reader: Reader<'_>) -> Option<HttpTunnel> {
+    let post = reader.one_of("protocol", &[("CONNECT", false), ("POST", true)]).unwrap_or(false);
+    let host = reader.required("targetHost").and_then(|field| match field.str()?.parse() {
+        Ok(IpAddr::V6(address)) => Some(format!("[{address}]")),
+        Ok(address) => Some(address.to_string()),
+        Err(_) => host(&field, false).map(|name| name.to_string()),
+    });
+    let port = required_port(&reader, "targetPort");
+    reader.finish();
+    Some(HttpTunnel { post, target: format!("{}:{}", host?, port?).into() })
 }
 
 /// Reads `retryBudget`.

@@ -73,6 +73,9 @@ impl ConnectionPool {
             idle_timeout: self.idle_timeout.or(base.idle_timeout),
             http2: self.http2.or(base.http2),
             max_concurrent_streams: self.max_concurrent_streams.or(base.max_concurrent_streams),
+            keepalive: self.keepalive.or(base.keepalive),
+            max_connection_duration: self.max_connection_duration.or(base.max_connection_duration),
+            use_client_protocol: self.use_client_protocol.or(base.use_client_protocol),
         }
     }
 }
@@ -144,6 +147,7 @@ impl Profile {
                 statuses: Vec::new(),
                 backoff: None,
                 ignore_previous_hosts: false,
+                remote_localities: false,
             }),
             load_balancer: Some(LoadBalancer::default()),
             connection_pool: ConnectionPool {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ripstop_model::cluster::RetryBudget;
+use ripstop_model::tls::ProxyVersion;
+use ripstop_model::upstream_connection::TcpKeepalive;
 use ripstop_model::{Name, Percent};
 
 use super::{ClientTls, ExportTo, Labels, LoadBalancer, Metadata, Origin};
@@ -52,6 +54,10 @@ pub struct TrafficPolicy {
     pub tls: Option<ClientTls>,
     /// `None`: that of [`RetryBudget::default`].
     pub retry_budget: Option<RetryBudget>,
+    /// Instances are told by the PROXY protocol who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// The instances are proxies, and connections of bytes go through them to somewhere else.
+    pub tunnel: Option<HttpTunnel>,
     /// What holds for a port alone. It leaves nothing open: a section that is not here has its default, as in Istio.
     pub ports: BTreeMap<u16, TrafficPolicy>,
 }
@@ -62,8 +68,13 @@ impl TrafficPolicy {
         let whole = TrafficPolicy { ports: BTreeMap::new(), ..self.clone() };
         match self.ports.get(&port) {
             None => whole,
-            // A budget cannot be written for a port.
-            Some(own) => TrafficPolicy { retry_budget: whole.retry_budget, ..own.clone() },
+            // These cannot be written for a port.
+            Some(own) => TrafficPolicy {
+                retry_budget: whole.retry_budget,
+                proxy_protocol: whole.proxy_protocol,
+                tunnel: whole.tunnel,
+                ..own.clone()
+            },
         }
     }
 
@@ -78,9 +89,20 @@ impl TrafficPolicy {
             outlier: self.outlier.or(base.outlier),
             tls: self.tls.clone().or_else(|| base.tls.clone()),
             retry_budget: self.retry_budget.or(base.retry_budget),
+            proxy_protocol: self.proxy_protocol.or(base.proxy_protocol),
+            tunnel: self.tunnel.clone().or_else(|| base.tunnel.clone()),
             ports: BTreeMap::new(),
         }
     }
+}
+
+/// Where a proxy is asked to open a tunnel to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpTunnel {
+    /// By a POST, not by a CONNECT.
+    pub post: bool,
+    /// Host, with brackets where it is an IPv6 address, and port.
+    pub target: Name,
 }
 
 /// Limits on connections and requests; `None` everywhere means none, as in Istio.
@@ -106,6 +128,12 @@ pub struct ConnectionPool {
     pub http2: Option<bool>,
     /// Streams of one HTTP/2 connection.
     pub max_concurrent_streams: Option<u32>,
+    /// Silent peers are probed by the kernel; `None`: they are not.
+    pub keepalive: Option<TcpKeepalive>,
+    /// A connection is given up when it is this old; `None`: however old.
+    pub max_connection_duration: Option<Duration>,
+    /// Instances that are spoken to in plaintext are spoken to as the client of each request speaks, whatever `http2` says.
+    pub use_client_protocol: Option<bool>,
 }
 
 /// When instances are ejected. `None` everywhere means Envoy's default.

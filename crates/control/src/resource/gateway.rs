@@ -74,6 +74,8 @@ pub struct ServerTls {
     pub credentials: Vec<Name>,
     /// File with the roots that chains of clients must lead to.
     pub ca: Option<Name>,
+    /// Name of a `Credential` document that these roots are taken from, whatever others have.
+    pub ca_credential: Option<Name>,
     /// File with revocation lists.
     pub crl: Option<Name>,
     /// Names of which a client's certificate must have one.

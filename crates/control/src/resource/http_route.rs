@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ripstop_model::cors::CorsPolicy;
+use ripstop_model::fault::HttpFault;
 use ripstop_model::route::{HeaderMutations, RedirectStatus, RegexSubstitution, RetryOn};
 use ripstop_model::{Name, Percent};
 
@@ -27,6 +29,10 @@ pub struct HttpRoute {
     pub retries: Option<Retries>,
     /// Who gets copies.
     pub mirrors: Vec<Mirror>,
+    /// What goes wrong on purpose.
+    pub fault: Option<Box<HttpFault>>,
+    /// Which pages of other origins may use the answers.
+    pub cors: Option<Box<CorsPolicy>>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -184,4 +190,6 @@ pub struct Retries {
     pub backoff: Option<Duration>,
     /// Hosts that were tried may be tried again.
     pub ignore_previous_hosts: bool,
+    /// After two tries, retries go to localities that were not tried.
+    pub remote_localities: bool,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ripstop_model::{Address, Name};
 
-use super::{AppProtocol, ConnectionPool, Labels, Metadata, Origin};
+use super::{AppProtocol, ConnectionPool, Destination, Labels, Metadata, Origin};
 
 /// `Sidecar` of `networking.istio.io`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Sidecar {
     pub ingress: Vec<SidecarIngress>,
     /// What may be called; empty: everything.
     pub egress: Vec<SidecarEgress>,
+    /// Who gets requests to hosts that the mesh does not know; `None`: they are answered with 502.
+    pub egress_proxy: Option<Destination>,
     /// Limits of connections to the application.
     pub inbound_pool: Option<ConnectionPool>,
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use ripstop_model::cluster::{CircuitLimits, RetryBudget, UpstreamProtocol};
 use ripstop_model::load_balancing::{ConsistentHashing, HashFunction, SlowStart};
 use ripstop_model::outlier::{OutlierDetection, Streak};
+use ripstop_model::upstream_connection::UpstreamConnection;
 use ripstop_model::{LbPolicy, LoadBalancing, Percent};
 
 use crate::resource::{
     AppProtocol, BalancerChoice, ConnectionPool, HashTable, Outlier, TrafficPolicy, Warmup,
 };
+use crate::world::{Callee, Scope};
 
 /// How long making a connection may take unless told, as in Istio.
 pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,9 +77,32 @@ pub(super) fn protocol(app: AppProtocol, pool: &ConnectionPool, mtls: bool) -> U
     match app {
         AppProtocol::Tcp | AppProtocol::Tls => UpstreamProtocol::Http1,
         _ if mtls => UpstreamProtocol::Http2,
+        _ if pool.use_client_protocol == Some(true) => UpstreamProtocol::Downstream,
         AppProtocol::Http2 | AppProtocol::Grpc => UpstreamProtocol::Http2,
         AppProtocol::Http if pool.http2 == Some(true) => UpstreamProtocol::Http2,
         AppProtocol::Http => UpstreamProtocol::Http1,
+    }
+}
+
+/// What holds for a destination by the rule that the caller sees; `None`: there is none.
+pub(super) fn of_destination(
+    scope: &Scope<'_>,
+    callee: &Callee,
+    port: u16,
+    subset: Option<&str>,
+) -> Option<TrafficPolicy> {
+    let rule = scope.destination_rule(callee)?;
+    let whole = rule.policy.for_port(port);
+    let subset = rule.subsets.iter().find(|one| Some(&*one.name) == subset);
+    Some(subset.map_or_else(|| whole.clone(), |one| one.policy.over(&whole, port)))
+}
+
+/// How long connections are kept, and how it is found out that a peer is gone.
+pub(super) fn connection(pool: &ConnectionPool) -> UpstreamConnection {
+    UpstreamConnection {
+        keepalive: pool.keepalive,
+        max_age: pool.max_connection_duration,
+        ..UpstreamConnection::default()
     }
 }
 

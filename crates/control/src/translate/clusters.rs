@@ -94,7 +94,7 @@ impl One<'_> {
         };
         let reach = mtls::reach(callee, port, chosen, policy.tls.as_ref().map(|tls| tls.mode));
         warnings.extend(reach.warning);
-        let transport = if reach.mtls {
+        let mut transport = if reach.mtls {
             let subset_name = subset.map(|subset| &*subset.name);
             let server_name = policy.tls.as_ref().and_then(|tls| tls.sni.clone());
             let server_name =
@@ -103,6 +103,7 @@ impl One<'_> {
         } else {
             self.transport(policy, warnings)
         };
+        transport.proxy_protocol = policy.proxy_protocol;
         let pool = policy.connection_pool.unwrap_or_default();
         let setting = policy.load_balancer.as_ref().and_then(|balancer| balancer.locality.as_ref());
         let (groups, weighted) =
@@ -126,6 +127,7 @@ impl One<'_> {
             },
             limits: cluster_policy::limits(&pool, policy.retry_budget),
             outlier: policy.outlier.as_ref().map(cluster_policy::outlier),
+            connection: cluster_policy::connection(&pool),
             max_requests_per_connection: pool.max_requests_per_connection.and_then(NonZeroU32::new),
             idle_timeout: pool.idle_timeout,
             ..Cluster::new(name, discovery)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ripstop_model::chain_match::{FilterChainMatch, ServerName, TransportProtocol};
+use ripstop_model::http_filter::HttpFilter;
 use ripstop_model::http_manager::{ClientCertDetails, ForwardClientCert, RouteSource};
 use ripstop_model::listener::TrafficDirection;
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
@@ -199,6 +200,7 @@ impl<'a> Port<'a, '_> {
                 ..ClientCertDetails::default()
             },
             upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
+            filters: vec![HttpFilter::cors(), HttpFilter::fault()],
             ..HttpConnectionManager::new(
                 names::stat_prefix("ingress", self.address),
                 RouteSource::Rds(routes),

@@ -129,6 +129,7 @@ impl Port<'_> {
         NetworkFilter::Tcp(TcpProxy {
             access_logs: access_log::of(self.scope, true),
             idle_timeout: self.pool.tcp_idle_timeout,
+            max_duration: self.pool.max_connection_duration,
             ..TcpProxy::new(names::stat_prefix("inbound", self.address), names::inbound_cluster(self.app))
         })
     }
@@ -174,9 +175,13 @@ impl Port<'_> {
                 true => CircuitLimits { retry_budget: None, ..cluster_policy::limits(&self.pool, None) },
                 false => cluster_policy::NO_LIMITS,
             },
+            connection: cluster_policy::connection(&self.pool),
             max_requests_per_connection: self.pool.max_requests_per_connection.and_then(NonZeroU32::new),
             idle_timeout: self.pool.idle_timeout,
             protocol: match self.protocol {
+                protocol if protocol.is_http() && self.pool.use_client_protocol == Some(true) => {
+                    UpstreamProtocol::Downstream
+                }
                 AppProtocol::Http2 | AppProtocol::Grpc => UpstreamProtocol::Http2,
                 AppProtocol::Http | AppProtocol::Tcp | AppProtocol::Tls => UpstreamProtocol::Http1,
             },

@@ -1,16 +1,34 @@
 //! Rules for connections: which chains a listener of bytes has, and where each leads.
 
 use ripstop_model::chain_match::{FilterChainMatch, ServerName};
-use ripstop_model::network_filter::{TcpProxy, WeightedTcpCluster};
-use ripstop_model::{FilterChain, Name, NetworkFilter};
+use ripstop_model::network_filter::{TcpProxy, Tunneling, WeightedTcpCluster};
+use ripstop_model::{FilterChain, Format, Name, NetworkFilter};
 
-use super::access_log;
 use super::place::Place;
-use crate::resource::{L4Destination, L4Match, VirtualService};
+use super::{access_log, cluster_policy};
+use crate::resource::{L4Destination, L4Match, TrafficPolicy, VirtualService};
 
 /// A chain that carries bytes.
 pub(super) fn chain(name: Name, matches: FilterChainMatch, proxy: TcpProxy) -> FilterChain {
     FilterChain { name, matches, ..FilterChain::new(NetworkFilter::Tcp(proxy)) }
+}
+
+/// What a policy says of the connections that carry bytes.
+pub(super) fn with_policy(proxy: TcpProxy, policy: Option<&TrafficPolicy>) -> TcpProxy {
+    let pool = policy.and_then(|policy| policy.connection_pool).unwrap_or_default();
+    TcpProxy {
+        idle_timeout: pool.tcp_idle_timeout,
+        max_duration: pool.max_connection_duration,
+        tunneling: policy.and_then(|policy| policy.tunnel.as_ref()).map(|tunnel| {
+            Box::new(Tunneling {
+                hostname: Format::literal(&tunnel.target),
+                // Envoy's path where none is given.
+                post_path: tunnel.post.then(|| "/".into()),
+                headers: Vec::new(),
+            })
+        }),
+        ..proxy
+    }
 }
 
 /// The name of a ClientHello as chains ask for it; `None` for `*`, which asks for nothing.
@@ -33,20 +51,20 @@ impl Place<'_> {
         if let [only] = clusters.as_mut_slice() {
             only.weight = 1;
         }
-        let first = to.first().and_then(|one| self.scope.world.callee(&one.destination.host, namespace));
-        let port = to.first().and_then(|one| one.destination.port);
-        let idle_timeout = first.and_then(|callee| {
-            let port = port.unwrap_or_else(|| callee.default_port(Some(self.port)));
-            let policy = self.scope.destination_rule(callee)?.policy.for_port(port);
-            policy.connection_pool?.tcp_idle_timeout
+        // Several destinations share what is said of connections: by the first, which is as good as any.
+        let first = to.first().map(|one| &one.destination);
+        let policy = first.and_then(|to| {
+            let callee = self.scope.world.callee(&to.host, namespace)?;
+            let port = to.port.unwrap_or_else(|| callee.default_port(Some(self.port)));
+            cluster_policy::of_destination(&self.scope, callee, port, to.subset.as_deref())
         });
-        TcpProxy {
+        let proxy = TcpProxy {
             clusters,
-            idle_timeout,
             access_logs: access_log::of(&self.scope, false),
             // Its cluster is replaced by the list.
             ..TcpProxy::new(stat_prefix, "")
-        }
+        };
+        with_policy(proxy, policy.as_ref())
     }
 
     /// The chains that the `tls` rules of `vs` make here: one for each condition that applies.

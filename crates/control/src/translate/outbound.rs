@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use ripstop_model::chain_match::FilterChainMatch;
+use ripstop_model::http_filter::HttpFilter;
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::listener::TrafficDirection;
 use ripstop_model::listener_filter::{ListenerFilter, TlsInspector};
@@ -15,7 +16,7 @@ use ripstop_model::{
 };
 
 use super::place::Place;
-use super::{Traffic, access_log, l4, names, virtual_hosts};
+use super::{Traffic, access_log, cluster_policy, l4, names, virtual_hosts};
 use crate::resource::{AppProtocol, L4Match, SidecarRole, Upstream};
 use crate::world::{Callee, LOOPBACK, Scope};
 
@@ -117,12 +118,13 @@ fn bytes_listener(
         let rule = vs.tcp.iter().find(|rule| rule.matches.is_empty() || rule.matches.iter().any(takes))?;
         Some(place.tcp_proxy(stat_prefix.clone(), &rule.route, namespace))
     });
-    let plain = || TcpProxy {
-        access_logs: access_log::of(scope, false),
-        idle_timeout: scope.destination_rule(callee).and_then(|rule| {
-            rule.policy.for_port(port).connection_pool.and_then(|pool| pool.tcp_idle_timeout)
-        }),
-        ..TcpProxy::new(stat_prefix.clone(), names::outbound_cluster(port, None, &callee.host))
+    let plain = || {
+        let proxy = TcpProxy {
+            access_logs: access_log::of(scope, false),
+            ..TcpProxy::new(stat_prefix.clone(), names::outbound_cluster(port, None, &callee.host))
+        };
+        let policy = cluster_policy::of_destination(scope, callee, port, None);
+        l4::with_policy(proxy, policy.as_ref())
     };
     let rest = rest.unwrap_or_else(plain);
     chains.push(l4::chain("plaintext".into(), FilterChainMatch::default(), rest));
@@ -148,6 +150,7 @@ fn http_listener(scope: &Scope<'_>, address: SocketAddr, direction: &str, routes
     let manager = HttpConnectionManager {
         access_logs: access_log::of(scope, false),
         upgrades: vec![Upgrade::to(Upgrade::WEBSOCKET)],
+        filters: vec![HttpFilter::cors(), HttpFilter::fault()],
         ..HttpConnectionManager::new(names::stat_prefix(direction, address), RouteSource::Rds(routes))
     };
     let filter = NetworkFilter::Http(Box::new(manager));

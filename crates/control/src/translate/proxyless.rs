@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use ripstop_model::http_filter::{FilterOverride, HttpFilter};
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::{
     ApiListener, Discovery, HttpConnectionManager, LbPolicy, Name, RouteConfiguration, Snapshot, VirtualHost,
@@ -76,14 +77,19 @@ fn can_be_dialled(callee: &Callee) -> bool {
 fn add_port(snapshot: &mut Snapshot, scope: &Scope<'_>, callee: &Callee, port: u16) {
     let routes = names::upstream_routes(&callee.host, port);
     for name in dialled(callee, port, scope.namespace()) {
-        let manager = HttpConnectionManager::new("grpc", RouteSource::Rds(routes.clone()));
+        let manager = HttpConnectionManager {
+            filters: vec![HttpFilter::fault()],
+            ..HttpConnectionManager::new("grpc", RouteSource::Rds(routes.clone()))
+        };
         snapshot.api_listeners.insert(name.clone(), Arc::new(ApiListener { name, manager }));
     }
-    let virtual_host = VirtualHost::new(
-        names::virtual_host(&callee.host, port),
-        vec!["*".into()],
-        virtual_hosts::host_routes(scope, callee, port),
-    );
+    let mut host_routes = virtual_hosts::host_routes(scope, callee, port);
+    for route in &mut host_routes {
+        // gRPC refuses what is said to a filter that it does not know, and no page calls by it.
+        route.filters.retain(|_, said| !matches!(said, FilterOverride::Cors(_)));
+    }
+    let virtual_host =
+        VirtualHost::new(names::virtual_host(&callee.host, port), vec!["*".into()], host_routes);
     let config = RouteConfiguration::new(routes.clone(), vec![virtual_host]);
     snapshot.routes.insert(routes, Arc::new(config));
 }

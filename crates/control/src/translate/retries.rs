@@ -13,6 +13,8 @@ const DEFAULT_RETRY_ON: RetryOn = RetryOn::CONNECT_FAILURE
 const DEFAULT_ATTEMPTS: u32 = 2;
 /// How often Istio looks for a host that has not been tried.
 const HOST_SELECTION_ATTEMPTS: u32 = 5;
+/// After how many tries Istio leaves the localities alone that were tried, where that is wanted.
+const TRIES_OF_A_LOCALITY: u32 = 2;
 /// The longest back-off as a multiple of the shortest, as in Envoy.
 const MAX_BACKOFF_FACTOR: u32 = 10;
 
@@ -35,6 +37,7 @@ pub(super) fn retry_policy(retries: Option<&Retries>) -> Option<RetryPolicy> {
         per_try_timeout: retries.per_try_timeout,
         backoff: backoff.unwrap_or_default(),
         avoid_previous_hosts: !retries.ignore_previous_hosts,
+        avoid_previous_priorities: retries.remote_localities.then_some(TRIES_OF_A_LOCALITY),
         host_selection_attempts: if retries.ignore_previous_hosts { 1 } else { HOST_SELECTION_ATTEMPTS },
         retriable_statuses: retries.statuses.clone(),
         ..RetryPolicy::on(retries.on.unwrap_or(DEFAULT_RETRY_ON))

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ripstop_model::http_filter::{FilterOverride, FilterOverrides, HttpFilter};
 use ripstop_model::mirror::{MirrorTarget, RequestMirror};
 use ripstop_model::route::{
     ClusterChoice, ClusterSplit, DirectResponse, Forward, HashPolicy, HeaderMutations, HostRewrite,
@@ -11,13 +12,13 @@ use ripstop_model::route::{
 use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Percent, Route};
 
-use super::names;
 use super::place::Place;
 use super::retries::retry_policy;
 use super::route_match::route_match;
+use super::{cluster_policy, names};
 use crate::resource::{
-    BalancerChoice, HttpAction, HttpRedirect, HttpRoute, Mirror, RedirectPort, RouteDestination,
-    TrafficPolicy, UriRewrite, VirtualService,
+    BalancerChoice, HttpAction, HttpRedirect, HttpRoute, Mirror, RedirectPort, RouteDestination, UriRewrite,
+    VirtualService,
 };
 use crate::world::{Callee, HttpRule, Scope};
 
@@ -33,9 +34,11 @@ impl Place<'_> {
             // Rules that delegate have been replaced by those of the delegate.
             let Some(action) = self.action(&found) else { continue };
             let headers = changed(&rule.headers.mutations);
+            let filters = said_to_filters(rule);
             let route = |condition, matches| Route {
                 name: names::rule(&found, condition),
                 headers: headers.clone(),
+                filters: filters.clone(),
                 ..Route::new(matches, action.clone())
             };
             if rule.matches.is_empty() {
@@ -141,17 +144,20 @@ impl Place<'_> {
     }
 }
 
+/// What a rule wants of the filters for faults and for CORS.
+fn said_to_filters(rule: &HttpRoute) -> FilterOverrides {
+    let cors = rule.cors.clone().map(|cors| (HttpFilter::CORS.into(), FilterOverride::Cors(cors)));
+    let fault = rule.fault.clone().map(|fault| (HttpFilter::FAULT.into(), FilterOverride::Fault(fault)));
+    cors.into_iter().chain(fault).collect()
+}
+
 fn changed(mutations: &HeaderMutations) -> Option<Box<HeaderMutations>> {
     (!mutations.is_empty()).then(|| Box::new(mutations.clone()))
 }
 
 /// What decides where a request goes, if the rule for a destination wants that equal requests stay together.
 fn hash_policy(scope: &Scope<'_>, callee: &Callee, port: u16, subset: Option<&str>) -> Option<HashPolicy> {
-    let rule = scope.destination_rule(callee)?;
-    let whole = rule.policy.for_port(port);
-    let subset = rule.subsets.iter().find(|one| Some(&*one.name) == subset);
-    let policy: TrafficPolicy = subset.map_or_else(|| whole.clone(), |one| one.policy.over(&whole, port));
-    match policy.load_balancer?.choice {
+    match cluster_policy::of_destination(scope, callee, port, subset)?.load_balancer?.choice {
         BalancerChoice::Hash { source, .. } => Some(HashPolicy { source, terminal: false }),
         _ => None,
     }

@@ -8,7 +8,7 @@ use ripstop_model::tls::{
 use ripstop_model::{Name, TlsServer};
 
 use super::mtls::{H2, HTTP_1_1};
-use crate::resource::{CertificateFiles, ObjectKey, ServerTls, ServerTlsMode};
+use crate::resource::{CertificateFiles, Credential, ObjectKey, ServerTls, ServerTlsMode};
 use crate::world::Scope;
 
 /// What a listener needs to end TLS as `settings` say.
@@ -22,12 +22,15 @@ pub(super) fn context(scope: &Scope<'_>, settings: &ServerTls, http: bool) -> Re
     }
     let mut certificates: Vec<CertificateRef> = settings.certificates.iter().map(certificate).collect();
     let (mut ca, mut crl) = (settings.ca.clone(), settings.crl.clone());
-    for name in &settings.credentials {
-        // As in Istio, a gateway uses what lies in its own namespace, so that no other namespace can lend a name to it.
-        let key = ObjectKey::new(scope.namespace().clone(), name.clone());
-        let Some(credential) = scope.world.credential(&key) else {
-            return Err(format!("there is no Credential {key}"));
+    if let Some(name) = &settings.ca_credential {
+        let credential = credential(scope, name)?;
+        let Some(roots) = &credential.ca else {
+            return Err(format!("Credential {} has no roots (`ca`)", credential.meta.key));
         };
+        (ca, crl) = (Some(roots.clone()), crl.or_else(|| credential.crl.clone()));
+    }
+    for name in &settings.credentials {
+        let credential = credential(scope, name)?;
         certificates.extend(credential.certificate.as_ref().map(certificate));
         ca = ca.or_else(|| credential.ca.clone());
         crl = crl.or_else(|| credential.crl.clone());
@@ -53,6 +56,12 @@ pub(super) fn context(scope: &Scope<'_>, settings: &ServerTls, http: bool) -> Re
         alpn,
         ..TlsServer::new(CertificateSource::Given(certificates))
     })
+}
+
+/// As in Istio, a gateway uses what lies in its own namespace, so that no other namespace can lend a name to it.
+fn credential<'a>(scope: &Scope<'a>, name: &Name) -> Result<&'a Credential, String> {
+    let key = ObjectKey::new(scope.namespace().clone(), name.clone());
+    scope.world.credential(&key).map(|found| &**found).ok_or_else(|| format!("there is no Credential {key}"))
 }
 
 /// Files as a certificate.

@@ -1,8 +1,9 @@
 //! Which routes belong to which host.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use ripstop_model::route::{DirectResponse, RouteAction, RouteMatch};
+use ripstop_model::route::{DirectResponse, Forward, RouteAction, RouteMatch};
 use ripstop_model::{Name, Route, VirtualHost};
 
 use super::names;
@@ -53,7 +54,7 @@ pub(super) fn outbound(scope: &Scope<'_>, imports: impl Fn(&str, &str) -> bool) 
         }
     }
     if taken.insert("*".into()) {
-        hosts.push(unknown_host());
+        hosts.push(unknown_host(scope));
     }
     hosts
 }
@@ -116,12 +117,20 @@ fn is_whole(range: &ripstop_model::cidr::CidrRange) -> bool {
     u32::from(range.length()) == if range.address().is_ipv4() { 32 } else { 128 }
 }
 
-/// As Istio's sidecars answer when only hosts of the mesh may be called.
-fn unknown_host() -> VirtualHost {
-    let body = "no service and no VirtualService of the mesh has the host of this request\n";
-    let route = Route {
-        name: "unknown host".into(),
-        ..Route::new(RouteMatch::prefix("/"), RouteAction::DirectResponse(DirectResponse::new(502, body)))
+/// As Istio's sidecars answer when only hosts of the mesh may be called, unless a proxy is named for the others.
+fn unknown_host(scope: &Scope<'_>) -> VirtualHost {
+    let egress = scope.sidecar.and_then(|sidecar| Some((sidecar.egress_proxy.as_ref()?, &sidecar.meta)));
+    let action = match egress {
+        Some((to, meta)) => {
+            let cluster = Place::sidecar(*scope, HTTP_PORT).cluster(to, meta.namespace());
+            let forward = Forward { timeout: Some(Duration::ZERO), ..Forward::to(cluster) };
+            RouteAction::Forward(Box::new(forward))
+        }
+        None => {
+            let body = "no service and no VirtualService of the mesh has the host of this request\n";
+            RouteAction::DirectResponse(DirectResponse::new(502, body))
+        }
     };
+    let route = Route { name: "unknown host".into(), ..Route::new(RouteMatch::prefix("/"), action) };
     VirtualHost::new("unknown-host", vec!["*".into()], vec![route])
 }

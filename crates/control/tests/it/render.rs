@@ -5,6 +5,8 @@ use std::fmt::{Display, Write};
 
 use ripstop_model::cluster::{Discovery, UpstreamProtocol};
 use ripstop_model::endpoint::Locality;
+use ripstop_model::fault::{FaultAbort, FaultDelay};
+use ripstop_model::http_filter::FilterOverride;
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::load_balancing::LocalityBalancing;
 use ripstop_model::mirror::MirrorTarget;
@@ -13,6 +15,7 @@ use ripstop_model::route::{
     ClusterChoice, HeaderMutations, HostRewrite, PathRewrite, RequireTls, RouteAction,
 };
 use ripstop_model::tls::{CertificateSource, PeerValidation, TlsParams};
+use ripstop_model::upstream_connection::UpstreamConnection;
 use ripstop_model::{
     Cluster, ClusterLoadAssignment, FilterChain, HttpConnectionManager, Listener, NetworkFilter, Route,
     RouteConfiguration, Snapshot,
@@ -76,7 +79,12 @@ fn chain(out: &mut String, one: &FilterChain) {
             };
             let idle = tcp.idle_timeout.map_or(String::new(), |idle| format!(", idle {idle:?}"));
             let clusters = list(tcp.clusters.iter().map(share), "nothing");
-            writeln!(out, "    tcp {} to {clusters}{idle}", tcp.stat_prefix).unwrap();
+            let age = tcp.max_duration.map_or(String::new(), |age| format!(", at most {age:?}"));
+            writeln!(out, "    tcp {} to {clusters}{idle}{age}", tcp.stat_prefix).unwrap();
+            if let Some(tunnel) = &tcp.tunneling {
+                let how = if tunnel.post_path.is_some() { "POST" } else { "CONNECT" };
+                writeln!(out, "    tunnel by {how} to {}", tunnel.hostname.source()).unwrap();
+            }
         }
         NetworkFilter::Echo => writeln!(out, "    echo").unwrap(),
         NetworkFilter::Nothing => writeln!(out, "    closes").unwrap(),
@@ -127,6 +135,9 @@ fn route(out: &mut String, one: &Route, indent: &str) {
         writeln!(out, "{indent}    if ?{}: {:?}", query.name, query.value).unwrap();
     }
     headers(out, one.headers.as_deref(), &format!("{indent}    "), "");
+    for said in one.filters.values() {
+        writeln!(out, "{indent}    {}", filter(said)).unwrap();
+    }
     match &one.action {
         other @ (RouteAction::Redirect(_) | RouteAction::NonForwarding) => {
             writeln!(out, "{indent}    {other:?}").unwrap();
@@ -181,7 +192,33 @@ fn route(out: &mut String, one: &Route, indent: &str) {
                     retry.retriable_statuses, retry.backoff.base, retry.backoff.max, retry.host_selection_attempts
                 )
                 .unwrap();
+                if let Some(tries) = retry.avoid_previous_priorities {
+                    writeln!(out, "{indent}    retry elsewhere after {tries} tries").unwrap();
+                }
             }
+        }
+    }
+}
+
+/// What is said to a filter.
+pub fn filter(said: &FilterOverride) -> String {
+    match said {
+        FilterOverride::Disabled => "off".to_owned(),
+        FilterOverride::Cors(policy) => {
+            let origins =
+                list(policy.allow_origins.iter().map(|rule| format!("{:?}", rule.pattern)), "nobody");
+            let said =
+                [&policy.allow_methods, &policy.allow_headers, &policy.expose_headers, &policy.max_age];
+            let said = said.map(|said| said.as_deref().unwrap_or("-").to_owned()).join("; ");
+            let (cookies, unmatched) = (policy.allow_credentials, policy.forward_unmatched_preflights);
+            format!("pages of {origins}: {said}; cookies {cookies:?}; others are passed on {unmatched:?}")
+        }
+        FilterOverride::Fault(fault) => {
+            let wait =
+                |delay: &FaultDelay| format!("{} wait {:?}", delay.share.percent(), delay.fixed.unwrap());
+            let fail = |abort: &FaultAbort| format!("{} fail with {:?}", abort.share.percent(), abort.status);
+            let parts = fault.delay.iter().map(wait).chain(fault.abort.iter().map(fail));
+            format!("faults: {}", list(parts, "none"))
         }
     }
 }
@@ -267,6 +304,13 @@ fn cluster(out: &mut String, one: &Cluster) {
             outlier.max_ejection_percent
         )
         .unwrap();
+    }
+    if one.connection != UpstreamConnection::default() {
+        let UpstreamConnection { keepalive, max_age, .. } = &one.connection;
+        writeln!(out, "  connections: {keepalive:?}, at most {}", debug_or(*max_age, "for ever")).unwrap();
+    }
+    if let Some(version) = one.transport.proxy_protocol {
+        writeln!(out, "  PROXY protocol {version:?}").unwrap();
     }
     if let Some(slow_start) = &one.lb.slow_start {
         writeln!(out, "  {slow_start:?}").unwrap();

@@ -22,6 +22,7 @@ use ripstop_policy::rewrite::PathRewriter;
 use ripstop_policy::route::{NoRoute, RequestHead, RouteTable};
 use ripstop_policy::runtime::Runtime;
 
+use crate::render::filter;
 use crate::support::{build, lines, repository, snapshot};
 
 /// A request of a client.
@@ -138,6 +139,9 @@ fn describe(outcome: &Outcome<'_>) -> String {
                     mirror.share.as_ref().map_or("100%".to_owned(), |share| share.default.to_string());
                 write!(text, ", copies {share} {name}").unwrap();
             }
+            for said in route.filters.values() {
+                write!(text, ", {}", filter(said)).unwrap();
+            }
             write!(text, " ({})", route.name).unwrap();
         }
     }
@@ -173,7 +177,9 @@ fn connect(snapshot: &Snapshot, listener: &str, server_name: Option<&str>) -> St
         NetworkFilter::Tcp(tcp) => {
             let shares: Vec<String> =
                 tcp.clusters.iter().map(|share| format!("{} {}", share.weight, share.name)).collect();
-            format!("bytes to {}", shares.join(", "))
+            let tunnel = tcp.tunneling.as_ref();
+            let tunnel = tunnel.map_or(String::new(), |it| format!(", tunnel to {}", it.hostname.source()));
+            format!("bytes to {}{tunnel}", shares.join(", "))
         }
         other => panic!("the control plane makes no {other:?}"),
     };

@@ -40,7 +40,8 @@ fn mirror(decoder: &Decoder<'_>, field: &Field<'_>) -> Option<Mirror> {
     Some(Mirror { destination: destination?, share: share? })
 }
 
-fn whole_percent(field: &Field<'_>) -> Option<Percent> {
+/// A percentage as a whole number.
+pub(super) fn whole_percent(field: &Field<'_>) -> Option<Percent> {
     let number = field.u32()?;
     if number > 100 {
         field.error("a percentage is 0 to 100");

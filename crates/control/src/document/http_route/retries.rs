@@ -25,8 +25,8 @@ pub(in crate::document) fn decode(reader: Reader<'_>) -> Retries {
         statuses,
         backoff: positive_duration(&reader, "backoff"),
         ignore_previous_hosts: !reader.bool("retryIgnorePreviousHosts").unwrap_or(true),
+        remote_localities: reader.bool("retryRemoteLocalities").unwrap_or(false),
     };
-    reader.known_but_unsupported("retryRemoteLocalities", "retries go to every locality");
     reader.finish();
     retries
 }
