@@ -37,19 +37,14 @@ impl Control {
     pub async fn run(&mut self) {
         let log =
             fs::File::options().create(true).append(true).open(self.directory.join("control.log")).unwrap();
-        let child = Command::new(binaries::path("ripstop"))
+        let mut command = Command::new(binaries::path("ripstop"));
+        command
             .args(["control", "--xds-plaintext", "--api-loopback=read", "--config"])
             .arg(self.directory.join("mesh"))
             .arg("--state-dir")
             .arg(self.directory.join("state"))
-            .args(["--xds-listen", &self.xds.to_string(), "--api-listen", &self.api.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+            .args(["--xds-listen", &self.xds.to_string(), "--api-listen", &self.api.to_string()]);
+        self.child = Some(spawn(command, log));
         until("the control plane is ready", async || {
             let mut client = ripstop_testkit::client::Http1::connect(self.api).await.ok()?;
             (client.get("/ready").await.ok()?.status == 200).then_some(())
@@ -81,10 +76,43 @@ impl Control {
         mesh::get(self.api, path).await.body
     }
 
+    /// Starts an agent that keeps the identity of a workload of the namespace `default` and hands it over `socket`.
+    pub async fn agent(&self, workload: &str, account: &str, socket: &Path) -> Child {
+        let token = self.directory.join(format!("{workload}.token"));
+        let made = Command::new(binaries::path("ripstop"))
+            .args(["token", "create", workload, "-o"])
+            .arg(&token)
+            .arg("--state-dir")
+            .arg(self.directory.join("state"))
+            .output()
+            .await
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let log = fs::File::create(self.directory.join(format!("{workload}-agent.log"))).unwrap();
+        let mut command = Command::new(binaries::path("ripstop"));
+        command
+            .arg("agent")
+            .arg(format!("--identity=spiffe://cluster.local/ns/default/sa/{account}"))
+            .arg(format!("--control={}", self.xds))
+            .arg("--trust-root")
+            .arg(self.directory.join("state/trust-root.pem"))
+            .arg("--token-file")
+            .arg(token)
+            .arg("--sds-socket")
+            .arg(socket);
+        let child = spawn(command, log);
+        until("the agent is there", async || socket.exists().then_some(())).await;
+        child
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("control.log")).unwrap_or_default()
     }
+}
+
+fn spawn(mut command: Command, log: fs::File) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().unwrap()
 }
 
 impl Drop for Control {

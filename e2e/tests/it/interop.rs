@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ripstop_e2e::control::Control;
 use ripstop_e2e::foreign::{Proxy, Software};
@@ -13,6 +14,7 @@ use ripstop_e2e::{mesh, ports};
 use ripstop_testkit::client::{Http1, Reply};
 use ripstop_testkit::upstream::{Upstream, text};
 use ripstop_testkit::wait::until;
+use tokio::process::Child;
 
 use crate::interop_page;
 
@@ -20,7 +22,8 @@ use crate::interop_page;
 #[derive(Default)]
 struct App {
     flaky: AtomicU32,
-    mirrored: AtomicU32,
+    /// Copies that version 2 was sent.
+    copied: AtomicU32,
 }
 
 /// An application of a version: `/flaky` fails twice and then answers, `/slow` takes two seconds.
@@ -36,10 +39,13 @@ fn app(version: &'static str, state: &Arc<App>) -> Upstream {
             if path == "/slow" {
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
-            if path == "/mirrored" {
-                state.mirrored.fetch_add(1, Ordering::SeqCst);
+            if path == "/copied" && version == "v2" {
+                state.copied.fetch_add(1, Ordering::SeqCst);
             }
+            let caller = request.headers().get("x-forwarded-client-cert");
+            let caller = caller.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
             let mut answer = text(200, format!("{version} {path}"));
+            answer.headers_mut().insert("x-caller", caller.parse().unwrap());
             answer.headers_mut().insert("x-version", version.parse().unwrap());
             Ok(answer)
         }
@@ -50,11 +56,26 @@ fn app(version: &'static str, state: &Arc<App>) -> Upstream {
 struct Table {
     control: Control,
     _proxies: Vec<Proxy>,
+    _agents: Vec<Child>,
     proxies: Vec<(&'static str, SocketAddr)>,
     gateway: SocketAddr,
     state: Arc<App>,
     _apps: [Upstream; 2],
     documents: String,
+    mtls: bool,
+}
+
+/// The bootstrap file of the page for a workload, with the secrets of its agent where there is one.
+fn bootstrap(workload: &str, control: &Control, admin: u16, delta: bool, agent: Option<&Path>) -> String {
+    let dialect = if delta { "DELTA_GRPC" } else { "GRPC" };
+    let file = if agent.is_some() { "envoy-mtls-bootstrap" } else { "envoy-bootstrap" };
+    let socket = agent.map_or(String::new(), |socket| socket.display().to_string());
+    interop_page::block(file)
+        .replace("id: user-1", &format!("id: {workload}"))
+        .replace("api_type: DELTA_GRPC", &format!("api_type: {dialect}"))
+        .replace("port_value: 15012", &format!("port_value: {}", control.xds.port()))
+        .replace("port_value: 9902", &format!("port_value: {admin}"))
+        .replace("/run/user-1.sock", &socket)
 }
 
 fn documents(apps: &[Upstream; 2], gateway: u16, ports: &[u16; 7]) -> String {
@@ -76,29 +97,36 @@ fn documents(apps: &[Upstream; 2], gateway: u16, ports: &[u16; 7]) -> String {
 }
 
 impl Table {
-    async fn start(name: &str, software: Software, delta: bool) -> Table {
+    async fn start(name: &str, software: Software, delta: bool, mtls: bool) -> Table {
         let state = Arc::new(App::default());
         let apps = [app("v1", &state), app("v2", &state)];
         let gateway = ports::free();
         let free: [u16; 7] = std::array::from_fn(|_| ports::free());
-        let documents = documents(&apps, gateway, &free);
+        let mut documents = documents(&apps, gateway, &free);
+        if mtls {
+            documents = documents.replace("mode: DISABLE", "mode: STRICT");
+        }
         let control = Control::start(name, &documents).await;
         let mut proxies = Vec::new();
-        let mut running = Vec::new();
-        for (workload, admin) in [("edge", free[4]), ("web-1", free[5]), ("web-2", free[6])] {
-            let dialect = if delta { "DELTA_GRPC" } else { "GRPC" };
-            let bootstrap = interop_page::block("envoy-bootstrap")
-                .replace("id: user-1", &format!("id: {workload}"))
-                .replace("api_type: DELTA_GRPC", &format!("api_type: {dialect}"))
-                .replace("port_value: 15012", &format!("port_value: {}", control.xds.port()))
-                .replace("port_value: 9902", &format!("port_value: {admin}"));
+        let (mut running, mut agents) = (Vec::new(), Vec::new());
+        let accounts = [("edge", "edge", free[4]), ("web-1", "web", free[5]), ("web-2", "web", free[6])];
+        for (workload, account, admin) in accounts {
+            let mut socket = None;
+            if mtls {
+                let path = control.directory().join(format!("{workload}.sock"));
+                agents.push(control.agent(workload, account, &path).await);
+                socket = Some(path);
+            }
+            let bootstrap = bootstrap(workload, &control, admin, delta, socket.as_deref());
             let file = control.directory().join(format!("{workload}.yaml"));
             let admin = SocketAddr::from(([127, 0, 0, 1], admin));
             running.push(Proxy::start(software, file, &bootstrap, admin));
             proxies.push((workload, admin));
         }
         let gateway = SocketAddr::from(([127, 0, 0, 1], gateway));
-        let table = Table { control, _proxies: running, proxies, gateway, state, _apps: apps, documents };
+        let _proxies = running;
+        let (_agents, _apps) = (agents, apps);
+        let table = Table { control, _proxies, _agents, proxies, gateway, state, _apps, documents, mtls };
         table.ready().await;
         table
     }
@@ -141,6 +169,44 @@ impl Table {
         assert_eq!(self.get("/flaky").await.status, 200, "after two retries");
         assert_eq!(self.state.flaky.load(Ordering::SeqCst), 3);
         assert_eq!(self.get("/nothing").await.status, 404, "no route");
+
+        for _ in 0..3 {
+            assert_eq!(self.get("/copied").await.headers["x-version"], "v1", "whatever the copy says");
+        }
+        until("every copy has come", async || (self.state.copied.load(Ordering::SeqCst) == 3).then_some(()))
+            .await;
+        self.check_faults(&mut client).await;
+        self.check_pages(&mut client).await;
+        let asked = client.get("/rewritten/who").await.unwrap();
+        let caller = asked.headers["x-caller"].to_str().unwrap();
+        let identity = "URI=spiffe://cluster.local/ns/default/sa/edge";
+        assert_eq!(caller.contains(identity), self.mtls, "what the sidecar knows of the gateway: {caller}");
+    }
+
+    /// What goes wrong on purpose.
+    async fn check_faults(&self, client: &mut Http1) {
+        let begun = Instant::now();
+        assert_eq!(client.get("/late").await.unwrap().body, "v1 /late");
+        assert!(begun.elapsed() >= Duration::from_millis(400), "it waits: {:?}", begun.elapsed());
+        let broken = client.get("/broken").await.unwrap();
+        assert_eq!((broken.status, broken.body.as_str()), (418, "fault filter abort"));
+    }
+
+    /// What pages of other origins are told.
+    async fn check_pages(&self, client: &mut Http1) {
+        let mut ask = client.build(http::Method::OPTIONS, "/page", "");
+        ask.headers_mut().insert("origin", "https://shop.example".parse().unwrap());
+        ask.headers_mut().insert("access-control-request-method", "PUT".parse().unwrap());
+        let told = client.request(ask).await.unwrap();
+        assert_eq!((told.status, told.body.as_str()), (200, ""));
+        assert_eq!(told.headers["access-control-allow-methods"], "GET,PUT");
+        assert_eq!(told.headers["access-control-max-age"], "60");
+        let mut get = client.build(http::Method::GET, "/page", "");
+        get.headers_mut().insert("origin", "https://shop.example".parse().unwrap());
+        let page = client.request(get).await.unwrap();
+        assert_eq!(page.headers["access-control-allow-origin"], "https://shop.example");
+        let stranger = client.get("/page").await.unwrap();
+        assert!(!stranger.headers.contains_key("access-control-allow-origin"));
     }
 
     /// Nothing that was sent was refused, and everything was taken.
@@ -195,8 +261,8 @@ impl Table {
     }
 }
 
-async fn run(name: &str, software: Software, delta: bool) {
-    let mut table = Table::start(name, software, delta).await;
+async fn run(name: &str, software: Software, delta: bool, mtls: bool) {
+    let mut table = Table::start(name, software, delta, mtls).await;
     table.check().await;
     table.check_accepted().await;
     table.check_changes().await;
@@ -204,20 +270,30 @@ async fn run(name: &str, software: Software, delta: bool) {
 
 #[tokio::test]
 async fn envoy_by_delta() {
-    run("envoy-delta", Software::Envoy, true).await;
+    run("envoy-delta", Software::Envoy, true, false).await;
 }
 
 #[tokio::test]
 async fn envoy_by_state_of_the_world() {
-    run("envoy-sotw", Software::Envoy, false).await;
+    run("envoy-sotw", Software::Envoy, false, false).await;
 }
 
 #[tokio::test]
 async fn ripstop_by_delta() {
-    run("ripstop-delta", Software::Ripstop, true).await;
+    run("ripstop-delta", Software::Ripstop, true, false).await;
 }
 
 #[tokio::test]
 async fn ripstop_by_state_of_the_world() {
-    run("ripstop-sotw", Software::Ripstop, false).await;
+    run("ripstop-sotw", Software::Ripstop, false, false).await;
+}
+
+#[tokio::test]
+async fn envoy_by_delta_with_mutual_tls() {
+    run("envoy-delta-mtls", Software::Envoy, true, true).await;
+}
+
+#[tokio::test]
+async fn envoy_by_state_of_the_world_with_mutual_tls() {
+    run("envoy-sotw-mtls", Software::Envoy, false, true).await;
 }
