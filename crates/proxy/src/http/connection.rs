@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -147,8 +148,8 @@ async fn serve_http1(
         // Boxed, with all that it needs, so that it is gone while the connection rests.
         let awake = Box::pin(serve_awake(worker, manager, &info, io, aged.as_mut(), draining.as_mut()));
         io = match awake.await {
-            Awake::Over(served) => return served,
-            Awake::Resting(io) => io,
+            ControlFlow::Break(served) => return served,
+            ControlFlow::Continue(io) => io,
         };
         worker.rest();
         tokio::select! {
@@ -173,15 +174,7 @@ async fn serve_http1(
     }
 }
 
-/// How the part of a connection ends in which requests come.
-enum Awake {
-    /// With the connection.
-    Over(hyper::Result<()>),
-    /// In a silence, with nothing under way.
-    Resting(Guarded<Rewound>),
-}
-
-/// Serves a connection of HTTP/1 until it is over or silent.
+/// Serves a connection of HTTP/1 until it is over, or goes on in a silence with nothing under way.
 async fn serve_awake(
     worker: &Rc<Worker>,
     manager: &Arc<ActiveManager>,
@@ -189,7 +182,7 @@ async fn serve_awake(
     io: Guarded<Rewound>,
     mut aged: Pin<&mut impl Future<Output = ()>>,
     mut draining: Pin<&mut impl Future<Output = ()>>,
-) -> Awake {
+) -> ControlFlow<hyper::Result<()>, Guarded<Rewound>> {
     let (config, stats) = (&manager.config, manager.stats.of(worker.id));
     let heard = info.activity.heard();
     let service = service(worker, manager, info.clone());
@@ -198,7 +191,7 @@ async fn serve_awake(
     loop {
         tokio::select! {
             biased;
-            served = &mut connection => return Awake::Over(served),
+            served = &mut connection => return ControlFlow::Break(served),
             (refusal, head) = heard.refused() => {
                 heard.answer(unreadable::answer(worker.id, manager, info, refusal, &head));
             }
@@ -225,19 +218,19 @@ async fn serve_awake(
                 // A head that does not end is answered; a connection on which nothing comes is not.
                 if closing || !matches!(info.activity.waiting(), Waiting::Head(_)) {
                     stats.cx_idle_timeout.inc();
-                    return Awake::Over(Ok(()));
+                    return ControlFlow::Break(Ok(()));
                 }
                 heard.expire();
                 farewell = Some(Instant::now() + FAREWELL + delayed_close(config));
             }
-            () = until(farewell) => return Awake::Over(Ok(())),
-            () = info.activity.stalled() => return Awake::Over(Ok(())),
+            () = until(farewell) => return ControlFlow::Break(Ok(())),
+            () = info.activity.stalled() => return ControlFlow::Break(Ok(())),
         }
     }
     // Bytes that hyper had read and not used would be part of something that is under way, and nothing is.
     let parts = connection.into_parts().filter(|parts| parts.read_buf.is_empty());
     // The rest of the parts, the buffer above all, does not rest with the connection.
-    parts.map_or(Awake::Over(Ok(())), |parts| Awake::Resting(parts.io.into_inner()))
+    parts.map_or(ControlFlow::Break(Ok(())), |parts| ControlFlow::Continue(parts.io.into_inner()))
 }
 
 fn http1_builder(manager: &ActiveManager) -> http1::Builder {
