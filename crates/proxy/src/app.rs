@@ -63,8 +63,8 @@ const FILE_UPDATES: usize = 16;
 /// How often draining looks whether the last connection is gone.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
-/// How long after its first configuration a proxy has started for good, so that what only starting needs can go.
-const STARTED_AFTER: Duration = Duration::from_secs(1);
+/// How long after a configuration no other has followed, so that what only starting or a change needs can go.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a proxy could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -382,10 +382,15 @@ async fn serve(
     let mut retry = tokio::time::interval(Applier::RETRY_INTERVAL);
     applier.set_runtime(values.borrow_and_update().clone()).await;
     retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut starting = true;
+    let mut settles: Option<Instant> = None;
     loop {
         tokio::select! {
             () = shutdown.draining() => break,
+            () = tokio::time::sleep_until(settles.unwrap_or_else(Instant::now).into()), if settles.is_some() => {
+                settles = None;
+                memory::give_back();
+                memory::leave_program_pages();
+            }
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     break;
@@ -399,6 +404,7 @@ async fn serve(
                         applier.set_runtime(values).await;
                     }
                     applier.apply(snapshot).await;
+                    settles = Some(Instant::now() + SETTLED_AFTER);
                 }
             }
             Ok(()) = values.changed() => {
@@ -415,9 +421,6 @@ async fn serve(
         }
         if applier.has_configuration() && !applier.has_unbound() {
             ready.done(CONFIGURATION);
-            if std::mem::take(&mut starting) {
-                tokio::spawn(tidy_up());
-            }
         }
     }
     ready.wait(DRAINING);
@@ -434,13 +437,6 @@ async fn serve(
         () = shutdown.stopped() => {}
     }
     applier.stop();
-}
-
-/// Gives back what starting has needed.
-async fn tidy_up() {
-    tokio::time::sleep(STARTED_AFTER).await;
-    memory::give_back();
-    memory::leave_program_pages();
 }
 
 async fn follow_signals(shutdown: Shutdown) {

@@ -1,16 +1,22 @@
-//! Memory that is not needed any more goes back to the kernel: what the allocator keeps for later when a burst is over, and
-//! the pages of the program that only its start has needed. Which allocator a program has is its own affair: for one that
-//! has another than mimalloc the first does nothing.
+//! Memory that is not needed any more goes back to the kernel: what allocators keep for later when a burst is over, and the
+//! pages of the program that only its start has needed. Which allocator a program has is its own affair: of one that is
+//! neither mimalloc nor glibc's nothing is asked.
 
 use std::fs;
 use std::ops::Range;
 
-/// Returns free memory of the calling thread to the kernel. It takes milliseconds after a burst: nothing for every request.
+/// Returns free memory of the calling thread to the kernel, and what C (cryptography above all) has freed in any thread. It
+/// takes milliseconds after a burst: nothing for every request.
 #[allow(unsafe_code)]
 pub fn give_back() {
     // SAFETY: the function takes no pointer, may be called by any thread at any time ("mi_collect" in the documentation of
     // mimalloc), and touches only memory that is free already.
     unsafe { libmimalloc_sys::mi_collect(true) }
+    // SAFETY: the same goes for this one (malloc_trim(3): MT-Safe).
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 /// Unmaps the pages of program and libraries; those that are still needed are mapped again, out of the page cache, when they

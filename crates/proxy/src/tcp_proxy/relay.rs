@@ -17,7 +17,7 @@ use crate::stats::connection::TcpStats;
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Bytes under way in one direction, unless the listener allows fewer.
-pub const BUFFER_BYTES: usize = 128 * 1024;
+pub const BUFFER_BYTES: usize = 256 * 1024;
 
 thread_local! {
     /// What is read goes here, and from here straight on: a connection has a buffer of its own only while its receiver
