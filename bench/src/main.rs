@@ -9,6 +9,7 @@
 mod bulk;
 mod certificates;
 mod control_plane;
+mod fleet;
 mod load;
 mod machine;
 mod peers;

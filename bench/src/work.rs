@@ -4,6 +4,7 @@ mod bytes;
 mod configuration;
 mod connections;
 mod requests;
+mod scale;
 mod start;
 
 use clap::ValueEnum;
@@ -38,12 +39,26 @@ pub enum Work {
     J,
     /// WebSocket echo
     K,
+    /// A control plane with 1,000 proxies
+    L,
 }
 
 impl Work {
     /// All of them, in order.
-    pub const ALL: [Work; 11] =
-        [Work::A, Work::B, Work::C, Work::D, Work::E, Work::F, Work::G, Work::H, Work::I, Work::J, Work::K];
+    pub const ALL: [Work; 12] = [
+        Work::A,
+        Work::B,
+        Work::C,
+        Work::D,
+        Work::E,
+        Work::F,
+        Work::G,
+        Work::H,
+        Work::I,
+        Work::J,
+        Work::K,
+        Work::L,
+    ];
 
     /// Measures all peers on it.
     pub fn run(self, context: &Context) -> Outcome<Vec<Row>> {
@@ -88,6 +103,7 @@ impl Work {
             Work::I => configuration::measure(context)?,
             Work::J => start::measure(context)?,
             Work::K => requests("k: WebSocket, 64 B said back", Shape::Plain, Ask::Echo, upstream.http1)?,
+            Work::L => scale::measure(context)?,
         })
     }
 }

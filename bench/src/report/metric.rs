@@ -45,11 +45,25 @@ pub enum Metric {
     DeltaMs,
     /// Longest request while everything changes.
     StallMs,
+    /// From the start of a control plane until every proxy has accepted everything.
+    ConvergeS,
+    /// Processor time for that.
+    CpuSToConverge,
+    /// Resident memory of the control plane that a proxy adds, its connection with it.
+    KilobytesPerProxy,
+    /// From the request that changes an endpoint to the last acknowledgement: median.
+    ChangeP50Ms,
+    /// The same: 99 of 100.
+    ChangeP99Ms,
+    /// Processor time of the control plane for a change.
+    CpuMsPerChange,
+    /// Bytes that were sent to proxies which a change does not concern, all changes together.
+    UninterestedBytes,
 }
 
 impl Metric {
     /// In the order of the columns.
-    pub const ALL: [Metric; 21] = [
+    pub const ALL: [Metric; 28] = [
         Metric::PerSecond,
         Metric::CpuUs,
         Metric::P50,
@@ -71,6 +85,13 @@ impl Metric {
         Metric::BytesPerEndpoint,
         Metric::DeltaMs,
         Metric::StallMs,
+        Metric::ConvergeS,
+        Metric::CpuSToConverge,
+        Metric::KilobytesPerProxy,
+        Metric::ChangeP50Ms,
+        Metric::ChangeP99Ms,
+        Metric::CpuMsPerChange,
+        Metric::UninterestedBytes,
     ];
 
     /// Head of its column, with the unit.
@@ -97,6 +118,13 @@ impl Metric {
             Metric::BytesPerEndpoint => "B an endpoint",
             Metric::DeltaMs => "ms for one change",
             Metric::StallMs => "ms longest stall",
+            Metric::ConvergeS => "s to converge",
+            Metric::CpuSToConverge => "CPU s to converge",
+            Metric::KilobytesPerProxy => "KB a proxy",
+            Metric::ChangeP50Ms => "change p50 ms",
+            Metric::ChangeP99Ms => "change p99 ms",
+            Metric::CpuMsPerChange => "CPU ms per change",
+            Metric::UninterestedBytes => "B to others",
         }
     }
 
