@@ -7,6 +7,9 @@
 
 mod compose;
 mod files;
+mod piecewise;
+#[cfg(test)]
+mod random_tests;
 mod refusal;
 mod rollback;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use crate::source::{self, State};
 use crate::store::{Change, Object, ObjectId, Owner, Revision, Store, StoreError, split};
 use compose::{Applied, Candidate};
 use files::Files;
+use piecewise::Piece;
 
 pub(crate) use refusal::Refusal;
 
@@ -238,11 +242,15 @@ impl Changes {
         inner.not_of_files(named.keys())?;
         let ids: Vec<ObjectId> = named.keys().cloned().collect();
         let next = inner.revision + 1;
-        let mut applied = inner.applied.clone();
-        for (id, mut one) in named {
-            one.created = applied.get(&id).map_or(next, |known| known.created);
-            applied.insert(id, one);
+        for (id, one) in &mut named {
+            one.created = inner.applied.get(id).map_or(next, |known| known.created);
         }
+        let pieces: Vec<Piece<'_>> = named.iter().map(|(id, one)| (id, Some(one))).collect();
+        if let Some(outcome) = self.amend(&mut inner, &pieces, reason, dry_run, begun) {
+            return outcome;
+        }
+        let mut applied = inner.applied.clone();
+        applied.extend(named);
         self.change(&mut inner, applied, &ids, reason, dry_run, begun)
     }
 
@@ -262,6 +270,10 @@ impl Changes {
             return Err(Refusal::missing(missing, inner.objects.keys()));
         }
         inner.not_of_files(ids.iter())?;
+        let pieces: Vec<Piece<'_>> = ids.iter().map(|id| (id, None)).collect();
+        if let Some(outcome) = self.amend(&mut inner, &pieces, reason, dry_run, begun) {
+            return outcome;
+        }
         let mut applied = inner.applied.clone();
         applied.retain(|id, _| !ids.contains(id));
         self.change(&mut inner, applied, &[], reason, dry_run, begun)
@@ -354,23 +366,30 @@ impl Inner {
         let different = objects.iter().filter(|(id, object)| self.objects.get(id) != Some(object));
         let different: Vec<_> = different.map(|(id, object)| (id, Some(object))).chain(gone).collect();
         if !changes.is_empty() {
-            let Reason { author, message } = reason.clone();
-            let revision = Revision { number, at, author, message, changes };
-            self.store.commit(&revision, &different)?;
-            for change in &revision.changes {
-                tracing::info!(
-                    revision = number,
-                    author = revision.author,
-                    "{} {}",
-                    change.action(),
-                    change.id
-                );
-            }
+            self.record(number, changes, &different, reason, at)?;
         } else if !different.is_empty() {
             self.store.refresh(&different)?;
         }
         self.revision = number;
         self.objects = objects;
+        Ok(())
+    }
+
+    /// Writes a revision down and tells the log.
+    fn record(
+        &self,
+        number: u64,
+        changes: Vec<Change>,
+        different: &[(&ObjectId, Option<&Object>)],
+        reason: &Reason,
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        let Reason { author, message } = reason.clone();
+        let revision = Revision { number, at, author, message, changes };
+        self.store.commit(&revision, different)?;
+        for change in &revision.changes {
+            tracing::info!(revision = number, author = revision.author, "{} {}", change.action(), change.id);
+        }
         Ok(())
     }
 

@@ -15,7 +15,9 @@ mod locality;
 mod mtls;
 pub mod names;
 mod outbound;
+mod pieces;
 mod place;
+mod pool;
 mod proxyless;
 mod retries;
 mod route_match;
@@ -25,16 +27,17 @@ mod virtual_hosts;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use ripstop_model::mirror::MirrorTarget;
 use ripstop_model::node::NodeId;
 use ripstop_model::route::RouteAction;
-use ripstop_model::{Cluster, Discovery, Listener, Name, RouteConfiguration, Snapshot};
+use ripstop_model::{ApiListener, Cluster, Listener, Name, RouteConfiguration, Snapshot};
 use ripstop_yaml::Problem;
 
 use crate::resource::{Labels, ObjectKey, SidecarRole};
 use crate::world::{Scope, World};
+
+pub(crate) use pieces::Pieces;
 
 /// Whose configuration is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +94,7 @@ pub enum UnknownProxy {
 #[derive(Default)]
 struct Traffic {
     listeners: Vec<Listener>,
+    api_listeners: Vec<ApiListener>,
     routes: Vec<RouteConfiguration>,
     clusters: Vec<Cluster>,
     warnings: Vec<Problem>,
@@ -101,43 +105,8 @@ struct Traffic {
 /// # Errors
 /// The workload is not there, or it has no proxy.
 pub fn translate(world: &World, proxy: &ProxyRef) -> Result<(Snapshot, Vec<Problem>), UnknownProxy> {
-    if let Some(labels) = &proxy.library {
-        return Ok(proxyless::translate(world, &proxy.workload_key(), labels));
-    }
-    let instance =
-        world.instance(&proxy.workload_key()).ok_or_else(|| UnknownProxy::NoWorkload(proxy.clone()))?;
-    let workload = &instance.workload;
-    let scope = Scope::of(world, workload);
-    let traffic = if let Some(sidecar) = &workload.sidecar {
-        sidecar_traffic(&scope, sidecar)
-    } else if workload.gateway.is_some() {
-        gateway::traffic(&scope)
-    } else {
-        return Err(UnknownProxy::NoProxy(proxy.clone()));
-    };
-
-    let mut snapshot = Snapshot::default();
-    for listener in traffic.listeners {
-        snapshot.listeners.insert(listener.name.clone(), Arc::new(listener));
-    }
-    for routes in traffic.routes {
-        snapshot.routes.insert(routes.name.clone(), Arc::new(routes));
-    }
-    for cluster in traffic.clusters {
-        snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
-    }
-    let wanted = wanted_clusters(&snapshot);
-    let reached = clusters::named(&scope, &wanted);
-    for endpoints in reached.endpoints {
-        snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
-    }
-    for cluster in reached.clusters {
-        snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
-    }
-    add_empty_clusters(&mut snapshot, wanted);
-    let mut warnings = traffic.warnings;
-    warnings.extend(reached.warnings);
-    Ok((snapshot, warnings))
+    let (encoded, warnings) = Pieces::default().translate(world, proxy, None)?;
+    Ok((encoded.source(), warnings))
 }
 
 fn sidecar_traffic(scope: &Scope<'_>, sidecar: &SidecarRole) -> Traffic {
@@ -148,6 +117,7 @@ fn sidecar_traffic(scope: &Scope<'_>, sidecar: &SidecarRole) -> Traffic {
         routes: inbound.routes.into_iter().chain(outbound.routes).collect(),
         clusters: inbound.clusters.into_iter().chain(outbound.clusters).collect(),
         warnings: inbound.warnings.into_iter().chain(outbound.warnings).collect(),
+        ..Traffic::default()
     }
 }
 
@@ -164,15 +134,4 @@ fn wanted_clusters(snapshot: &Snapshot) -> BTreeSet<Name> {
         }));
     }
     wanted
-}
-
-/// A route to something that is not there keeps its share of the requests, which get 503 from a cluster without
-/// endpoints; the other shares are as they were written.
-fn add_empty_clusters(snapshot: &mut Snapshot, mut wanted: BTreeSet<Name>) {
-    wanted.retain(|name| !snapshot.clusters.contains_key(name));
-    for name in wanted {
-        let cluster = Cluster::new(name.clone(), Discovery::Eds { service_name: None });
-        snapshot.endpoints.insert(name.clone(), Arc::new(endpoints::none(&name)));
-        snapshot.clusters.insert(name, Arc::new(cluster));
-    }
 }

@@ -1,10 +1,12 @@
 //! Everything that is known of a mesh at one moment: all resources, indexed and checked against each other. A world never
 //! changes; an edit makes another one. What it means for a proxy is [`crate::translate`].
 
+mod amend;
 mod build;
 mod callee;
 mod check;
 mod delegate;
+mod difference;
 mod effective;
 pub mod host;
 mod host_index;
@@ -13,22 +15,28 @@ mod merge;
 mod policy;
 mod ports;
 mod scope;
+mod shared_map;
 mod trust_domain;
+mod viewer_labels;
 
+pub(crate) use amend::Amendment;
 pub use callee::{Callee, CalleeSource};
 pub use delegate::HttpRule;
+pub(crate) use difference::Difference;
 pub use effective::{EffectiveValue, Layer};
 pub use members::{Member, MemberAddress};
 pub use ports::LOOPBACK;
 pub use scope::Scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ripstop_model::{Name, SpiffeId};
 use ripstop_yaml::Problem;
 
 use host_index::HostIndex;
+use shared_map::SharedMap;
 
 use crate::resource::{
     AuthorizationPolicy, Credential, DestinationRule, Gateway, Kind, Labels, Mesh, Metadata, ObjectKey,
@@ -52,32 +60,39 @@ impl Instance {
     }
 }
 
-/// All resources of a mesh, indexed. References that must hold do hold.
+/// All resources of a mesh, indexed. References that must hold do hold. Copies share everything; what changes most often,
+/// workloads and entries, is in maps of which a copy can differ in one place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct World {
-    mesh: Mesh,
-    services: BTreeMap<ObjectKey, Arc<Service>>,
-    instances: BTreeMap<ObjectKey, Arc<Instance>>,
-    by_service: BTreeMap<ObjectKey, Vec<Arc<Instance>>>,
+    mesh: Arc<Mesh>,
+    services: Arc<BTreeMap<ObjectKey, Arc<Service>>>,
+    instances: SharedMap<ObjectKey, Arc<Instance>>,
+    /// By name.
+    by_service: SharedMap<ObjectKey, Arc<Vec<Arc<Instance>>>>,
+    /// By the machine that a workload is on, the keys in order; all loopback addresses are on one, `None`.
+    by_machine: SharedMap<Option<IpAddr>, Arc<Vec<ObjectKey>>>,
     /// Everything that can be called, by host.
-    callees: BTreeMap<Name, Vec<Arc<Callee>>>,
-    gateways: BTreeMap<ObjectKey, Arc<Gateway>>,
-    credentials: BTreeMap<ObjectKey, Arc<Credential>>,
+    callees: Arc<BTreeMap<Name, Vec<Arc<Callee>>>>,
+    gateways: Arc<BTreeMap<ObjectKey, Arc<Gateway>>>,
+    credentials: Arc<BTreeMap<ObjectKey, Arc<Credential>>>,
     /// Those that hold, merged from the documents.
-    rules_by_host: HostIndex<DestinationRule>,
+    rules_by_host: Arc<HostIndex<DestinationRule>>,
     /// Those that sidecars follow.
-    mesh_routing: HostIndex<VirtualService>,
+    mesh_routing: Arc<HostIndex<VirtualService>>,
     /// In the order of the documents, as the lists below: of two rules with an equal claim the earlier one holds.
-    virtual_services: Vec<Arc<VirtualService>>,
-    destination_rules: Vec<Arc<DestinationRule>>,
-    service_entries: Vec<Arc<ServiceEntry>>,
-    workload_entries: Vec<Arc<WorkloadEntry>>,
-    workload_groups: Vec<Arc<WorkloadGroup>>,
-    sidecars: Vec<Arc<Sidecar>>,
-    peer_authentications: Vec<Arc<PeerAuthentication>>,
-    request_authentications: Vec<Arc<RequestAuthentication>>,
-    authorization_policies: Vec<Arc<AuthorizationPolicy>>,
-    telemetries: Vec<Arc<Telemetry>>,
+    virtual_services: Arc<Vec<Arc<VirtualService>>>,
+    destination_rules: Arc<Vec<Arc<DestinationRule>>>,
+    service_entries: Arc<Vec<Arc<ServiceEntry>>>,
+    /// By namespace.
+    workload_entries: SharedMap<Name, Arc<Vec<Arc<WorkloadEntry>>>>,
+    workload_groups: Arc<Vec<Arc<WorkloadGroup>>>,
+    sidecars: Arc<Vec<Arc<Sidecar>>>,
+    peer_authentications: Arc<Vec<Arc<PeerAuthentication>>>,
+    request_authentications: Arc<Vec<Arc<RequestAuthentication>>>,
+    authorization_policies: Arc<Vec<Arc<AuthorizationPolicy>>>,
+    telemetries: Arc<Vec<Arc<Telemetry>>>,
+    /// Labels of a caller on which it depends what it is told of others.
+    viewer_labels: Arc<BTreeSet<Name>>,
 }
 
 impl World {
@@ -117,7 +132,14 @@ impl World {
 
     /// The workloads of a service by name.
     pub fn instances_of(&self, service: &ObjectKey) -> &[Arc<Instance>] {
-        self.by_service.get(service).map(Vec::as_slice).unwrap_or_default()
+        self.by_service.get(service).map(|instances| instances.as_slice()).unwrap_or_default()
+    }
+
+    /// The workloads of a namespace by name.
+    pub(crate) fn instances_in<'a>(&'a self, namespace: &'a Name) -> impl Iterator<Item = &'a Arc<Instance>> {
+        let first = ObjectKey { namespace: namespace.clone(), name: "".into() };
+        let from = self.instances.values_from(&first);
+        from.take_while(move |instance| instance.key().namespace == *namespace)
     }
 
     /// All virtual services in the order of the documents.
@@ -135,9 +157,14 @@ impl World {
         &self.service_entries
     }
 
-    /// All workload entries in the order of the documents.
-    pub fn workload_entries(&self) -> &[Arc<WorkloadEntry>] {
-        &self.workload_entries
+    /// All workload entries by namespace, in the order of the documents.
+    pub fn workload_entries(&self) -> impl Iterator<Item = &Arc<WorkloadEntry>> {
+        self.workload_entries.values().flat_map(|entries| entries.iter())
+    }
+
+    /// Those of a namespace.
+    pub(crate) fn workload_entries_in(&self, namespace: &Name) -> &[Arc<WorkloadEntry>] {
+        self.workload_entries.get(namespace).map(|entries| entries.as_slice()).unwrap_or_default()
     }
 
     /// All Sidecar documents in their order.
@@ -175,7 +202,7 @@ impl World {
         found.extend(self.virtual_services.iter().map(|r| (Kind::VirtualService, &r.meta)));
         found.extend(self.destination_rules.iter().map(|r| (Kind::DestinationRule, &r.meta)));
         found.extend(self.service_entries.iter().map(|r| (Kind::ServiceEntry, &r.meta)));
-        found.extend(self.workload_entries.iter().map(|r| (Kind::WorkloadEntry, &r.meta)));
+        found.extend(self.workload_entries().map(|r| (Kind::WorkloadEntry, &r.meta)));
         found.extend(self.workload_groups.iter().map(|r| (Kind::WorkloadGroup, &r.meta)));
         found.extend(self.sidecars.iter().map(|r| (Kind::Sidecar, &r.meta)));
         found.extend(self.peer_authentications.iter().map(|r| (Kind::PeerAuthentication, &r.meta)));
@@ -200,6 +227,12 @@ impl World {
     /// `service.namespace.svc` or the full name.
     pub fn service_named(&self, host: &str, namespace: &str) -> Option<&Arc<Service>> {
         self.services.get(&host::service_key(host, namespace)?)
+    }
+
+    /// Labels of a caller on which it depends what it is told of others: callers that agree in them, and in their namespace
+    /// and locality, are told the same.
+    pub(crate) fn viewer_labels(&self) -> &BTreeSet<Name> {
+        &self.viewer_labels
     }
 
     /// The full name of `host`, written in `namespace`. A name that nothing has stays as it is, except that a name

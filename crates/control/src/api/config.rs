@@ -21,7 +21,7 @@ pub(super) async fn page(
     let dumped = tokio::task::spawn_blocking(move || {
         if let Some(shown) = api.hub.shown(&proxy) {
             let version = |kind: ResourceType| (kind, shown.of(kind).version.clone());
-            return Ok(config_dump(shown.source(), &ResourceType::ALL.map(version).into()));
+            return Ok(config_dump(&shown.source(), &ResourceType::ALL.map(version).into()));
         }
         let (snapshot, _) = translate(&api.in_force().world, &proxy)?;
         Ok::<_, crate::translate::UnknownProxy>(config_dump(&snapshot, &BTreeMap::new()))

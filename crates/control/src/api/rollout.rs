@@ -95,7 +95,8 @@ pub(super) fn words(
     let refusal = |(kind, nack): &(ResourceType, Nack)| {
         let snapshot = shown.as_ref().map(|shown| shown.source());
         let named = |snapshot| provenance::named_in(&in_force.world, proxy, snapshot, &nack.message);
-        let places: Vec<Value> = snapshot.map(named).unwrap_or_default().iter().map(explain::place).collect();
+        let places: Vec<Value> =
+            snapshot.as_ref().map(named).unwrap_or_default().iter().map(explain::place).collect();
         json!({"type": kind.as_str(), "message": nack.message, "places": places})
     };
     ("refused", None, nacks.iter().map(refusal).collect())

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::Translated;
 use super::totals::Totals;
+use crate::translate::ProxyRef;
 
 /// Longest kept text of what a proxy says about itself, in bytes.
 const MAX_TEXT_BYTES: usize = 512;
@@ -40,6 +41,7 @@ impl Stream {
 
 /// What one proxy is shown.
 pub(super) struct Entry {
+    proxy: Arc<ProxyRef>,
     identity: Option<SpiffeId>,
     sender: watch::Sender<Arc<EncodedSnapshot>>,
     /// The revision that the snapshot is made of.
@@ -56,6 +58,7 @@ pub(super) struct Entry {
 impl Entry {
     /// No streams yet. `reap` gets a sender to watch and starts what removes the entry.
     pub(super) fn new(
+        proxy: Arc<ProxyRef>,
         identity: Option<SpiffeId>,
         first: Translated,
         reap: impl FnOnce(watch::Sender<Arc<EncodedSnapshot>>) -> AbortHandle,
@@ -64,15 +67,21 @@ impl Entry {
         let sender = watch::Sender::new(encoded);
         let reaper = reap(sender.clone());
         Entry {
+            proxy,
             identity,
             sender,
             revision,
             changed_in: revision,
             pushed_at: Instant::now(),
-            warnings,
+            warnings: warnings.unwrap_or_default(),
             streams: Vec::new(),
             reaper,
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn proxy(&self) -> &Arc<ProxyRef> {
+        &self.proxy
     }
 
     /// Who it has proved to be, or its workload is.
@@ -123,8 +132,10 @@ impl Entry {
             return false;
         }
         self.revision = revision;
-        self.warnings = warnings;
-        let changed = encoded.source() != self.sender.borrow().source();
+        if let Some(warnings) = warnings {
+            self.warnings = warnings;
+        }
+        let changed = !encoded.is(&self.sender.borrow());
         if changed {
             self.changed_in = revision;
             self.pushed_at = Instant::now();

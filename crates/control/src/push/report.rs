@@ -72,7 +72,7 @@ impl ProxyReport {
 }
 
 pub(super) fn report(state: &mut State) -> HubReport {
-    let State { entries, totals, .. } = state;
+    let State { entries, totals, revision: pushed, .. } = state;
     let mut proxies = Vec::with_capacity(entries.len());
     for (proxy, entry) in entries.iter_mut() {
         entry.prune(totals);
@@ -85,7 +85,8 @@ pub(super) fn report(state: &mut State) -> HubReport {
         proxies.push(ProxyReport {
             proxy: proxy.clone(),
             identity: entry.identity().cloned(),
-            revision,
+            // Of a world that it was not pushed for, nothing was new to it.
+            revision: revision.max(*pushed),
             changed_in,
             standing: rollout::of_entry(entry, entry.pushed_at()),
             age: entry.pushed_at().elapsed(),

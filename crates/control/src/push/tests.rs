@@ -153,9 +153,9 @@ async fn only_what_changes_is_pushed() {
     assert!(cart.snapshots.has_changed().unwrap());
     assert!(!shop.snapshots.has_changed().unwrap());
     let second = cart.snapshots.borrow_and_update().clone();
-    let shared = second.source().clusters.iter().filter(|(name, cluster)| {
-        first.source().clusters.get(*name).is_some_and(|old| Arc::ptr_eq(old, cluster))
-    });
+    let (before, after) = (first.source().clusters, second.source().clusters);
+    let shared =
+        after.iter().filter(|(name, cluster)| before.get(*name).is_some_and(|old| Arc::ptr_eq(old, cluster)));
     assert!(shared.count() > 0, "unchanged clusters are shared");
 
     // A route concerns both.

@@ -41,6 +41,11 @@ impl Totals {
         *counter += 1;
     }
 
+    /// So many proxies have nothing new.
+    pub(super) fn count_unchanged(&mut self, proxies: usize) {
+        self.unchanged += u64::try_from(proxies).unwrap_or(u64::MAX);
+    }
+
     pub(super) fn count_refused(&mut self) {
         self.refused += 1;
     }

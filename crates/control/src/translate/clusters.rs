@@ -1,5 +1,5 @@
-//! Ports of what can be called, and subsets of it, as clusters with their endpoints: those that a proxy needs. What a
-//! policy becomes is [`super::cluster_policy`].
+//! Ports of what can be called, and subsets of it, as clusters with their endpoints: those that a proxy needs, host by host.
+//! What a policy becomes is [`super::cluster_policy`]; who shares what is made here is [`super::pieces`].
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -18,72 +18,61 @@ use crate::resource::{
 };
 use crate::world::{Callee, Member, Scope};
 
-/// Clusters, their endpoints where those come from us, and what could not be said as it was meant.
-#[derive(Default)]
-pub(super) struct Reached {
-    pub(super) clusters: Vec<Cluster>,
-    pub(super) endpoints: Vec<ClusterLoadAssignment>,
+/// A cluster of a host.
+pub(super) struct Piece {
+    pub(super) cluster: Cluster,
+    /// Where they come from us.
+    pub(super) endpoints: Option<ClusterLoadAssignment>,
+    /// Which port of what can be called it is of: of the pieces of one port, in their order, the first warning stands for
+    /// all.
+    pub(super) of: (usize, usize),
+    /// What could not be said as it was meant.
     pub(super) warnings: Vec<Problem>,
 }
 
-/// The clusters with these names, for the proxy that `scope` is about.
-pub(super) fn named(scope: &Scope<'_>, wanted: &BTreeSet<Name>) -> Reached {
-    let mut reached = Reached::default();
+/// The clusters of `host` that are `wanted`, for the proxy that `scope` is about. It depends on nothing of that proxy but its
+/// namespace, its locality and those of its labels that anybody looks at.
+pub(super) fn of_host(scope: &Scope<'_>, host: &str, wanted: &BTreeSet<Name>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     let mut made = BTreeSet::new();
-    for callee in scope.world.callees() {
-        if !callee.is_visible_to(scope.namespace()) {
-            continue;
-        }
-        let mut rule = None;
-        for port in &callee.ports {
-            let name = names::outbound_cluster(port.port, None, &callee.host);
+    let callees = scope.world.callees_at(host).iter().enumerate();
+    for (place, callee) in callees.filter(|(_, callee)| callee.is_visible_to(scope.namespace())) {
+        for (number, port) in callee.ports.iter().enumerate() {
             // Nothing of a port that nobody asks for, not even its rule, is looked at.
-            let prefix = names::outbound_cluster_prefix(port.port);
-            let mut candidates = wanted.range(Name::from(prefix.as_str())..);
-            let asked = |name: &Name| names::is_of(name, port.port, &callee.host);
-            if !candidates.by_ref().take_while(|name| name.starts_with(&prefix)).any(asked) {
+            if !wanted.iter().any(|name| names::is_of(name, port.port, &callee.host)) {
                 continue;
             }
-            let rule: Option<&DestinationRule> =
-                *rule.get_or_insert_with(|| scope.destination_rule(callee).map(|rule| &**rule));
+            let rule: Option<&DestinationRule> = scope.destination_rule(callee).map(|rule| &**rule);
             let defaults = scope.world.defaults_of(callee).policy();
             let whole = rule.map(|rule| rule.policy.for_port(port.port)).unwrap_or_default();
             let whole = whole.over(&defaults, port.port);
-            let one = One { scope, callee, port };
-            let mut warnings = Vec::new();
+            let one = One { scope, callee, port, of: (place, number) };
+            let name = names::outbound_cluster(port.port, None, &callee.host);
             if wanted.contains(&name) && made.insert(name.clone()) {
-                one.add(&mut reached, &mut warnings, name, None, &whole);
+                pieces.push(one.make(name, None, &whole));
             }
             for subset in rule.map(|rule| rule.subsets.as_slice()).unwrap_or_default() {
                 let name = names::outbound_cluster(port.port, Some(&subset.name), &callee.host);
                 if wanted.contains(&name) && made.insert(name.clone()) {
                     let policy = subset.policy.over(&whole, port.port);
-                    one.add(&mut reached, &mut warnings, name, Some(subset), &policy);
+                    pieces.push(one.make(name, Some(subset), &policy));
                 }
             }
-            // A warning for the whole service covers its subsets.
-            reached.warnings.extend(warnings.into_iter().next());
         }
     }
-    reached
+    pieces
 }
 
 struct One<'a> {
     scope: &'a Scope<'a>,
     callee: &'a Callee,
     port: &'a ServicePort,
+    of: (usize, usize),
 }
 
 impl One<'_> {
-    fn add(
-        &self,
-        reached: &mut Reached,
-        warnings: &mut Vec<Problem>,
-        name: Name,
-        subset: Option<&Subset>,
-        policy: &TrafficPolicy,
-    ) {
-        let One { scope, callee, port } = *self;
+    fn make(&self, name: Name, subset: Option<&Subset>, policy: &TrafficPolicy) -> Piece {
+        let One { scope, callee, port, of } = *self;
         let all = scope.world.members(callee, port);
         let identities = mtls::identities(&all);
         let chosen: Vec<Member<'_>> = match subset {
@@ -93,7 +82,7 @@ impl One<'_> {
             None => all,
         };
         let reach = mtls::reach(callee, port, chosen, policy.tls.as_ref().map(|tls| tls.mode));
-        warnings.extend(reach.warning);
+        let mut warnings: Vec<Problem> = reach.warning.into_iter().collect();
         let mut transport = if reach.mtls {
             let subset_name = subset.map(|subset| &*subset.name);
             let server_name = policy.tls.as_ref().and_then(|tls| tls.sni.clone());
@@ -101,7 +90,7 @@ impl One<'_> {
                 server_name.unwrap_or_else(|| names::server_name(port.port, subset_name, &callee.host));
             TransportSocket::tls(mtls::client(port.protocol, identities, server_name))
         } else {
-            self.transport(policy, warnings)
+            self.transport(policy, &mut warnings)
         };
         transport.proxy_protocol = policy.proxy_protocol;
         let pool = policy.connection_pool.unwrap_or_default();
@@ -112,8 +101,8 @@ impl One<'_> {
         if weighted {
             lb.locality = ripstop_model::load_balancing::LocalityBalancing::Weighted;
         }
-        let discovery = self.discovery(&name, groups, reached);
-        reached.clusters.push(Cluster {
+        let (discovery, endpoints) = self.discovery(&name, groups);
+        let cluster = Cluster {
             lb,
             connect_timeout: pool.connect_timeout.unwrap_or(cluster_policy::DEFAULT_CONNECT_TIMEOUT),
             transport,
@@ -131,7 +120,8 @@ impl One<'_> {
             max_requests_per_connection: pool.max_requests_per_connection.and_then(NonZeroU32::new),
             idle_timeout: pool.idle_timeout,
             ..Cluster::new(name, discovery)
-        });
+        };
+        Piece { cluster, endpoints, of, warnings }
     }
 
     /// Plaintext, or TLS that a rule describes.
@@ -153,25 +143,23 @@ impl One<'_> {
     }
 
     /// Where the endpoints come from: an entry may leave that to DNS.
-    fn discovery(&self, name: &Name, groups: Vec<Group<'_>>, reached: &mut Reached) -> Discovery {
+    fn discovery(&self, name: &Name, groups: Vec<Group<'_>>) -> (Discovery, Option<ClusterLoadAssignment>) {
+        let eds = Discovery::Eds { service_name: None };
         let kind = match self.callee.entry().map(|entry| entry.resolution) {
-            None | Some(Resolution::Static) => {
-                reached.endpoints.push(endpoints::assignment(name, groups));
-                return Discovery::Eds { service_name: None };
-            }
+            None | Some(Resolution::Static) => return (eds, Some(endpoints::assignment(name, groups))),
             Some(Resolution::Dns | Resolution::None) => DnsKind::Strict,
             Some(Resolution::DnsRoundRobin) => DnsKind::Logical,
         };
         let hosts = endpoints::names(name, groups);
         if hosts.endpoints().next().is_none() {
-            reached.endpoints.push(endpoints::none(name));
-            return Discovery::Eds { service_name: None };
+            return (eds, Some(endpoints::none(name)));
         }
-        Discovery::Dns(Box::new(DnsDiscovery {
+        let dns = DnsDiscovery {
             family: DnsFamily::V4Preferred,
             respect_ttl: true,
             ..DnsDiscovery::new(kind, hosts)
-        }))
+        };
+        (Discovery::Dns(Box::new(dns)), None)
     }
 }
 

@@ -15,15 +15,14 @@ pub fn outbound_cluster(port: u16, subset: Option<&str>, host: &str) -> Name {
     format!("outbound|{port}|{}|{host}", subset.unwrap_or_default()).into()
 }
 
-/// What the names of all clusters of a port number begin with.
-pub(super) fn outbound_cluster_prefix(port: u16) -> String {
-    format!("outbound|{port}|")
-}
-
 /// Whether a cluster is one of this port of `host`, whatever its subset.
 pub(super) fn is_of(cluster: &str, port: u16, host: &str) -> bool {
-    let rest = cluster.strip_prefix(outbound_cluster_prefix(port).as_str());
-    rest.and_then(|rest| rest.split_once('|')).is_some_and(|(_, name)| name == host)
+    parse_outbound_cluster(cluster).is_some_and(|(number, _, name)| number == port && name == host)
+}
+
+/// The host that a cluster leads to.
+pub(crate) fn host_of(cluster: &str) -> Option<&str> {
+    parse_outbound_cluster(cluster).map(|(_, _, host)| host)
 }
 
 /// Cluster of the application beside a sidecar: `inbound|8080||`.

@@ -20,16 +20,20 @@ use super::{Traffic, access_log, cluster_policy, l4, names, virtual_hosts};
 use crate::resource::{AppProtocol, L4Match, SidecarRole, Upstream};
 use crate::world::{Callee, LOOPBACK, Scope};
 
-/// The listeners of a sidecar for its application, and their routes.
+/// The routes of the listener that routes by host. Of a sidecar they depend on nothing but its namespace, the `Sidecar`
+/// document for it, and those of its labels that anybody looks at.
+pub(super) fn routes_by_host(scope: &Scope<'_>) -> RouteConfiguration {
+    let hosts = virtual_hosts::outbound(scope, |namespace, host| scope.imports(namespace, host));
+    RouteConfiguration::new(names::OUTBOUND_ROUTES, hosts)
+}
+
+/// The listeners of a sidecar for its application, and their routes but for [`routes_by_host`].
 pub(super) fn traffic(scope: &Scope<'_>, sidecar: &SidecarRole) -> Traffic {
     let mut listeners = Vec::new();
     let mut routes: BTreeMap<Name, RouteConfiguration> = BTreeMap::new();
     if let Some(port) = sidecar.outbound {
         let address = SocketAddr::new(LOOPBACK, port);
-        let name = Name::from(names::OUTBOUND_ROUTES);
-        listeners.push(http_listener(scope, address, "outbound", name.clone()));
-        let hosts = virtual_hosts::outbound(scope, |namespace, host| scope.imports(namespace, host));
-        routes.insert(name.clone(), RouteConfiguration::new(name, hosts));
+        listeners.push(http_listener(scope, address, "outbound", names::OUTBOUND_ROUTES.into()));
     }
     for upstream in &sidecar.upstreams {
         // The world has been checked: a name here is one that can be called.

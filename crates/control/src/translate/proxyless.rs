@@ -5,54 +5,51 @@
 //! What gRPC demands beyond Envoy is in gRFC A27 and A28: the listener has exactly the name that is dialled, its filters
 //! end in the router, and localities have a name and a weight.
 
-use std::sync::Arc;
-
 use ripstop_model::http_filter::{FilterOverride, HttpFilter};
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::{
-    ApiListener, Discovery, HttpConnectionManager, LbPolicy, Name, RouteConfiguration, Snapshot, VirtualHost,
+    ApiListener, Cluster, ClusterLoadAssignment, Discovery, HttpConnectionManager, LbPolicy, Name,
+    RouteConfiguration, VirtualHost,
 };
 use ripstop_yaml::Problem;
 
-use super::{clusters, endpoints, names, virtual_hosts};
+use super::{Traffic, endpoints, names, virtual_hosts};
 use crate::resource::{Labels, Metadata, ObjectKey, Resolution, Workload};
 use crate::world::{Callee, LOOPBACK, Scope, World};
 
-/// Everything that the library `id` with these labels may ask for, and what could not be said as it was meant.
-pub(super) fn translate(world: &World, id: &ObjectKey, labels: &Labels) -> (Snapshot, Vec<Problem>) {
-    let caller = caller(id, labels);
-    let scope = Scope::of(world, &caller);
-    let mut snapshot = Snapshot::default();
+/// The listeners of a library and their routes.
+pub(super) fn traffic(scope: &Scope<'_>) -> Traffic {
+    let mut traffic = Traffic::default();
     for callee in scope.callees().filter(|callee| can_be_dialled(callee)) {
         for port in callee.ports.iter().filter(|port| port.protocol.is_http()) {
-            add_port(&mut snapshot, &scope, callee, port.port);
+            add_port(&mut traffic, scope, callee, port.port);
         }
     }
-    let wanted = super::wanted_clusters(&snapshot);
-    let reached = clusters::named(&scope, &wanted);
-    let mut warnings = reached.warnings;
-    for endpoints in reached.endpoints {
-        snapshot.endpoints.insert(endpoints.cluster_name.clone(), Arc::new(endpoints));
+    traffic
+}
+
+/// A cluster as a library can use it, with its endpoints, and a warning if that is not at all.
+pub(super) fn without_proxy(
+    world: &World,
+    mut cluster: Cluster,
+    mut endpoints: Option<ClusterLoadAssignment>,
+) -> (Cluster, Option<ClusterLoadAssignment>, Option<Problem>) {
+    let mut warning = None;
+    if cluster.transport.tls.is_some() || matches!(cluster.discovery, Discovery::Dns(_)) {
+        warning = plaintext_warning(world, &cluster.name);
+        cluster.transport = Default::default();
+        cluster.discovery = Discovery::Eds { service_name: None };
+        endpoints = Some(endpoints::none(&cluster.name));
     }
-    for mut cluster in reached.clusters {
-        if cluster.transport.tls.is_some() || matches!(cluster.discovery, Discovery::Dns(_)) {
-            warnings.extend(plaintext_warning(world, &cluster.name));
-            cluster.transport = Default::default();
-            cluster.discovery = Discovery::Eds { service_name: None };
-            snapshot.endpoints.insert(cluster.name.clone(), Arc::new(endpoints::none(&cluster.name)));
-        }
-        // gRPC refuses a cluster whose policy it does not know.
-        if !matches!(cluster.lb.policy, LbPolicy::RoundRobin | LbPolicy::RingHash { .. }) {
-            cluster.lb.policy = LbPolicy::RoundRobin;
-        }
-        snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
+    // gRPC refuses a cluster whose policy it does not know.
+    if !matches!(cluster.lb.policy, LbPolicy::RoundRobin | LbPolicy::RingHash { .. }) {
+        cluster.lb.policy = LbPolicy::RoundRobin;
     }
-    super::add_empty_clusters(&mut snapshot, wanted);
-    (snapshot, warnings)
+    (cluster, endpoints, warning)
 }
 
 /// A library as routes see their caller.
-fn caller(id: &ObjectKey, labels: &Labels) -> Workload {
+pub(super) fn caller(id: &ObjectKey, labels: &Labels) -> Workload {
     Workload {
         meta: Metadata { key: id.clone(), labels: labels.clone(), origin: Default::default() },
         service: None,
@@ -74,14 +71,14 @@ fn can_be_dialled(callee: &Callee) -> bool {
     listed && !callee.host.starts_with('*')
 }
 
-fn add_port(snapshot: &mut Snapshot, scope: &Scope<'_>, callee: &Callee, port: u16) {
+fn add_port(traffic: &mut Traffic, scope: &Scope<'_>, callee: &Callee, port: u16) {
     let routes = names::upstream_routes(&callee.host, port);
     for name in dialled(callee, port, scope.namespace()) {
         let manager = HttpConnectionManager {
             filters: vec![HttpFilter::fault()],
             ..HttpConnectionManager::new("grpc", RouteSource::Rds(routes.clone()))
         };
-        snapshot.api_listeners.insert(name.clone(), Arc::new(ApiListener { name, manager }));
+        traffic.api_listeners.push(ApiListener { name, manager });
     }
     let mut host_routes = virtual_hosts::host_routes(scope, callee, port);
     for route in &mut host_routes {
@@ -90,8 +87,7 @@ fn add_port(snapshot: &mut Snapshot, scope: &Scope<'_>, callee: &Callee, port: u
     }
     let virtual_host =
         VirtualHost::new(names::virtual_host(&callee.host, port), vec!["*".into()], host_routes);
-    let config = RouteConfiguration::new(routes.clone(), vec![virtual_host]);
-    snapshot.routes.insert(routes, Arc::new(config));
+    traffic.routes.push(RouteConfiguration::new(routes, vec![virtual_host]));
 }
 
 /// Every `name:port` that means this port; the short name of a service only within its namespace.
@@ -110,9 +106,8 @@ fn dialled(callee: &Callee, port: u16, namespace: &str) -> Vec<Name> {
 
 /// Says that a service cannot be called without a certificate.
 fn plaintext_warning(world: &World, cluster: &str) -> Option<Problem> {
-    let callee = world
-        .callees()
-        .find(|callee| callee.ports.iter().any(|port| names::is_of(cluster, port.port, &callee.host)))?;
+    let (number, _, host) = names::parse_outbound_cluster(cluster)?;
+    let callee = world.callees_at(host).iter().find(|callee| callee.port(number).is_some())?;
     let message =
         format!("gRPC clients without a proxy cannot call {}: it insists on mutual TLS", callee.key());
     let warning = callee.origin.warning(message);
@@ -129,6 +124,7 @@ mod tests {
     use super::*;
     use crate::document::decode;
     use crate::translate::ProxyRef;
+    use ripstop_model::Snapshot;
     use ripstop_yaml::Source;
 
     fn world(mtls: &str) -> World {

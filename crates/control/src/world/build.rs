@@ -9,7 +9,8 @@ use ripstop_yaml::{Problem, Severity};
 use crate::resource::{Kind, Mesh, ObjectKey, Origin, Resource, Workload};
 use crate::world::callee::Callee;
 use crate::world::host_index::HostIndex;
-use crate::world::{Instance, World, check, merge};
+use crate::world::shared_map::SharedMap;
+use crate::world::{Instance, World, check, merge, viewer_labels};
 
 pub(super) fn build(resources: Vec<Resource>) -> Result<(World, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
@@ -36,70 +37,77 @@ pub(super) fn build(resources: Vec<Resource>) -> Result<(World, Vec<Problem>), V
 
 fn empty(mesh: Mesh) -> World {
     World {
-        mesh,
-        services: BTreeMap::new(),
-        instances: BTreeMap::new(),
-        by_service: BTreeMap::new(),
-        callees: BTreeMap::new(),
-        gateways: BTreeMap::new(),
-        credentials: BTreeMap::new(),
-        rules_by_host: HostIndex::default(),
-        mesh_routing: HostIndex::default(),
-        virtual_services: Vec::new(),
-        destination_rules: Vec::new(),
-        service_entries: Vec::new(),
-        workload_entries: Vec::new(),
-        workload_groups: Vec::new(),
-        sidecars: Vec::new(),
-        peer_authentications: Vec::new(),
-        request_authentications: Vec::new(),
-        authorization_policies: Vec::new(),
-        telemetries: Vec::new(),
+        mesh: Arc::new(mesh),
+        services: Arc::default(),
+        instances: SharedMap::default(),
+        by_service: SharedMap::default(),
+        by_machine: SharedMap::default(),
+        callees: Arc::default(),
+        gateways: Arc::default(),
+        credentials: Arc::default(),
+        rules_by_host: Arc::default(),
+        mesh_routing: Arc::default(),
+        virtual_services: Arc::default(),
+        destination_rules: Arc::default(),
+        service_entries: Arc::default(),
+        workload_entries: SharedMap::default(),
+        workload_groups: Arc::default(),
+        sidecars: Arc::default(),
+        peer_authentications: Arc::default(),
+        request_authentications: Arc::default(),
+        authorization_policies: Arc::default(),
+        telemetries: Arc::default(),
+        viewer_labels: Arc::default(),
     }
 }
 
 fn insert(world: &mut World, resource: Resource, problems: &mut Vec<Problem>) {
     match resource {
         Resource::Mesh(_) => {}
-        Resource::Service(r) => drop(world.services.insert(r.meta.key.clone(), Arc::new(r))),
+        Resource::Service(r) => put(&mut world.services, r.meta.key.clone(), r),
         Resource::Workload(r) => add_workload(world, r, problems),
-        Resource::Credential(r) => drop(world.credentials.insert(r.meta.key.clone(), Arc::new(r))),
-        Resource::VirtualService(r) => world.virtual_services.push(Arc::new(r)),
-        Resource::DestinationRule(r) => world.destination_rules.push(Arc::new(r)),
-        Resource::Gateway(r) => drop(world.gateways.insert(r.meta.key.clone(), Arc::new(r))),
-        Resource::ServiceEntry(r) => world.service_entries.push(Arc::new(r)),
-        Resource::WorkloadEntry(r) => world.workload_entries.push(Arc::new(r)),
-        Resource::WorkloadGroup(r) => world.workload_groups.push(Arc::new(r)),
-        Resource::Sidecar(r) => world.sidecars.push(Arc::new(r)),
-        Resource::PeerAuthentication(r) => world.peer_authentications.push(Arc::new(r)),
-        Resource::RequestAuthentication(r) => world.request_authentications.push(Arc::new(r)),
-        Resource::AuthorizationPolicy(r) => world.authorization_policies.push(Arc::new(r)),
-        Resource::Telemetry(r) => world.telemetries.push(Arc::new(r)),
+        Resource::Credential(r) => put(&mut world.credentials, r.meta.key.clone(), r),
+        Resource::VirtualService(r) => push(&mut world.virtual_services, r),
+        Resource::DestinationRule(r) => push(&mut world.destination_rules, r),
+        Resource::Gateway(r) => put(&mut world.gateways, r.meta.key.clone(), r),
+        Resource::ServiceEntry(r) => push(&mut world.service_entries, r),
+        Resource::WorkloadEntry(r) => world.add_entry(r),
+        Resource::WorkloadGroup(r) => push(&mut world.workload_groups, r),
+        Resource::Sidecar(r) => push(&mut world.sidecars, r),
+        Resource::PeerAuthentication(r) => push(&mut world.peer_authentications, r),
+        Resource::RequestAuthentication(r) => push(&mut world.request_authentications, r),
+        Resource::AuthorizationPolicy(r) => push(&mut world.authorization_policies, r),
+        Resource::Telemetry(r) => push(&mut world.telemetries, r),
     }
+}
+
+/// Nobody else has the list yet, so nothing is copied.
+fn push<T>(list: &mut Arc<Vec<Arc<T>>>, resource: T) {
+    Arc::make_mut(list).push(Arc::new(resource));
+}
+
+fn put<T>(map: &mut Arc<BTreeMap<ObjectKey, Arc<T>>>, key: ObjectKey, resource: T) {
+    Arc::make_mut(map).insert(key, Arc::new(resource));
 }
 
 /// What follows from the resources.
 fn index(world: &mut World) {
-    for instance in world.instances.values() {
-        let Workload { meta, service: Some(service), .. } = &instance.workload else { continue };
-        let service = ObjectKey::new(meta.namespace().clone(), service.clone());
-        world.by_service.entry(service).or_default().push(instance.clone());
-    }
     let services = world.services.values().map(Callee::of_service);
     let entries = world.service_entries.iter().flat_map(Callee::of_entry);
     let mut callees: BTreeMap<Name, Vec<Arc<Callee>>> = BTreeMap::new();
     for callee in services.chain(entries) {
         callees.entry(callee.host.clone()).or_default().push(Arc::new(callee));
     }
-    world.callees = callees;
-    world.rules_by_host = merge::destination_rules(world);
+    world.callees = Arc::new(callees);
+    world.rules_by_host = Arc::new(merge::destination_rules(world));
     let mut routing = HostIndex::default();
     for vs in world.virtual_services.iter().filter(|vs| vs.applies_to_mesh()) {
         for (host, _) in &vs.hosts {
             routing.insert(world.full_name(host, vs.meta.namespace()), Arc::clone(vs));
         }
     }
-    world.mesh_routing = routing;
+    world.mesh_routing = Arc::new(routing);
+    world.viewer_labels = Arc::new(viewer_labels::of(world));
 }
 
 /// The resources whose kind, namespace and name are new; the others are reported with both places.
@@ -143,7 +151,7 @@ fn add_workload(world: &mut World, workload: Workload, problems: &mut Vec<Proble
     match SpiffeId::workload(domain, workload.meta.namespace(), &workload.service_account) {
         Ok(identity) => {
             let instance = Instance { workload, identity };
-            world.instances.insert(instance.key().clone(), Arc::new(instance));
+            world.put_instance(&instance.key().clone(), Some(instance));
         }
         Err(error) => problems.push(workload.meta.origin.error(error.to_string()).with_code("invalid-value")),
     }

@@ -126,6 +126,11 @@ impl World {
         self.callees.values().flatten()
     }
 
+    /// What can be called under this full name or pattern, whoever sees it, in the order of the documents.
+    pub(crate) fn callees_at(&self, host: &str) -> &[Arc<Callee>] {
+        self.callees.get(host).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// What `host`, written in `namespace`, names there: a service by `service`, `service.namespace`,
     /// `service.namespace.svc` or its full name, an entry by its host. An entry of the own namespace goes before others;
     /// a host that no entry has is taken by the longest pattern.

@@ -1,6 +1,6 @@
 //! Resources against each other. Errors only where a mesh cannot run so; everything else that looks wrong is a warning.
 
-mod instances;
+pub(super) mod instances;
 mod routing;
 mod rules;
 mod shadow;

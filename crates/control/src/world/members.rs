@@ -110,7 +110,7 @@ impl World {
         fallback: u16,
     ) -> Vec<Member<'a>> {
         let namespace = entry.meta.namespace();
-        let entries = self.workload_entries.iter().filter(|one| one.meta.namespace() == namespace);
+        let entries = self.workload_entries_in(namespace).iter();
         let has = |labels: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
         let mut members: Vec<Member<'a>> = entries
             .filter_map(|one| {
@@ -119,9 +119,7 @@ impl World {
                 self.endpoint_member(entry, &one.endpoint, labels, Some(&one.meta.key), port, fallback)
             })
             .collect();
-        let workloads = self.instances.values().filter(|instance| {
-            instance.workload.meta.namespace() == namespace && has(&instance.workload.meta.labels)
-        });
+        let workloads = self.instances_in(namespace).filter(|instance| has(&instance.workload.meta.labels));
         members.extend(workloads.filter_map(|instance| self.workload_member(instance, port)));
         members
     }

@@ -14,7 +14,7 @@ use crate::world::host_index::HostIndex;
 pub(super) fn destination_rules(world: &World) -> HostIndex<DestinationRule> {
     let mut merged: Vec<(Name, Arc<DestinationRule>)> = Vec::new();
     let mut places: BTreeMap<(Name, Name), Vec<usize>> = BTreeMap::new();
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules.iter() {
         let namespace = rule.meta.namespace();
         let host = world.full_name(&rule.host, namespace);
         let same = places.entry((namespace.clone(), host.clone())).or_default();

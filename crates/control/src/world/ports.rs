@@ -1,7 +1,7 @@
 //! Who listens where: every port that the mesh opens, by machine, so that two cannot want the same.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ripstop_yaml::Problem;
@@ -20,27 +20,47 @@ struct Claim {
     origin: Origin,
 }
 
-/// Reports every port that two want on one machine. All loopback addresses are on one machine; any other address is
-/// taken to be a machine of its own.
+/// The machine that an address is of. All loopback addresses are on one machine, `None`; any other address is taken to be a
+/// machine of its own.
+pub(super) fn machine(address: IpAddr) -> Option<IpAddr> {
+    Some(address).filter(|ip| !ip.is_loopback())
+}
+
+/// Reports every port that two want on one machine.
 pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
-    let mut machines: BTreeMap<Option<IpAddr>, Vec<Claim>> = BTreeMap::new();
-    let mut claim = |machine: IpAddr, claim: Claim| {
-        machines.entry(Some(machine).filter(|ip| !ip.is_loopback())).or_default().push(claim);
-    };
+    for machine in machines(world) {
+        check_machine(world, machine, problems);
+    }
+}
+
+/// The same for one machine.
+pub(super) fn check_machine(world: &World, machine: Option<IpAddr>, problems: &mut Vec<Problem>) {
+    let mut claims = of_control_plane(world, machine);
+    let here = world.by_machine.get(&machine).map(|keys| keys.as_slice()).unwrap_or_default();
+    for instance in here.iter().filter_map(|key| world.instance(key)) {
+        claims.extend(claims_of(world, instance));
+    }
+    clashes(&claims, problems);
+}
+
+/// Every machine on which somebody wants a port.
+fn machines(world: &World) -> BTreeSet<Option<IpAddr>> {
+    let control = &world.mesh().control;
+    let workloads = world.instances().map(|instance| instance.workload.address);
+    workloads.chain([control.xds.ip(), control.api.ip()]).map(machine).collect()
+}
+
+fn of_control_plane(world: &World, on: Option<IpAddr>) -> Vec<Claim> {
     let mesh = world.mesh();
-    for (address, what) in [(mesh.control.xds, "xDS"), (mesh.control.api, "API")] {
-        let owner = format!("the {what} of the control plane");
-        let origin = mesh.meta.origin.clone();
-        claim(address.ip(), Claim { ip: address.ip(), port: address.port(), owner, origin });
-    }
-    for instance in world.instances() {
-        for one in claims_of(world, instance) {
-            claim(instance.workload.address, one);
-        }
-    }
-    for claims in machines.values() {
-        clashes(claims, problems);
-    }
+    let doors = [(mesh.control.xds, "xDS"), (mesh.control.api, "API")];
+    let here = doors.into_iter().filter(|(address, _)| machine(address.ip()) == on);
+    let claim = |(address, what): (SocketAddr, &str)| Claim {
+        ip: address.ip(),
+        port: address.port(),
+        owner: format!("the {what} of the control plane"),
+        origin: mesh.meta.origin.clone(),
+    };
+    here.map(claim).collect()
 }
 
 fn clashes(claims: &[Claim], problems: &mut Vec<Problem>) {

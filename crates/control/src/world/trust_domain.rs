@@ -1,42 +1,35 @@
 //! The same world under another trust domain: for a control plane whose authority is of one that the documents do not
 //! name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ripstop_model::{SpiffeId, TrustDomain};
 
-use crate::resource::ObjectKey;
 use crate::world::{Instance, World};
 
 impl World {
     /// The world with every identity in `trust_domain`.
     pub fn with_trust_domain(mut self, trust_domain: &TrustDomain) -> World {
-        self.mesh.trust_domain = trust_domain.clone();
-        let instances: BTreeMap<ObjectKey, Arc<Instance>> = std::mem::take(&mut self.instances)
-            .into_iter()
-            .map(|(key, instance)| (key, moved(instance, trust_domain)))
-            .collect();
-        for instance in self.by_service.values_mut().flatten() {
-            if let Some(same) = instances.get(instance.key()) {
-                *instance = Arc::clone(same);
-            }
+        Arc::make_mut(&mut self.mesh).trust_domain = trust_domain.clone();
+        let instances: Vec<Arc<Instance>> = self.instances().cloned().collect();
+        for instance in instances {
+            let moved = moved(instance, trust_domain);
+            self.put_instance(&moved.key().clone(), Some(moved));
         }
-        self.instances = instances;
         self
     }
 }
 
 /// Namespace and service account were parts of an identity before, so only the length can make them none; the
 /// identity then stays as it was, and no certificate of the new trust domain matches it.
-fn moved(instance: Arc<Instance>, trust_domain: &TrustDomain) -> Arc<Instance> {
+fn moved(instance: Arc<Instance>, trust_domain: &TrustDomain) -> Instance {
     let mut instance = Arc::unwrap_or_clone(instance);
     let workload = &instance.workload;
     match SpiffeId::workload(trust_domain, workload.meta.namespace(), &workload.service_account) {
         Ok(identity) => instance.identity = identity,
         Err(error) => tracing::error!(workload = %instance.key(), %error, "workload has no identity"),
     }
-    Arc::new(instance)
+    instance
 }
 
 #[cfg(test)]
@@ -44,6 +37,7 @@ fn moved(instance: Arc<Instance>, trust_domain: &TrustDomain) -> Arc<Instance> {
 mod tests {
     use super::*;
     use crate::document::decode;
+    use crate::resource::ObjectKey;
     use ripstop_yaml::Source;
 
     #[test]

@@ -3,16 +3,13 @@
 use ripstop_yaml::Problem;
 
 use crate::resource::{ObjectKey, SidecarRole, Workload};
-use crate::world::World;
 use crate::world::check::{with_candidates, with_services};
+use crate::world::{Instance, World};
 
 pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
     for instance in world.instances() {
         let workload = &instance.workload;
-        check_service(world, workload, problems);
-        if let Some(sidecar) = &workload.sidecar {
-            check_upstreams(world, workload, sidecar, problems);
-        }
+        check_one(world, instance, problems);
         if workload.gateway.is_some() && world.gateways_served_by(&workload.meta.labels).next().is_none() {
             let message =
                 format!("no Gateway selects the gateway workload {}, so nothing listens", instance.key());
@@ -24,6 +21,15 @@ pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
             let message = format!("no workload is an instance of service {}", service.meta.key);
             problems.push(service.meta.origin.warning(message).with_code("no-endpoints"));
         }
+    }
+}
+
+/// A workload against the services that it names.
+pub(in crate::world) fn check_one(world: &World, instance: &Instance, problems: &mut Vec<Problem>) {
+    let workload = &instance.workload;
+    check_service(world, workload, problems);
+    if let Some(sidecar) = &workload.sidecar {
+        check_upstreams(world, workload, sidecar, problems);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The incremental dialect: names are subscribed one by one, and only what changed is sent.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,6 +24,8 @@ pub(crate) struct DeltaSession {
     status: Arc<StreamStatus>,
     flows: Flows,
     subscriptions: [Subscription; ResourceType::COUNT],
+    /// The names of endpoints and routes, as hashes, of which the proxy has asked for all that follow from what it has.
+    complete: Cell<Option<[u64; 2]>>,
 }
 
 /// What a proxy has asked for of one type, and what it was told.
@@ -37,6 +40,12 @@ struct Subscription {
     names: BTreeSet<Name>,
     /// What the proxy was told of each name.
     told: HashMap<Name, Told>,
+    /// Version of the type of which it was told every addition and change that it wants, and the same of removals; empty:
+    /// nothing is certain.
+    additions_of: String,
+    removals_of: String,
+    /// Version of the type that additions were told of since removals were told last; empty: none were.
+    told_of: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +65,23 @@ impl Subscription {
         self.told.get(&resource.name) == Some(&Told::Version(resource.hash))
     }
 
-    /// Takes subscriptions. Whoever asks again is told again.
-    fn subscribe(&mut self, kind: ResourceType, names: Vec<String>, had: HashMap<String, String>) {
+    /// Everything has to be looked at again.
+    fn doubt(&mut self) {
+        self.additions_of.clear();
+        self.removals_of.clear();
+    }
+
+    /// Takes subscriptions. Whoever asks again is told again. `own`: a name as it is held already, so that it is held once.
+    fn subscribe(
+        &mut self,
+        kind: ResourceType,
+        names: Vec<String>,
+        had: HashMap<String, String>,
+        own: impl Fn(String) -> Name,
+    ) {
         let first = !self.started;
         self.started = true;
+        self.doubt();
         if first && names.is_empty() && kind.has_wildcard() {
             self.wildcard = true;
         }
@@ -67,7 +89,7 @@ impl Subscription {
             if name == "*" {
                 self.wildcard = true;
             } else {
-                let name = Name::from(name);
+                let name = own(name);
                 self.told.remove(&name);
                 self.names.insert(name);
             }
@@ -76,13 +98,14 @@ impl Subscription {
             self.answer_due = self.wildcard && had.is_empty();
             for (name, version) in had {
                 if self.wants(&name) {
-                    self.told.insert(name.into(), Told::Version(EncodedResource::hash_of(&version)));
+                    self.told.insert(own(name), Told::Version(EncodedResource::hash_of(&version)));
                 }
             }
         }
     }
 
     fn unsubscribe(&mut self, names: Vec<String>, exists: impl Fn(&str) -> bool) {
+        self.doubt();
         for name in names {
             if name == "*" {
                 self.wildcard = false;
@@ -103,13 +126,26 @@ impl Subscription {
 
     /// What has to be sent, at most [`MAX_RESPONSE_BYTES`], and whether that is all.
     fn changed(&self, snapshot: &EncodedSnapshot, kind: ResourceType) -> (Vec<Arc<EncodedResource>>, bool) {
-        let all = snapshot.of(kind).resources.values();
-        let named = self.names.iter().filter_map(|name| snapshot.get(kind, name));
-        let (all, named) = if self.wildcard { (Some(all), None) } else { (None, Some(named)) };
-        let mut pending = all.into_iter().flatten().chain(named.into_iter().flatten());
+        let of_type = snapshot.of(kind);
+        match of_type.changed_since(&self.additions_of) {
+            // Nothing else can be different from what the proxy was told.
+            Some(names) => {
+                let wanted = names.iter().filter(|name| self.wants(name));
+                self.take(wanted.filter_map(|name| of_type.resources.get(name)))
+            }
+            None if self.wildcard => self.take(of_type.resources.values()),
+            None => self.take(self.names.iter().filter_map(|name| of_type.resources.get(name))),
+        }
+    }
+
+    /// Those of `pending` that the proxy does not have.
+    fn take<'a>(
+        &self,
+        pending: impl Iterator<Item = &'a Arc<EncodedResource>>,
+    ) -> (Vec<Arc<EncodedResource>>, bool) {
         let mut changed = Vec::new();
         let mut bytes = 0;
-        for resource in pending.by_ref().filter(|resource| !self.has(resource)) {
+        for resource in pending.filter(|resource| !self.has(resource)) {
             if bytes > 0 && bytes + resource.value.len() > MAX_RESPONSE_BYTES {
                 return (changed, false);
             }
@@ -121,19 +157,52 @@ impl Subscription {
 
     /// Subscribed names that do not exist and of which the proxy was never told anything.
     fn unknown(&self, snapshot: &EncodedSnapshot, kind: ResourceType) -> Vec<Name> {
+        // What was told of before is known.
+        if snapshot.of(kind).changed_since(&self.additions_of).is_some() {
+            return Vec::new();
+        }
         let unknown = |name: &&Name| !self.told.contains_key(*name) && snapshot.get(kind, name).is_none();
         self.names.iter().filter(unknown).cloned().collect()
     }
 
     /// What the proxy has and should have no longer.
     fn removed(&self, snapshot: &EncodedSnapshot, kind: ResourceType) -> Vec<Name> {
-        let gone = self
-            .told
-            .iter()
-            .filter(|(name, told)| **told != Told::Absent && snapshot.get(kind, name).is_none());
-        let mut names: Vec<Name> = gone.map(|(name, _)| name.clone()).collect();
+        let of_type = snapshot.of(kind);
+        let is_gone = |name: &Name| {
+            self.told.get(name).is_some_and(|told| *told != Told::Absent)
+                && !of_type.resources.contains_key(name)
+        };
+        // What was told of a version in between may be gone again, and then it is in neither of the two.
+        let between = !self.told_of.is_empty() && self.told_of != of_type.version;
+        let changed = of_type.changed_since(&self.removals_of).filter(|_| !between);
+        let mut names: Vec<Name> = match changed {
+            Some(names) => names.iter().filter(|name| is_gone(name)).cloned().collect(),
+            None => self.told.keys().filter(|name| is_gone(name)).cloned().collect(),
+        };
         names.sort();
         names
+    }
+
+    /// Notes that of this step nothing is left to be said of a version.
+    fn settle(&mut self, step: Step, version: &str) {
+        match step {
+            Step::Additions(_) => version.clone_into(&mut self.additions_of),
+            Step::Removals(_) => {
+                version.clone_into(&mut self.removals_of);
+                self.told_of.clear();
+            }
+        }
+    }
+
+    /// Notes that something of a version is told.
+    fn begin(&mut self, step: Step, version: &str) {
+        if matches!(step, Step::Additions(_)) {
+            self.additions_of.clear();
+            if !self.told_of.is_empty() && self.told_of != version {
+                self.removals_of.clear();
+            }
+            version.clone_into(&mut self.told_of);
+        }
     }
 
     fn tell(&mut self, resources: &[Arc<EncodedResource>], removed: &[Name]) {
@@ -160,8 +229,13 @@ impl DeltaSession {
         removed: &[Name],
         rest: bool,
     ) -> pb::DeltaDiscoveryResponse {
-        self.subscriptions[kind.index()].tell(resources, removed);
         let version = self.snapshot.of(kind).version.clone();
+        let subscription = &mut self.subscriptions[kind.index()];
+        subscription.begin(step, &version);
+        subscription.tell(resources, removed);
+        if !rest {
+            subscription.settle(step, &version);
+        }
         let nonce = self.flows.sent(step, &version, rest);
         self.status.sent(kind, &version);
         let resources = resources.iter().map(|resource| pb::Resource {
@@ -194,6 +268,7 @@ impl Session for DeltaSession {
             status,
             flows: Flows::default(),
             subscriptions: Default::default(),
+            complete: Cell::default(),
         }
     }
 
@@ -224,9 +299,14 @@ impl Session for DeltaSession {
         }
         let (subscribe, unsubscribe) = (request.resource_names_subscribe, request.resource_names_unsubscribe);
         if !subscription.started || !subscribe.is_empty() || !unsubscribe.is_empty() {
-            subscription.subscribe(kind, subscribe, request.initial_resource_versions);
             let snapshot = &self.snapshot;
+            let own = |name: String| match snapshot.get(kind, &name) {
+                Some(resource) => resource.name.clone(),
+                None => Name::from(name),
+            };
+            subscription.subscribe(kind, subscribe, request.initial_resource_versions, own);
             subscription.unsubscribe(unsubscribe, |name| snapshot.get(kind, name).is_some());
+            self.complete.set(None);
             self.flows.of(kind).touch();
         }
         Ok(())
@@ -250,7 +330,7 @@ impl Session for DeltaSession {
         }
         while let Some(step) = self.flows.next_step() {
             let (Step::Additions(kind) | Step::Removals(kind)) = step;
-            let subscription = &self.subscriptions[kind.index()];
+            let subscription = &mut self.subscriptions[kind.index()];
             let (resources, removed, complete) = match step {
                 Step::Additions(_) => {
                     let (changed, complete) = subscription.changed(&self.snapshot, kind);
@@ -259,6 +339,7 @@ impl Session for DeltaSession {
                 Step::Removals(_) => (Vec::new(), subscription.removed(&self.snapshot, kind), true),
             };
             if resources.is_empty() && removed.is_empty() && !subscription.answer_due {
+                subscription.settle(step, &self.snapshot.of(kind).version);
                 self.flows.nothing(step);
             } else {
                 return Some(self.response(step, kind, &resources, &removed, !complete));
@@ -269,8 +350,14 @@ impl Session for DeltaSession {
 
     fn answered(&self) -> Option<(&Arc<EncodedSnapshot>, bool)> {
         let of = |kind: ResourceType| &self.subscriptions[kind.index()];
-        let wants = |kind, name: &Name| of(kind).wants(name);
-        let refused = self.flows.answered(&self.snapshot, |kind| of(kind).wildcard, wants)?;
+        let names =
+            [ResourceType::Endpoint, ResourceType::Route].map(|kind| self.snapshot.of(kind).names_hash());
+        let known = self.complete.get() == Some(names);
+        let wants = |kind, name: &Name| known || of(kind).wants(name);
+        let refused = self.flows.answered(&self.snapshot, |kind| !known && of(kind).wildcard, wants)?;
+        if !refused {
+            self.complete.set(Some(names));
+        }
         Some((&self.snapshot, refused))
     }
 }

@@ -259,6 +259,29 @@ fn stale_nonces_answer_nothing_but_their_subscriptions_count() {
 }
 
 #[test]
+fn what_came_and_went_between_two_equal_versions_is_removed() {
+    let type_of = |names: &[&str], before: Option<&Arc<EncodedSnapshot>>| {
+        let mut snapshot = Snapshot::default();
+        for name in names {
+            let cluster = Cluster::new(*name, Discovery::Eds { service_name: None });
+            snapshot.clusters.insert((*name).into(), Arc::new(cluster));
+        }
+        Arc::new(encode_snapshot(&snapshot, before.map(|before| &**before)))
+    };
+    let first = type_of(&["a"], None);
+    let mut proxy = Delta::new(Arc::clone(&first));
+    proxy.subscribe(CDS, &[]);
+    assert_eq!(proxy.all(), ["CDS +a"]);
+    // The proxy has not answered when the new cluster is taken back.
+    let second = type_of(&["a", "b"], Some(&first));
+    proxy.session.push(Arc::clone(&second));
+    assert_eq!(proxy.got(), ["CDS +b"]);
+    proxy.session.push(type_of(&["a"], Some(&second)));
+    proxy.ack(CDS);
+    assert_eq!(proxy.all(), ["CDS -b"]);
+}
+
+#[test]
 fn who_comes_back_gets_only_what_changed() {
     let old = snapshot("c:a c:b c:gone e:a e:b");
     let now = snapshot("c:a c:b=1 c:new e:a e:b");
