@@ -297,3 +297,13 @@ async fn envoy_by_delta_with_mutual_tls() {
 async fn envoy_by_state_of_the_world_with_mutual_tls() {
     run("envoy-sotw-mtls", Software::Envoy, false, true).await;
 }
+
+#[tokio::test]
+async fn ripstop_by_delta_with_mutual_tls() {
+    run("ripstop-delta-mtls", Software::Ripstop, true, true).await;
+}
+
+#[tokio::test]
+async fn ripstop_by_state_of_the_world_with_mutual_tls() {
+    run("ripstop-sotw-mtls", Software::Ripstop, false, true).await;
+}

@@ -126,6 +126,14 @@ impl Contexts {
         clients.for_each(|held| self.remake_client(held));
     }
 
+    /// Takes a secret beside those that are known, and makes anew what names it: for connections that have to be made before
+    /// there is any configuration.
+    pub fn add_secret(&mut self, reference: SecretRef, secret: Arc<Secret>) {
+        let mut secrets = self.secrets.clone();
+        secrets.insert(reference, secret);
+        self.replace_secrets(&secrets);
+    }
+
     /// Looks at all files, and makes anew what was made of one that has changed. Reads files: not for worker threads.
     pub fn refresh(&mut self) {
         self.servers.retain(|held| held.slot.strong_count() > 0);

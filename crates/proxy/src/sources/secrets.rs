@@ -16,7 +16,12 @@ use crate::tls::TlsContexts;
 /// Most streams at once; secrets beyond that are not asked for, which is told in the log.
 pub const MAX_SECRET_STREAMS: usize = 1_000;
 
+/// Secrets that have come and were not passed on yet.
+const MAX_WAITING: usize = 16;
+
 /// Ends when nobody wants secrets any more. The clusters are those of `fixed`: what a server of secrets is, a file says.
+///
+/// A secret counts at once, not with the next configuration: the control plane that sends the first one may ask for it.
 pub async fn follow_secrets(
     mut wanted: watch::Receiver<WantedSecrets>,
     fixed: Arc<Snapshot>,
@@ -25,6 +30,7 @@ pub async fn follow_secrets(
     said: mpsc::Sender<Update>,
 ) {
     let mut open: BTreeMap<SecretRef, Following> = BTreeMap::new();
+    let (sent, mut arrived) = mpsc::channel(MAX_WAITING);
     loop {
         let secrets = wanted.borrow_and_update().clone();
         open.retain(|secret, _| secrets.contains(secret));
@@ -38,14 +44,24 @@ pub async fn follow_secrets(
             }
             match link(&secret, &fixed, &introduction, &tls) {
                 Ok(link) => {
-                    let task = tokio::spawn(follow_secret(link, secret.clone(), said.clone()));
+                    let task = tokio::spawn(follow_secret(link, secret.clone(), sent.clone()));
                     open.insert(secret, Following(task.abort_handle()));
                 }
                 Err(error) => tracing::error!(secret = &*secret.name, %error, "cannot be asked for"),
             }
         }
-        if wanted.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() {
+                return;
+            },
+            Some(update) = arrived.recv() => {
+                if let Update::Secret(reference, secret) = &update {
+                    tls.lock().add_secret(reference.clone(), Arc::new(secret.clone()));
+                }
+                if said.send(update).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }
