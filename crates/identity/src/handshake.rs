@@ -1,4 +1,4 @@
-//! What rustls asks of whoever judges peers, on either side of a handshake. Whom it accepts is for a [`Judge`] to decide; that
+//! What rustls asks of whoever judges peers, on either side of a handshake. Whom it accepts is for a `Judge` to decide; that
 //! a peer has the key of the certificate that it shows is checked here.
 
 use std::fmt;
@@ -35,7 +35,7 @@ pub(crate) trait Judge: fmt::Debug + Send + Sync {
     fn hints(&self) -> &[DistinguishedName];
 }
 
-/// A [`Judge`] as rustls wants it.
+/// A judge of peers as rustls wants it.
 #[derive(Debug)]
 pub struct HandshakeVerifier {
     judge: Arc<dyn Judge>,
