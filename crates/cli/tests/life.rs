@@ -226,9 +226,13 @@ spec: {address: 127.0.0.1, run: {command: [sleep, \"1000\"]}}
 fn every_process_that_is_killed_comes_back() {
     let mut mesh = Mesh::start("restart");
     for (word, name) in [("& wait", "sleeper.app"), (" proxy ", "edge.proxy"), (" control ", "control")] {
-        let children = mesh.children();
-        let victim = children.iter().find(|(_, command)| command.contains(word)).unwrap().0;
-        kill_process(pid(victim), Signal::KILL).unwrap();
+        let mut victim = None;
+        // A process that was begun this moment does not yet bear the name of its program.
+        eventually(&format!("{name} runs"), || {
+            victim = mesh.children().into_iter().find(|(_, command)| command.contains(word));
+            victim.is_some()
+        });
+        kill_process(pid(victim.unwrap().0), Signal::KILL).unwrap();
         mesh.says(&format!("{name} was killed by SIGKILL; restarting it"));
         mesh.says(&format!("{name} is ready again"));
     }

@@ -187,7 +187,8 @@ impl Table {
     async fn check_faults(&self, client: &mut Http1) {
         let begun = Instant::now();
         assert_eq!(client.get("/late").await.unwrap().body, "v1 /late");
-        assert!(begun.elapsed() >= Duration::from_millis(400), "it waits: {:?}", begun.elapsed());
+        // 400 ms, by Envoy's clock, which is read once for each turn of its loop.
+        assert!(begun.elapsed() >= Duration::from_millis(390), "it waits: {:?}", begun.elapsed());
         let broken = client.get("/broken").await.unwrap();
         assert_eq!((broken.status, broken.body.as_str()), (418, "fault filter abort"));
     }
