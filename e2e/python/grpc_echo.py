@@ -47,7 +47,7 @@ def call(target):
             answers = collections.Counter()
             for _ in range(int(line)):
                 try:
-                    answers[who("", timeout=20, wait_for_ready=True)] += 1
+                    answers[who("", timeout=5, wait_for_ready=True)] += 1
                 except grpc.RpcError as error:
                     answers[f"{error.code().name}: {error.details()}"] += 1
             print(json.dumps(answers), flush=True)
