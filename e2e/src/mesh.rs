@@ -75,6 +75,15 @@ impl Files {
         self.write(file, &text.replace(from, to));
     }
 
+    /// Connections to the user service end after so many requests.
+    pub fn end_connections_after(&self, requests: u32) {
+        let rule = format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: user-service}}\n\
+             spec:\n  host: user-service\n  trafficPolicy:\n    connectionPool: {{http: {{maxRequestsPerConnection: {requests}}}}}\n"
+        );
+        self.write("traffic.yaml", &format!("{}{rule}", self.read("traffic.yaml")));
+    }
+
     /// Free ports for those of the example, and the binaries under test instead of a build.
     fn adapt(&self, text: &str) -> String {
         let mut out = String::new();

@@ -9,20 +9,6 @@ use rcgen::{
 use ripstop_e2e::mesh::Files;
 use ripstop_testkit::wait::until;
 
-/// Every request is a handshake.
-const A_CONNECTION_EACH: &str = "---
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata:
-  name: user-service
-spec:
-  host: user-service
-  trafficPolicy:
-    connectionPool:
-      http:
-        maxRequestsPerConnection: 1
-";
-
 /// A root that signs workloads itself; its files are written to `directory`.
 fn ca(directory: &Path) -> Issuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
@@ -68,8 +54,8 @@ async fn a_certificate_that_was_taken_back_opens_no_door() {
     let ca_directory = files.directory.join("mesh/ca");
     let ca = ca(&ca_directory);
     files.edit("mesh.yaml", "lifetime: 24h", "lifetime: 24h\n    ca: {directory: ca}");
-    let traffic = files.read("traffic.yaml");
-    files.write("traffic.yaml", &format!("{traffic}{A_CONNECTION_EACH}"));
+    // Every request is a handshake.
+    files.end_connections_after(1);
     let mut mesh = files.up();
     mesh.ready().await;
     assert_eq!(mesh.get("/api/users").await.status, 200);

@@ -12,20 +12,6 @@ use tokio::process::Command;
 /// Admin ports of all proxies; the gateway's first.
 const ADMINS: [u16; 6] = [9901, 9902, 9903, 9904, 9905, 9906];
 
-/// Connections between proxies end after a few requests, so that there are always handshakes.
-const SHORT_CONNECTIONS: &str = "---
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata:
-  name: user-service
-spec:
-  host: user-service
-  trafficPolicy:
-    connectionPool:
-      http:
-        maxRequestsPerConnection: 20
-";
-
 struct Plan {
     leaves: u64,
     issuers: u32,
@@ -78,8 +64,8 @@ async fn nobody_notices_new_leaves_issuers_and_roots() {
     let plan = plan();
     let files = Files::shop("rotations");
     files.edit("mesh.yaml", "lifetime: 24h", "lifetime: 10s");
-    let traffic = files.read("traffic.yaml");
-    files.write("traffic.yaml", &format!("{traffic}{SHORT_CONNECTIONS}"));
+    // There are always handshakes.
+    files.end_connections_after(20);
     let mut mesh = files.up();
     mesh.ready().await;
     let trust_root = mesh.directory().join("state/trust-root.pem");

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
+    CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevocationReason,
+    RevokedCertParams, SerialNumber,
 };
 use ripstop_identity::authority::{Authority, AuthorityConfig, CaPaths, CaSource};
 use ripstop_identity::svid::{IdentityHandle, Svid};
@@ -14,7 +14,7 @@ use ripstop_identity::tls::{self, ALPN_H2};
 use ripstop_identity::verify::{AllowedIdentities, PeerVerifier};
 use webpki::KeyUsage;
 
-use crate::support::{HOUR, domain, handshake, id, valid};
+use crate::support::{HOUR, ca_params, domain, handshake, id, valid};
 use crate::testdir::TestDir;
 
 /// A root that signs an issuer, which signs workloads; both can take back what they have signed.
@@ -22,15 +22,6 @@ struct Ca {
     root: Issuer<'static, KeyPair>,
     issuer: Issuer<'static, KeyPair>,
     issuer_serial: SerialNumber,
-}
-
-fn ca_params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid(&mut params, -3600, 36_000_000);
-    params
 }
 
 impl Ca {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use ripstop_identity::accept::{self, Accepted, PeerStream};
 use ripstop_identity::attest::UnixUsers;
@@ -39,6 +39,16 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn domain() -> TrustDomain {
     TrustDomain::new("cluster.local").unwrap()
+}
+
+/// A CA that may sign certificates and lists, from an hour ago on.
+pub fn ca_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid(&mut params, -3600, 36_000_000);
+    params
 }
 
 pub fn id(name: &str) -> SpiffeId {

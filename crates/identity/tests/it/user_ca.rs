@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use ripstop_identity::authority::{Authority, AuthorityConfig, AuthorityError, CaPaths, CaSource};
 use ripstop_identity::bundle::TrustBundle;
 use ripstop_identity::succession::{Decision, Patience, Successor};
@@ -12,7 +12,7 @@ use ripstop_identity::svid::IdentityHandle;
 use ripstop_identity::verify::{AllowedIdentities, PeerVerifier};
 use webpki::KeyUsage;
 
-use crate::support::{HOUR, domain, id, valid};
+use crate::support::{HOUR, ca_params, domain, id, valid};
 use crate::testdir::TestDir;
 
 /// A root of the user's, which signs issuers.
@@ -21,25 +21,16 @@ struct Root {
     signer: Issuer<'static, KeyPair>,
 }
 
-fn params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid(&mut params, -3600, 36_000_000);
-    params
-}
-
 impl Root {
     fn new(name: &str) -> Root {
-        let (params, key) = (params(name), KeyPair::generate().unwrap());
+        let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
         let pem = params.self_signed(&key).unwrap().pem();
         Root { pem, signer: Issuer::new(params, key) }
     }
 
     /// An issuer's certificate and key as PEM.
     fn issuer(&self, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-        let mut params = params("issuer");
+        let mut params = ca_params("issuer");
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.signer).unwrap().pem(), key.serialize_pem())
@@ -195,7 +186,7 @@ fn istios_names_are_known_too() {
     let (state, files, now) = (TestDir::new(), TestDir::new(), SystemTime::now());
     let (root, dir) = (Root::new("root"), files.path());
     // Root, intermediate, issuer: the chain file has what lies between.
-    let (middle_params, middle_key) = (params("middle"), KeyPair::generate().unwrap());
+    let (middle_params, middle_key) = (ca_params("middle"), KeyPair::generate().unwrap());
     let middle = middle_params.signed_by(&middle_key, &root.signer).unwrap().pem();
     let middle = Root { pem: middle, signer: Issuer::new(middle_params, middle_key) };
     let (certificate, key) = middle.issuer(|_| {});
