@@ -53,6 +53,8 @@ pub struct Cluster {
     pub max_requests_per_connection: Option<NonZeroU32>,
     /// A pooled connection without a request for this long is closed; `None`: 1 h; zero: never.
     pub idle_timeout: Option<Duration>,
+    /// Metrics tell of every endpoint (Envoy's `per_endpoint_stats`).
+    pub endpoint_metrics: bool,
     /// For logs and header values; `None`: there is none.
     pub metadata: Option<Arc<Metadata>>,
 }
@@ -83,6 +85,7 @@ impl Cluster {
             health: HealthRules::default(),
             max_requests_per_connection: None,
             idle_timeout: None,
+            endpoint_metrics: false,
             metadata: None,
         }
     }

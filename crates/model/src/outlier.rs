@@ -33,10 +33,25 @@ pub struct OutlierDetection {
     pub max_ejection_time: Duration,
     /// Up to this much longer, by dice, so that endpoints do not return all at once.
     pub max_ejection_time_jitter: Duration,
-    /// At most this share of the endpoints is ejected at once; one always may be when there are two.
+    /// At most this share of the endpoints is ejected at once.
     pub max_ejection_percent: Percent,
+    /// Whether one may be ejected where that share is less than one endpoint.
+    pub one_endpoint: OneEndpoint,
     /// An endpoint that answers an active check well returns at once; on unless told.
     pub return_on_healthy_check: bool,
+}
+
+/// Envoy's `always_eject_one_host`: what a share of endpoints means where it is less than one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OneEndpoint {
+    /// One of several may be ejected unless the share is zero; the only one never. What holds where nothing is said; in Envoy,
+    /// [`OneEndpoint::ByShare`] does.
+    #[default]
+    OfSeveral,
+    /// None may be ejected.
+    ByShare,
+    /// One may be ejected, even the only one and even where the share is zero.
+    Always,
 }
 
 /// So many failures in a row.
@@ -44,7 +59,7 @@ pub struct OutlierDetection {
 pub struct Streak {
     /// How many.
     pub count: NonZeroU32,
-    /// In which share of the cases the endpoint is ejected.
+    /// In which share of the cases the endpoint is ejected; zero: it is only counted.
     pub enforcing: Percent,
 }
 
@@ -52,6 +67,11 @@ impl Streak {
     /// Always after `count` failures; `None` for zero.
     pub fn always(count: u32) -> Option<Streak> {
         NonZeroU32::new(count).map(|count| Streak { count, enforcing: Percent::ALL })
+    }
+
+    /// Never, however often there were `count` failures: that is only counted. `None` for zero.
+    pub fn counted(count: u32) -> Option<Streak> {
+        NonZeroU32::new(count).map(|count| Streak { count, enforcing: Percent::ZERO })
     }
 }
 
@@ -94,7 +114,7 @@ pub struct FailurePercentage {
 }
 
 impl Default for FailurePercentage {
-    /// Envoy's, once it is wanted: it is off unless told.
+    /// Envoy's, once it is wanted: it only counts unless told.
     fn default() -> FailurePercentage {
         FailurePercentage {
             threshold: Percent::whole(85),
@@ -110,18 +130,22 @@ impl Default for OutlierDetection {
     fn default() -> OutlierDetection {
         OutlierDetection {
             consecutive_5xx: Streak::always(5),
-            consecutive_gateway_failure: None,
+            consecutive_gateway_failure: Streak::counted(5),
             split_local_origin: false,
             consecutive_local_origin_failure: Streak::always(5),
             success_rate: Some(SuccessRate::default()),
             enforcing_local_origin_success_rate: Percent::ALL,
-            failure_percentage: None,
+            failure_percentage: Some(FailurePercentage {
+                enforcing: Percent::ZERO,
+                ..FailurePercentage::default()
+            }),
             enforcing_local_origin_failure_percentage: Percent::ZERO,
             interval: Duration::from_secs(10),
             base_ejection_time: Duration::from_secs(30),
             max_ejection_time: Duration::from_secs(300),
             max_ejection_time_jitter: Duration::ZERO,
             max_ejection_percent: Percent::whole(10),
+            one_endpoint: OneEndpoint::default(),
             return_on_healthy_check: true,
         }
     }

@@ -49,6 +49,10 @@ pub struct Host {
     response_time: Mutex<Option<PeakAverage>>,
     /// Microseconds, plus one; 0: it never answered.
     latency_us: AtomicU32,
+    /// Requests that wait for a connection.
+    pending_requests: AtomicU32,
+    /// Of the last interval of outlier detection: of what it answered, and of what happened on this side.
+    pub success_rates: [RateCell; 2],
 }
 
 /// Counts that only grow.
@@ -117,6 +121,8 @@ impl Host {
             since: now,
             response_time: Mutex::new(None),
             latency_us: AtomicU32::new(0),
+            pending_requests: AtomicU32::new(0),
+            success_rates: Default::default(),
         }
     }
 
@@ -185,6 +191,17 @@ impl Host {
         self.totals.cx_total.fetch_add(1, Ordering::Relaxed);
         self.active_connections.fetch_add(1, Ordering::Relaxed);
         ActiveConnection { host: Arc::clone(self) }
+    }
+
+    /// Requests that wait for a connection, all workers together.
+    pub fn pending_requests(&self) -> u32 {
+        self.pending_requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request as waiting for a connection until the guard is dropped.
+    pub fn begin_pending(&self) -> PendingRequest<'_> {
+        self.pending_requests.fetch_add(1, Ordering::Relaxed);
+        PendingRequest { host: self }
     }
 
     /// Counts what became of a request in [`Host::totals`]. Says nothing to outlier detection.
@@ -260,6 +277,41 @@ impl SuccessCount {
         let success = self.success.swap(0, Ordering::Relaxed);
         // A request that is counted in between may have been counted as a success only.
         (self.total.swap(0, Ordering::Relaxed).max(success), success)
+    }
+}
+
+/// The share of requests that went well in an interval, in percent, where there were enough of them.
+#[derive(Debug)]
+pub struct RateCell(AtomicU64);
+
+impl Default for RateCell {
+    fn default() -> RateCell {
+        RateCell(AtomicU64::new(f64::NAN.to_bits()))
+    }
+}
+
+impl RateCell {
+    /// 0 to 100; `None`: too few requests, or nobody looks.
+    pub fn get(&self) -> Option<f64> {
+        let percent = f64::from_bits(self.0.load(Ordering::Relaxed));
+        (!percent.is_nan()).then_some(percent)
+    }
+
+    pub(crate) fn set(&self, percent: Option<f64>) {
+        self.0.store(percent.unwrap_or(f64::NAN).to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// A request that waits for a connection to a host.
+#[derive(Debug)]
+#[must_use = "the request waits no more when this is dropped"]
+pub struct PendingRequest<'h> {
+    host: &'h Host,
+}
+
+impl Drop for PendingRequest<'_> {
+    fn drop(&mut self) {
+        self.host.pending_requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

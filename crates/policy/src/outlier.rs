@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ripstop_model::Percent;
-use ripstop_model::outlier::{OutlierDetection, Streak};
+use ripstop_model::outlier::{OneEndpoint, OutlierDetection, Streak};
 
 use crate::host::{EjectionState, Host, HostEntry, HostSet, SuccessCount};
 
 mod rates;
 mod totals;
 
+pub use rates::SuccessRates;
 pub use totals::OutlierTotals;
 
 /// A hundred years, whatever is configured: a clock surely counts that far.
@@ -138,7 +139,12 @@ pub struct OutlierDetector {
     /// How many hosts are ejected; `None` until it was counted. Held while hosts are ejected and return, so that the
     /// share of ejected hosts is kept exactly.
     ejected: Mutex<Option<usize>>,
+    /// Of the last interval: of what hosts answered, and of what happened on this side.
+    rates: Mutex<[SuccessRates; 2]>,
 }
+
+/// What detectors have had enough, each with how surely it is obeyed; in the order in which they are asked.
+type Complaints = [Option<(EjectionReason, Percent)>; 2];
 
 impl OutlierDetector {
     /// A detector that nothing was reported to. Hosts that another one has ejected stay so until a sweep finds their
@@ -149,7 +155,7 @@ impl OutlierDetector {
 
     /// The same, going on to count where another one has counted.
     pub fn counting(config: OutlierDetection, totals: Arc<OutlierTotals>) -> OutlierDetector {
-        OutlierDetector { config, totals, ejected: Mutex::new(None) }
+        OutlierDetector { config, totals, ejected: Mutex::new(None), rates: Mutex::default() }
     }
 
     /// What was counted.
@@ -172,8 +178,13 @@ impl OutlierDetector {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) -> Option<Ejection> {
-        let (reason, enforcing) = self.count(host, outcome)?;
-        self.eject(host, (reason, enforcing), set, now, rng)
+        let complaints = self.count(host, outcome);
+        complaints.into_iter().flatten().find_map(|complaint| self.eject(host, complaint, set, now, rng))
+    }
+
+    /// The success rates of the last interval: of what hosts answered, and of what happened on this side.
+    pub fn rates(&self) -> [SuccessRates; 2] {
+        *self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets hosts return whose time is over, lets the memory of former ejections fade for hosts that are well, and puts
@@ -183,7 +194,9 @@ impl OutlierDetector {
         let eject = |outlier: rates::Outlier| {
             self.eject(&outlier.host, (outlier.reason, outlier.enforcing), set, now, rng)
         };
-        let ejected = rates::outliers(&self.config, set).into_iter().filter_map(eject).collect();
+        let (outliers, rates) = rates::outliers(&self.config, set);
+        *self.rates.lock().unwrap_or_else(PoisonError::into_inner) = rates;
+        let ejected = outliers.into_iter().filter_map(eject).collect();
         Sweep { returned, ejected }
     }
 
@@ -226,10 +239,10 @@ impl OutlierDetector {
         returned
     }
 
-    /// The detector that has had enough of the host, if one has, and how surely it is obeyed.
-    fn count(&self, host: &Host, outcome: Outcome) -> Option<(EjectionReason, Percent)> {
+    /// The detectors that have had enough of the host.
+    fn count(&self, host: &Host, outcome: Outcome) -> Complaints {
         if host.is_ejected() {
-            return None;
+            return [None, None];
         }
         if !self.config.split_local_origin {
             return self.count_external(host, outcome.as_status());
@@ -245,13 +258,13 @@ impl OutlierDetector {
             }
             Outcome::ConnectFailure | Outcome::Reset | Outcome::Timeout => {
                 self.count_rate(&host.local_origin, false);
-                reached(local, self.config.consecutive_local_origin_failure)
-                    .map(|enforcing| (EjectionReason::ConsecutiveLocalOriginFailure, enforcing))
+                let enforcing = reached(local, self.config.consecutive_local_origin_failure);
+                [enforcing.map(|enforcing| (EjectionReason::ConsecutiveLocalOriginFailure, enforcing)), None]
             }
         }
     }
 
-    fn count_external(&self, host: &Host, status: u16) -> Option<(EjectionReason, Percent)> {
+    fn count_external(&self, host: &Host, status: u16) -> Complaints {
         let failed = (500..600).contains(&status);
         self.count_rate(&host.external, !failed);
         if !failed {
@@ -261,7 +274,7 @@ impl OutlierDetector {
                 server.store(0, Ordering::Relaxed);
                 gateway.store(0, Ordering::Relaxed);
             }
-            return None;
+            return [None, None];
         }
         let gateway = match status {
             502..=504 => reached(&host.consecutive_gateway_failure, self.config.consecutive_gateway_failure),
@@ -270,10 +283,11 @@ impl OutlierDetector {
                 None
             }
         };
-        // Both are counted, whichever detector speaks.
         let server = reached(&host.consecutive_5xx, self.config.consecutive_5xx);
-        let gateway = gateway.map(|enforcing| (EjectionReason::ConsecutiveGatewayFailure, enforcing));
-        gateway.or(server.map(|enforcing| (EjectionReason::Consecutive5xx, enforcing)))
+        [
+            gateway.map(|enforcing| (EjectionReason::ConsecutiveGatewayFailure, enforcing)),
+            server.map(|enforcing| (EjectionReason::Consecutive5xx, enforcing)),
+        ]
     }
 
     /// Rates are counted only where somebody looks at them.
@@ -328,15 +342,16 @@ impl OutlierDetector {
         Some(Ejection { host: Arc::clone(host), reason, until, duration, times })
     }
 
-    /// How many of `hosts` may be ejected at once: the configured share, but one of two or more always, unless the
-    /// share is zero; never the only one.
+    /// How many of `hosts` may be ejected at once: the configured share, and what [`OneEndpoint`] makes of less than one.
     fn most_ejected(&self, hosts: usize) -> usize {
         let share = self.config.max_ejection_percent;
-        if hosts < 2 || share.as_per_million() == 0 {
-            return 0;
-        }
         // At most `hosts`, which is a `usize`.
-        usize::try_from(share.of(hosts as u64)).unwrap_or(hosts).max(1)
+        let most = usize::try_from(share.of(hosts as u64)).unwrap_or(hosts);
+        match self.config.one_endpoint {
+            OneEndpoint::OfSeveral if hosts < 2 || share == Percent::ZERO => 0,
+            OneEndpoint::OfSeveral | OneEndpoint::Always => most.max(1),
+            OneEndpoint::ByShare => most,
+        }
     }
 
     /// As Envoy, the maximum is never below the base.
@@ -355,6 +370,9 @@ pub fn forgive_all(set: &HostSet) {
         entry.host.history().current = None;
         entry.host.reset_consecutive();
         entry.host.set_ejected(false);
+    }
+    for entry in set.entries() {
+        entry.host.success_rates.iter().for_each(|rate| rate.set(None));
     }
     set.health_changed();
 }

@@ -5,6 +5,7 @@ mod certs;
 pub mod clusters;
 pub mod commands;
 pub mod config_dump;
+mod endpoint_metrics;
 mod index;
 mod listeners;
 mod memory;
@@ -114,6 +115,7 @@ const STATS: &[Param] = &[
     ("format", "text, json or prometheus"),
     ("type", "All, Counters, Gauges or Histograms"),
     ("histogram_buckets", "cumulative, disjoint or summary"),
+    ("endpoints", "The endpoints of every cluster as well"),
 ];
 const DUMP: &[Param] = &[
     ("resource", "The list to dump, such as dynamic_listeners"),

@@ -31,7 +31,7 @@ mod matcher;
 mod metadata;
 mod mirror;
 mod network_filter;
-mod outlier;
+pub(crate) mod outlier;
 mod rbac;
 mod retry;
 mod route;

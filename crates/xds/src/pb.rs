@@ -9,7 +9,7 @@ pub(crate) use envoy_types::pb::envoy::config::bootstrap::v3::{
     Admin, Bootstrap, LayeredRuntime, bootstrap::DynamicResources, runtime_layer,
 };
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{
-    CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection, circuit_breakers, cluster,
+    CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection, TrackClusterStats, circuit_breakers, cluster,
     load_balancing_policy,
 };
 pub(crate) use envoy_types::pb::envoy::config::cluster::v3::{

@@ -177,7 +177,8 @@ async fn three_instances_that_are_killed_and_started_one_after_the_other_cost_no
 async fn pages_tell_how_breakers_and_endpoints_fare_and_force_breakers() {
     let nobody = SocketAddr::from(([127, 0, 0, 1], ports::free()));
     let breaker = "metadata: {filter_metadata: {ripstop: {circuit_breaker: {failures: 2, open_seconds: 300}}}}\n    \
-        outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 100}";
+        outlier_detection: {consecutive_5xx: 1, max_ejection_percent: 100}\n    \
+        track_cluster_stats: {per_endpoint_stats: true}";
     let instance = Instance::start(SocketAddr::from(([127, 0, 0, 1], ports::free()))).await;
     let proxy = Proxy::start("pages", "timeout: 5s", breaker, &[instance.address, nobody]).await;
     let ask = async || get(proxy.address, "/users").await.status;
@@ -193,6 +194,24 @@ async fn pages_tell_how_breakers_and_endpoints_fare_and_force_breakers() {
     has(&clusters, &format!("c::{nobody}::cx_connect_fail::1\n"));
     has(&clusters, &format!("c::{}::latency_ms::", instance.address));
     has(&clusters, "c::breaker::closed\n");
+    has(&clusters, &format!("c::{nobody}::success_rate::-1\n"));
+    let metrics = page("/stats/prometheus").await;
+    let value = |name: &str, address: SocketAddr, tags: &str| {
+        let line = format!(
+            "envoy_cluster_endpoint_{name}{{envoy_cluster_name=\"c\",envoy_endpoint_address=\"{address}\"{tags}}} "
+        );
+        let value = metrics.lines().find_map(|known| known.strip_prefix(&line)?.parse::<u64>().ok());
+        value.unwrap_or_else(|| panic!("{line} is not in\n{metrics}"))
+    };
+    let place = instance.address;
+    assert!(value("rq_success", place, "") >= 1 && value("latency_us", place, "") > 0, "{metrics}");
+    assert_eq!([value("healthy", place, ""), value("healthy", nobody, "")], [1, 0]);
+    assert_eq!([value("rq_error", place, ""), value("rq_error", nobody, "")], [0, 1]);
+    assert_eq!([value("weight", nobody, ""), value("cx_connect_fail", nobody, "")], [1, 1]);
+    assert_eq!(value("ejections", nobody, ""), 1);
+    assert_eq!(value("health_flag", nobody, ",flag=\"failed_outlier_check\""), 1);
+    assert_eq!(value("ejected", nobody, ",reason=\"consecutive_5xx\""), 1);
+    assert_eq!([value("rq_active", place, ""), value("rq_pending_active", place, "")], [0, 0]);
     let json: serde_json::Value = serde_json::from_str(&page("/clusters?format=json").await).unwrap();
     let hosts = json["cluster_statuses"][0]["host_statuses"].as_array().unwrap();
     assert!(hosts.iter().any(|host| host["latency_ms"].as_f64().is_some_and(|ms| ms > 0.0)), "{json:#}");

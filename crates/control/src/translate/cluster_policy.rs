@@ -131,6 +131,7 @@ pub(super) fn outlier(outlier: &Outlier) -> OutlierDetection {
         consecutive_local_origin_failure: local_origin.unwrap_or(default.consecutive_local_origin_failure),
         // As with Istio, only what is asked for ejects.
         success_rate: None,
+        failure_percentage: None,
         enforcing_local_origin_success_rate: Percent::ZERO,
         interval: outlier.interval.unwrap_or(default.interval),
         base_ejection_time,

@@ -25,44 +25,66 @@ struct Done {
     success_percent: f64,
 }
 
-/// The outliers of the interval that ends now. Counting begins anew.
-pub(super) fn outliers(config: &OutlierDetection, set: &HostSet) -> Vec<Outlier> {
-    if config.success_rate.is_none() && config.failure_percentage.is_none() {
-        return Vec::new();
-    }
-    let take = |count: fn(&Host) -> (u32, u32)| -> Vec<Done> {
-        let done = set.entries().iter().map(|entry| {
-            let (total, success) = count(&entry.host);
-            let success_percent = f64::from(success) * 100.0 / f64::from(total.max(1));
-            Done { host: Arc::clone(&entry.host), total, success_percent }
-        });
-        done.filter(|done| done.total > 0).collect()
-    };
-    let external = take(|host| host.external.take());
+/// The success rates of a cluster in an interval, in percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SuccessRates {
+    /// The mean of all hosts that had enough requests; `None`: too few had, or nobody looks.
+    pub average: Option<f64>,
+    /// Below this, a host is an outlier.
+    pub threshold: Option<f64>,
+}
+
+/// The outliers of the interval that ends now, and the rates of what hosts answered and of what happened on this side. Counting
+/// begins anew.
+pub(super) fn outliers(config: &OutlierDetection, set: &HostSet) -> (Vec<Outlier>, [SuccessRates; 2]) {
     let mut outliers = Vec::new();
+    if config.success_rate.is_none() && config.failure_percentage.is_none() {
+        return (outliers, Default::default());
+    }
+    let external = take(config, set, 0, |host| host.external.take());
+    let local = match config.split_local_origin {
+        true => take(config, set, 1, |host| host.local_origin.take()),
+        false => Vec::new(),
+    };
+    let mut rates = [SuccessRates::default(); 2];
     if let Some(rate) = &config.success_rate {
-        outliers.extend(below_the_others(&external, rate, rate.enforcing, EjectionReason::SuccessRate));
+        let enforcing = config.enforcing_local_origin_success_rate;
+        let of = [
+            (&external, rate.enforcing, EjectionReason::SuccessRate),
+            (&local, enforcing, EjectionReason::LocalOriginSuccessRate),
+        ];
+        for ((done, enforcing, reason), rates) in of.into_iter().zip(&mut rates) {
+            outliers.extend(below_the_others(done, rate, enforcing, reason, rates));
+        }
     }
     if let Some(most) = &config.failure_percentage {
         outliers.extend(too_many(&external, most, most.enforcing, EjectionReason::FailurePercentage));
+        let enforcing = config.enforcing_local_origin_failure_percentage;
+        outliers.extend(too_many(&local, most, enforcing, EjectionReason::LocalOriginFailurePercentage));
     }
-    if config.split_local_origin {
-        let local = take(|host| host.local_origin.take());
-        if let Some(rate) = &config.success_rate {
-            let enforcing = config.enforcing_local_origin_success_rate;
-            outliers.extend(below_the_others(
-                &local,
-                rate,
-                enforcing,
-                EjectionReason::LocalOriginSuccessRate,
-            ));
-        }
-        if let Some(most) = &config.failure_percentage {
-            let enforcing = config.enforcing_local_origin_failure_percentage;
-            outliers.extend(too_many(&local, most, enforcing, EjectionReason::LocalOriginFailurePercentage));
+    (outliers, rates)
+}
+
+/// How the hosts did that take requests. Shows it in each host where it had enough of them, as Envoy does; `kind`: which of
+/// [`Host::success_rates`].
+fn take(config: &OutlierDetection, set: &HostSet, kind: usize, count: fn(&Host) -> (u32, u32)) -> Vec<Done> {
+    let rate = config.success_rate.map(|rate| (rate.minimum_hosts, rate.request_volume));
+    let percentage = config.failure_percentage.map(|most| (most.minimum_hosts, most.request_volume));
+    let (hosts, requests): (Vec<u32>, Vec<u32>) = rate.into_iter().chain(percentage).unzip();
+    let enough_hosts = hosts.iter().any(|hosts| set.len() >= *hosts as usize);
+    let enough = requests.into_iter().min().unwrap_or(u32::MAX);
+    let mut all = Vec::new();
+    for entry in set.entries() {
+        let (total, success) = count(&entry.host);
+        let success_percent = f64::from(success) * 100.0 / f64::from(total.max(1));
+        let counts = total > 0 && !entry.host.is_ejected();
+        let shown = (counts && enough_hosts && total >= enough).then_some(success_percent);
+        entry.host.success_rates[kind].set(shown);
+        if counts {
+            all.push(Done { host: Arc::clone(&entry.host), total, success_percent });
         }
     }
-    outliers
+    all
 }
 
 fn below_the_others(
@@ -70,6 +92,7 @@ fn below_the_others(
     config: &SuccessRate,
     enforcing: Percent,
     reason: EjectionReason,
+    rates: &mut SuccessRates,
 ) -> Vec<Outlier> {
     let done = enough(done, config.request_volume, config.minimum_hosts);
     if done.is_empty() {
@@ -79,6 +102,7 @@ fn below_the_others(
     let mean = done.iter().map(|done| done.success_percent).sum::<f64>() / n;
     let variance = done.iter().map(|done| (done.success_percent - mean).powi(2)).sum::<f64>() / n;
     let least = mean - variance.sqrt() * f64::from(config.stdev_factor_milli) / 1000.0;
+    *rates = SuccessRates { average: Some(mean), threshold: Some(least) };
     outliers_of(done, |done| done.success_percent < least, enforcing, reason)
 }
 

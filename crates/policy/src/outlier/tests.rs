@@ -139,6 +139,80 @@ fn the_share_of_ejected_hosts_is_kept() {
 }
 
 #[test]
+fn what_becomes_of_one_endpoint_where_the_share_is_less_can_be_said() {
+    let ejected = |one_endpoint, percent, hosts_in_all| {
+        let max_ejection_percent = Percent::whole(percent);
+        let config = OutlierDetection { one_endpoint, max_ejection_percent, ..config() };
+        let (detector, set, now) = (OutlierDetector::new(config), hosts(hosts_in_all), Instant::now());
+        for entry in set.entries() {
+            for _ in 0..3 {
+                detector.record(&entry.host, Outcome::Reset, &set, now, &mut dice());
+            }
+        }
+        set.entries().iter().filter(|entry| entry.host.is_ejected()).count()
+    };
+    use OneEndpoint::{Always, ByShare, OfSeveral};
+    for (percent, hosts_in_all, expected) in [
+        (0, 1, [0, 0, 1]),
+        (0, 4, [0, 0, 1]),
+        (10, 1, [0, 0, 1]),
+        (10, 2, [1, 0, 1]),
+        (10, 9, [1, 0, 1]),
+        (10, 10, [1, 1, 1]),
+        (50, 2, [1, 1, 1]),
+        (50, 5, [2, 2, 2]),
+        (100, 1, [0, 1, 1]),
+        (100, 2, [2, 2, 2]),
+    ] {
+        let found = [OfSeveral, ByShare, Always].map(|one| ejected(one, percent, hosts_in_all));
+        assert_eq!(found, expected, "{percent} % of {hosts_in_all}");
+    }
+}
+
+#[test]
+fn a_detector_that_is_never_obeyed_counts_and_does_not_stand_in_the_way_of_another() {
+    let never = Streak { enforcing: Percent::ZERO, ..Streak::always(3).unwrap() };
+    let (gateway, server) = (EjectionReason::ConsecutiveGatewayFailure, EjectionReason::Consecutive5xx);
+    let run = |config: OutlierDetection| {
+        let (detector, set, now) = (OutlierDetector::new(config), hosts(2), Instant::now());
+        for _ in 0..3 {
+            detector.record(host(&set, 0), Outcome::Status(503), &set, now, &mut dice());
+        }
+        let totals = detector.totals();
+        let counted = [gateway, server].map(|reason| (totals.detected(reason), totals.enforced(reason)));
+        (host(&set, 0).is_ejected(), counted)
+    };
+    let both = OutlierDetection { consecutive_gateway_failure: Some(never), ..config() };
+    assert_eq!(run(both), (true, [(1, 0), (1, 1)]));
+    assert_eq!(run(OutlierDetection { consecutive_5xx: Some(never), ..both }), (false, [(1, 0), (1, 0)]));
+    // Whoever was put aside is not looked at by the other one.
+    let both = OutlierDetection { consecutive_gateway_failure: Streak::always(3), ..config() };
+    assert_eq!(run(both), (true, [(1, 1), (0, 0)]));
+}
+
+#[test]
+fn rates_of_the_last_interval_are_shown_where_there_were_enough_requests() {
+    let (detector, set, now) = (OutlierDetector::new(config()), hosts(5), Instant::now());
+    let run = |share: &[u32]| {
+        for (entry, failing) in set.entries().iter().zip(share) {
+            for number in 0..200 {
+                let status = if number % 2 == 0 && number / 2 < *failing { 500 } else { 200 };
+                detector.record(&entry.host, Outcome::Status(status), &set, now, &mut dice());
+            }
+        }
+        detector.sweep(&set, now, &mut dice());
+        let shown: Vec<_> = set.entries().iter().map(|entry| entry.host.success_rates[0].get()).collect();
+        (shown, detector.rates()[0])
+    };
+    let (shown, rates) = run(&[0, 0, 0, 0, 100]);
+    assert_eq!(shown, [Some(100.0), Some(100.0), Some(100.0), Some(100.0), Some(50.0)]);
+    // The mean is 90, the standard deviation 20.
+    assert_eq!(rates, SuccessRates { average: Some(90.0), threshold: Some(90.0 - 1.9 * 20.0) });
+    let (shown, rates) = run(&[]);
+    assert_eq!((shown, rates), (vec![None; 5], SuccessRates::default()), "nobody was asked");
+}
+
+#[test]
 fn a_new_detector_knows_what_is_ejected_already() {
     let (set, now) = (hosts(3), Instant::now());
     assert_eq!(eject(&OutlierDetector::new(config()), &set, now), 30);

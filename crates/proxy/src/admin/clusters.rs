@@ -44,6 +44,12 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         let _ = writeln!(out, "{name}::{what}::{value}");
     };
     line("observability_name", &name);
+    if let Some(detector) = &cluster.lasting.outlier {
+        for (of, rates) in ["", "local_origin_"].iter().zip(detector.rates()) {
+            line(&format!("outlier::{of}success_rate_average"), &rate(rates.average));
+            line(&format!("outlier::{of}success_rate_ejection_threshold"), &rate(rates.threshold));
+        }
+    }
     for (priority, limits, now) in priorities(cluster) {
         line(&format!("{priority}_priority::max_connections"), &limits.max_connections);
         line(&format!("{priority}_priority::max_pending_requests"), &limits.max_pending_requests);
@@ -66,6 +72,7 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         line("cx_total", &host.totals.cx_total.load(Ordering::Relaxed));
         line("rq_active", &host.active_requests());
         line("rq_error", &host.totals.rq_error.load(Ordering::Relaxed));
+        line("rq_pending_active", &host.pending_requests());
         line("rq_success", &host.totals.rq_success.load(Ordering::Relaxed));
         line("rq_timeout", &host.totals.rq_timeout.load(Ordering::Relaxed));
         line("rq_total", &host.totals.rq_total.load(Ordering::Relaxed));
@@ -92,6 +99,9 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         line("sub_zone", &entry.locality.sub_zone);
         line("canary", &entry.endpoint.canary);
         line("priority", &entry.priority);
+        for (of, cell) in ["", "local_origin_"].iter().zip(&host.success_rates) {
+            line(&format!("{of}success_rate"), &rate(cell.get()));
+        }
     }
 }
 
@@ -110,6 +120,11 @@ fn breaker_state(cluster: &ActiveCluster) -> Option<&'static str> {
         Breakers::Cluster(breaker) => Some(breaker.state().as_str()),
         Breakers::None | Breakers::Endpoints(_) => None,
     }
+}
+
+/// As Envoy: -1 where it is not known.
+fn rate(percent: Option<f64>) -> f64 {
+    percent.unwrap_or(-1.0)
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -209,6 +224,7 @@ fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
             counter("rq_total", total(&totals.rq_total)),
             gauge("cx_active", host.active_connections()),
             gauge("rq_active", host.active_requests()),
+            gauge("rq_pending_active", host.pending_requests()),
         ],
         "health_status": health,
         "weight": endpoint.weight,
@@ -221,6 +237,11 @@ fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
     });
     for (name, value) in learnt(cluster, entry) {
         status[name] = value.into();
+    }
+    for (name, cell) in ["success_rate", "local_origin_success_rate"].iter().zip(&host.success_rates) {
+        if let Some(percent) = cell.get() {
+            status[*name] = json!({ "value": percent });
+        }
     }
     for (name, text) in [("hostname", &*endpoint.hostname)] {
         if !text.is_empty() {

@@ -12,12 +12,16 @@ use ripstop_policy::limits::UnderWay;
 
 use ripstop_xds::ResourceType;
 
+use super::endpoint_metrics::Shown;
 use super::state::state;
 use super::{Inspector, outliers};
 use crate::generation::Generation;
 use crate::generation::cluster::ActiveCluster;
 use crate::stats::prometheus::Text;
 use crate::stats::series::{Series, Value};
+
+/// Endpoints that are not shown because there are too many.
+const LEFT_OUT: &str = "ripstop.endpoints_left_out";
 
 /// What Envoy says where there is no certificate.
 const NO_CERTIFICATE: u64 = u32::MAX as u64;
@@ -182,8 +186,8 @@ fn gradients(generation: &Generation) -> BTreeMap<Name, GradientStatus> {
     all
 }
 
-/// All of it by dotted name.
-pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
+/// All of it by dotted name. `endpoints`: those of every cluster as well.
+pub(super) fn series(inspector: &Inspector, endpoints: bool) -> Vec<Series> {
     let mut all: Vec<Series> = plain(inspector)
         .into_iter()
         .map(|(name, value)| Series { name: name.to_owned(), value, used: true })
@@ -196,6 +200,9 @@ pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
         }
         outliers::series(cluster, &mut all);
     }
+    let shown = Shown::of(&generation, endpoints);
+    shown.series(&mut all);
+    all.push(Series { name: LEFT_OUT.to_owned(), value: Value::Gauge(shown.left_out), used: true });
     for (prefix, status) in gradients(&generation) {
         for (name, value) in OF_GRADIENTS {
             let name = format!("http.{prefix}.adaptive_concurrency.gradient_controller.{name}");
@@ -205,8 +212,8 @@ pub(super) fn series(inspector: &Inspector) -> Vec<Series> {
     all
 }
 
-/// All metrics of the proxy for Prometheus.
-pub(super) fn exposition(inspector: &Inspector) -> String {
+/// All metrics of the proxy for Prometheus. `endpoints`: those of every cluster as well.
+pub(super) fn exposition(inspector: &Inspector, endpoints: bool) -> String {
     let mut out = Text::default();
     for (name, value) in plain(inspector) {
         let flat = name.replace('.', "_");
@@ -225,6 +232,9 @@ pub(super) fn exposition(inspector: &Inspector) -> String {
         out.family(&name, "gauge", "envoy_cluster_name", values);
     }
     outliers::exposition(&clusters, &mut out);
+    let shown = Shown::of(&generation, endpoints);
+    shown.exposition(&mut out);
+    out.gauge(&LEFT_OUT.replace('.', "_"), shown.left_out);
     let gradients = gradients(&generation);
     for (name, value) in OF_GRADIENTS {
         let values = gradients.iter().map(|(prefix, status)| (&**prefix, value(status)));

@@ -14,6 +14,9 @@ use crate::stats::series::{Series, Value, of_tables};
 /// Largest compiled expression in bytes.
 const MAX_FILTER_BYTES: usize = 1 << 20;
 
+/// Asks for the endpoints of every cluster.
+const ENDPOINTS: &str = "endpoints";
+
 /// How histograms are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Buckets {
@@ -83,7 +86,7 @@ pub fn plain(inspector: &Inspector, query: &Query) -> Answer {
         Err(error) => return text(StatusCode::BAD_REQUEST, error),
     };
     let mut all = of_tables(&inspector.registry.tables());
-    all.extend(process::series(inspector));
+    all.extend(process::series(inspector, query.has(ENDPOINTS)));
     all.retain(|series| wanted.takes(series));
     all.sort_by(|a, b| a.name.cmp(&b.name));
     match format {
@@ -100,7 +103,7 @@ pub fn prometheus(inspector: &Inspector, query: &Query) -> Answer {
         Err(error) => return text(StatusCode::BAD_REQUEST, error),
     };
     let used_only = query.has("usedonly");
-    let whole = process::exposition(inspector);
+    let whole = process::exposition(inspector, query.has(ENDPOINTS));
     if filter.is_none() && !used_only {
         return text(StatusCode::OK, whole);
     }

@@ -14,7 +14,7 @@ use ripstop_model::{Address, ClusterLoadAssignment, Name};
 use ripstop_policy::breaker::Breaker;
 use ripstop_policy::host::HostSet;
 use ripstop_policy::limits::ClusterLimits;
-use ripstop_policy::outlier::OutlierDetector;
+use ripstop_policy::outlier::{OutlierDetector, forgive_all};
 use ripstop_policy::runtime::Runtime;
 use ripstop_policy::shedding::Shedder;
 
@@ -159,6 +159,10 @@ impl ActiveCluster {
                 Some(Arc::new(compiled.map_err(error)?))
             }
         };
+        if config.outlier.is_none() && previous.is_some_and(|previous| previous.lasting.outlier.is_some()) {
+            // Nobody will look after those that are put aside.
+            forgive_all(&hosts);
+        }
         let breakers = Breakers::compile(config, &hosts, previous, parts.runtime);
         let in_mesh = config
             .transport

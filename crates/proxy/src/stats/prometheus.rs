@@ -206,6 +206,21 @@ impl Text {
         }
     }
 
+    /// One gauge or counter family with several tags for each value.
+    pub fn tagged<'a>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        values: impl Iterator<Item = (&'a Vec<(&'a str, String)>, u64)>,
+    ) {
+        let _ = writeln!(self.out, "# TYPE {name} {kind}");
+        for (tags, value) in values {
+            let tags: Vec<String> =
+                tags.iter().map(|(tag, value)| format!("{tag}=\"{}\"", Escaped(value))).collect();
+            let _ = writeln!(self.out, "{name}{{{}}} {value}", tags.join(","));
+        }
+    }
+
     /// The text.
     pub fn into_string(self) -> String {
         self.out

@@ -142,6 +142,7 @@ impl Pools {
         to: &Destination,
     ) -> Result<Lease, ConnectError> {
         let _pending = limits.try_pending().map_err(ConnectError::Overflow)?;
+        let _waits = host.begin_pending();
         cluster.lasting.stats.of(worker.id).rq_pending_total.inc();
         let mut starving = None;
         loop {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ripstop_model::Percent;
 use ripstop_model::cluster::Cluster;
-use ripstop_model::outlier::{FailurePercentage, OutlierDetection};
+use ripstop_model::outlier::{FailurePercentage, OutlierDetection, Streak};
 use ripstop_proxy::sweep::sweep_for_ever;
 use ripstop_testkit::client::Http1;
 use ripstop_testkit::upstream::{Upstream, text};
@@ -77,4 +77,33 @@ async fn an_endpoint_with_thirty_percent_errors_is_ejected_and_returns() {
         share(&mut client, 10).await;
     }
     assert!((10..=30).contains(&share(&mut client, 100).await), "a fifth of the requests again");
+}
+
+#[tokio::test]
+async fn who_is_put_aside_returns_when_outlier_detection_is_taken_away() {
+    let good = Upstream::start(|_| async { Ok(text(200, "good")) });
+    let bad = Upstream::start(|_| async { Ok(text(500, "bad")) });
+    let watched = Cluster {
+        outlier: Some(OutlierDetection { consecutive_5xx: Streak::always(1), ..OutlierDetection::default() }),
+        ..cluster(&[good.address, bad.address])
+    };
+    let with = |cluster: Cluster| snapshot(listener(manager(), None), routes(to_c()), cluster);
+    let mut proxy = Proxy::with(with(watched.clone())).await;
+    let mut client = Http1::connect(proxy.address()).await.unwrap();
+    for _ in 0..4 {
+        client.get("/").await.unwrap();
+    }
+    let host = {
+        let generation = proxy.applied.borrow().generation.clone();
+        let cluster = generation.all_clusters().next().unwrap();
+        cluster.hosts.get(&bad.address.into()).unwrap().host.clone()
+    };
+    assert!(host.is_ejected());
+    proxy.apply(with(Cluster { outlier: None, ..watched })).await;
+    assert!(!host.is_ejected());
+    let mut seen = 0;
+    for _ in 0..4 {
+        seen += u32::from(client.get("/").await.unwrap().status == 500);
+    }
+    assert_eq!(seen, 2);
 }

@@ -69,6 +69,7 @@ pub(crate) fn cluster(rng: &mut Rng) -> Cluster {
         health: health_check::rules(rng),
         max_requests_per_connection: option(rng, count),
         idle_timeout: option(rng, duration),
+        endpoint_metrics: rng.bool(),
         metadata: metadata(rng),
     }
 }

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use ripstop_model::Percent;
-use ripstop_model::outlier::{FailurePercentage, OutlierDetection, Streak, SuccessRate};
+use ripstop_model::outlier::{FailurePercentage, OneEndpoint, OutlierDetection, Streak, SuccessRate};
 
 use super::{count, duration, option, percent, positive};
 
@@ -15,7 +15,7 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
         split_local_origin,
         consecutive_local_origin_failure: option(rng, streak),
         success_rate: option(rng, |rng| SuccessRate {
-            minimum_hosts: rng.u32(..),
+            minimum_hosts: rng.u32(..u32::MAX),
             request_volume: rng.u32(..),
             stdev_factor_milli: rng.u32(..),
             enforcing: enforced(rng),
@@ -23,7 +23,7 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
         enforcing_local_origin_success_rate: Percent::ZERO,
         failure_percentage: option(rng, |rng| FailurePercentage {
             threshold: Percent::whole(rng.u32(0..=100)),
-            minimum_hosts: rng.u32(..),
+            minimum_hosts: rng.u32(..u32::MAX),
             request_volume: rng.u32(..),
             enforcing: enforced(rng),
         }),
@@ -33,6 +33,7 @@ pub(super) fn outlier(rng: &mut Rng) -> OutlierDetection {
         max_ejection_time: base + duration(rng),
         max_ejection_time_jitter: duration(rng),
         max_ejection_percent: percent(rng),
+        one_endpoint: [OneEndpoint::OfSeveral, OneEndpoint::ByShare, OneEndpoint::Always][rng.usize(0..3)],
         return_on_healthy_check: rng.bool(),
     }
 }
@@ -41,7 +42,6 @@ fn streak(rng: &mut Rng) -> Streak {
     Streak { count: count(rng), enforcing: enforced(rng) }
 }
 
-/// Not zero: what is never enforced is not there at all.
 fn enforced(rng: &mut Rng) -> Percent {
-    Percent::whole(rng.u32(1..=100))
+    Percent::whole(rng.u32(0..=100))
 }

@@ -70,6 +70,7 @@ pub(super) fn cluster(cx: &mut Context, wire: &pb::Cluster) -> Option<Cluster> {
         health: health?,
         max_requests_per_connection: http.max_requests_per_connection,
         idle_timeout: http.idle_timeout,
+        endpoint_metrics: wire.track_cluster_stats.as_ref().is_some_and(|track| track.per_endpoint_stats),
         metadata,
     })
 }

@@ -3,11 +3,14 @@
 use std::num::NonZeroU32;
 
 use ripstop_model::Percent;
-use ripstop_model::outlier::{FailurePercentage, OutlierDetection, Streak, SuccessRate};
+use ripstop_model::outlier::{FailurePercentage, OneEndpoint, OutlierDetection, Streak, SuccessRate};
 
 use super::common::{Context, duration, metadata_value, positive_duration};
 use crate::metadata::{MAX_EJECTION_PER_MILLION, RIPSTOP};
 use crate::pb;
+
+/// So many endpoints no cluster has: a detector that wants them looks at nothing.
+pub(crate) const NEVER: u32 = u32::MAX;
 
 /// The exact share, where the cluster's metadata holds one.
 pub(super) fn max_ejection(cx: &mut Context, metadata: Option<&pb::Metadata>) -> Option<Percent> {
@@ -34,8 +37,7 @@ pub(super) fn outlier_detection(
     let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |value| value.value);
     let enforcing = |wire: Option<&pb::UInt32Value>, default| Percent::whole(or(wire, default));
     let streak = |count: Option<&pb::UInt32Value>, enforcing: Percent| {
-        let count = NonZeroU32::new(or(count, 5)).filter(|_| enforcing != Percent::ZERO)?;
-        Some(Streak { count, enforcing })
+        Some(Streak { count: NonZeroU32::new(or(count, 5))?, enforcing })
     };
     let success_rate = SuccessRate {
         minimum_hosts: or(wire.success_rate_minimum_hosts.as_ref(), 5),
@@ -52,7 +54,6 @@ pub(super) fn outlier_detection(
     let local_rate = enforcing(wire.enforcing_local_origin_success_rate.as_ref(), 100);
     let local_percentage = enforcing(wire.enforcing_failure_percentage_local_origin.as_ref(), 0);
     let split = wire.split_external_local_origin_errors;
-    let looked_at = |own: Percent, local: Percent| own != Percent::ZERO || (split && local != Percent::ZERO);
     let interval = positive_duration(cx, "interval", wire.interval.as_ref());
     let base = positive_duration(cx, "base_ejection_time", wire.base_ejection_time.as_ref());
     let base = base.unwrap_or(default.base_ejection_time);
@@ -73,10 +74,9 @@ pub(super) fn outlier_detection(
             wire.consecutive_local_origin_failure.as_ref(),
             enforcing(wire.enforcing_consecutive_local_origin_failure.as_ref(), 100),
         ),
-        success_rate: looked_at(success_rate.enforcing, local_rate).then_some(success_rate),
+        success_rate: (success_rate.minimum_hosts < NEVER).then_some(success_rate),
         enforcing_local_origin_success_rate: local_rate,
-        failure_percentage: looked_at(failure_percentage.enforcing, local_percentage)
-            .then_some(failure_percentage),
+        failure_percentage: (failure_percentage.minimum_hosts < NEVER).then_some(failure_percentage),
         enforcing_local_origin_failure_percentage: local_percentage,
         interval: interval.unwrap_or(default.interval),
         base_ejection_time: base,
@@ -87,5 +87,10 @@ pub(super) fn outlier_detection(
             .as_ref()
             .is_none_or(|returns| returns.value),
         max_ejection_percent: exact.or(share).unwrap_or(default.max_ejection_percent),
+        one_endpoint: match wire.always_eject_one_host.as_ref().map(|always| always.value) {
+            None => OneEndpoint::OfSeveral,
+            Some(false) => OneEndpoint::ByShare,
+            Some(true) => OneEndpoint::Always,
+        },
     }
 }

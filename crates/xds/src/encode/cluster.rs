@@ -122,6 +122,9 @@ fn message(cluster: &Cluster) -> pb::Cluster {
             .collect(),
         ignore_health_on_host_removal: cluster.health.ignore_on_removal,
         close_connections_on_host_health_failure: cluster.health.close_connections_on_failure,
+        track_cluster_stats: cluster
+            .endpoint_metrics
+            .then(|| pb::TrackClusterStats { per_endpoint_stats: true, ..Default::default() }),
         ..Default::default()
     };
     put_load_balancing(&mut message, &cluster.lb);

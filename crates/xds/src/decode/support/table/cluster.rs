@@ -12,13 +12,13 @@ pub(super) const CLUSTER: &[Support] = &[
             upstream_connection_options max_requests_per_connection common_http_protocol_options http_protocol_options \
             dns_refresh_rate respect_dns_ttl dns_lookup_family typed_dns_resolver_config dns_jitter \
             dns_failure_refresh_rate health_checks per_connection_buffer_limit_bytes \
-            ignore_health_on_host_removal close_connections_on_host_health_failure",
+            ignore_health_on_host_removal close_connections_on_host_health_failure track_cluster_stats",
         harmless: "alt_stat_name stats_matcher per_connection_buffer_high_watermark_timeout \
             dns_resolvers \
             use_tcp_for_dns_lookups \
             dns_resolution_config wait_for_warm_on_init cleanup_interval \
             lrs_server lrs_report_endpoint_metrics \
-            track_timeout_budgets track_cluster_stats preconnect_policy protocol_selection \
+            track_timeout_budgets preconnect_policy protocol_selection \
             queuing_policies",
     },
     Support {
@@ -94,6 +94,11 @@ pub(super) const CLUSTER: &[Support] = &[
             close_connections_on_host_set_change override_host_status",
     },
     Support {
+        message: "envoy.config.cluster.v3.TrackClusterStats",
+        read: "per_endpoint_stats",
+        harmless: "timeout_budgets request_response_sizes",
+    },
+    Support {
         message: "envoy.config.cluster.v3.CircuitBreakers",
         read: "thresholds",
         harmless: "per_host_thresholds",
@@ -119,9 +124,8 @@ pub(super) const CLUSTER: &[Support] = &[
             enforcing_local_origin_success_rate failure_percentage_threshold \
             enforcing_failure_percentage enforcing_failure_percentage_local_origin \
             failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time_jitter \
-            successful_active_health_check_uneject_host",
-        harmless: "monitors always_eject_one_host \
-            detect_degraded_hosts",
+            successful_active_health_check_uneject_host always_eject_one_host",
+        harmless: "monitors detect_degraded_hosts",
     },
     Support {
         message: "envoy.config.cluster.v3.UpstreamConnectionOptions",
