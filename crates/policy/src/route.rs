@@ -16,6 +16,7 @@ pub mod cookie;
 mod glance;
 pub mod header;
 pub mod hosts;
+mod names;
 pub mod path;
 pub mod query;
 mod request;
@@ -24,7 +25,7 @@ pub mod text;
 mod trace;
 
 use cookie::CookieMatcher;
-use glance::Glance;
+use glance::Glances;
 use header::HeaderMatcher;
 use hosts::HostIndex;
 use path::PathMatcher;
@@ -119,7 +120,7 @@ pub struct RouteTable {
     ignore_path_parameters: bool,
     virtual_hosts: Vec<CompiledHost>,
     /// One for each of the routes.
-    glances: Vec<Glance>,
+    glances: Glances,
     routes: Vec<CompiledRoute>,
 }
 
@@ -157,7 +158,7 @@ impl RouteTable {
             vhost_header: config.vhost_header.as_deref().and_then(|name| HeaderName::try_from(name).ok()),
             ignore_path_parameters: config.ignore_path_parameters,
             virtual_hosts: Vec::with_capacity(config.virtual_hosts.len()),
-            glances: Vec::new(),
+            glances: Glances::default(),
             routes: Vec::new(),
         };
         for host in &config.virtual_hosts {
@@ -165,7 +166,7 @@ impl RouteTable {
             for (position, route) in host.routes.iter().enumerate() {
                 let compiled = CompiledRoute::compile(&route.name, &route.matches, runtime)
                     .map_err(|bad| CompileError::regex(host, position, bad.field, bad.error))?;
-                table.glances.push(Glance::of(&route.matches));
+                table.glances.push(&route.matches);
                 table.routes.push(compiled);
             }
             let end = table.routes.len();
@@ -194,22 +195,20 @@ impl RouteTable {
             return Err(NoRoute::TlsRequired(virtual_host));
         }
         let path = self.compared_path(request);
+        let ask = |route: usize| self.routes[route].matches(request, path);
         // CONNECT has no path.
-        let connect = request.method == "CONNECT";
-        let mut glances = self.glances[first..end].iter().enumerate();
-        let found = glances.find_map(|(place, glance)| {
-            let admitted = connect || glance.admits(path.as_bytes());
-            (admitted && self.routes[first + place].matches(request, path)).then_some(place)
-        });
+        let found = if request.method == "CONNECT" {
+            (first..end).position(ask)
+        } else {
+            self.glances.first(first..end, path.as_bytes(), ask)
+        };
         let route = found.ok_or(NoRoute::Route(virtual_host))?;
         Ok(RouteRef { virtual_host, route, index: first + route })
     }
 
     fn compared_path<'a>(&self, request: &RequestHead<'a>) -> &'a str {
-        match request.path.find(';') {
-            Some(end) if self.ignore_path_parameters => &request.path[..end],
-            _ => request.path,
-        }
+        let end = if self.ignore_path_parameters { request.path.find(';') } else { None };
+        end.map_or(request.path, |end| &request.path[..end])
     }
 
     /// What of a request decides over the virtual host. Several values of a header are joined, as in Envoy.

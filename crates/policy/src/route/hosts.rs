@@ -4,17 +4,16 @@
 //! grouped by length, so a look-up takes one hash look-up for the name and one for each length that occurs.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use ripstop_model::{Name, VirtualHost};
 
 use super::CompileError;
+use super::names::Names;
 
 /// Domains and the positions of their virtual hosts. All names are lower case.
 #[derive(Debug, Default)]
 pub struct HostIndex {
-    exact: HashMap<Box<str>, usize>,
+    exact: Names,
     /// What follows the `*`.
     suffixes: ByLength,
     /// What precedes the `*`.
@@ -25,7 +24,7 @@ pub struct HostIndex {
 
 /// Names by their length, longest first.
 #[derive(Debug, Default)]
-struct ByLength(Vec<(usize, HashMap<Box<str>, usize>)>);
+struct ByLength(Vec<(usize, Names)>);
 
 impl HostIndex {
     /// Sorts the domains of all virtual hosts.
@@ -52,7 +51,7 @@ impl HostIndex {
     pub fn find(&self, authority: &str) -> Option<usize> {
         let host = lower_case(authority);
         let len = host.len();
-        let exact = || self.exact.get(&*host).copied();
+        let exact = || self.exact.find(&host);
         // Cuts are by bytes; one that would split a character fits no name.
         let suffix = || self.suffixes.find(len, |cut| host.get(len - cut..));
         let prefix = || self.prefixes.find(len, |cut| host.get(..cut));
@@ -68,26 +67,20 @@ impl HostIndex {
             return taken;
         }
         // Any other `*` means itself.
-        let (map, name) = match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
+        let (names, name) = match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
             (Some(suffix), _) => (self.suffixes.of_length(suffix.len()), suffix),
             (None, Some(prefix)) => (self.prefixes.of_length(prefix.len()), prefix),
             (None, None) => (&mut self.exact, &*domain),
         };
-        match map.entry(name.into()) {
-            Entry::Occupied(taken) => Some(*taken.get()),
-            Entry::Vacant(free) => {
-                free.insert(position);
-                None
-            }
-        }
+        names.insert(name, position)
     }
 }
 
 impl ByLength {
-    fn of_length(&mut self, length: usize) -> &mut HashMap<Box<str>, usize> {
+    fn of_length(&mut self, length: usize) -> &mut Names {
         let place = self.0.partition_point(|(other, _)| *other > length);
         if self.0.get(place).is_none_or(|(other, _)| *other != length) {
-            self.0.insert(place, (length, HashMap::new()));
+            self.0.insert(place, (length, Names::default()));
         }
         &mut self.0[place].1
     }
@@ -95,7 +88,7 @@ impl ByLength {
     /// `*` stands for at least one character, so only names shorter than the host can fit.
     fn find<'h>(&self, host_length: usize, cut: impl Fn(usize) -> Option<&'h str>) -> Option<usize> {
         let shorter = self.0.iter().filter(|(length, _)| *length < host_length);
-        shorter.filter_map(|(length, names)| names.get(cut(*length)?)).next().copied()
+        shorter.filter_map(|(length, names)| names.find(cut(*length)?)).next()
     }
 }
 
