@@ -142,6 +142,9 @@ impl Pieces {
             wanted.extend(routes.wanted.iter().cloned());
             parts.routes.insert(names::OUTBOUND_ROUTES.into(), routes.encoded);
         }
+        if library.is_some() {
+            wanted.extend(proxyless::subsets(&scope));
+        }
         self.add_reached(&mut parts, &view, &scope, &wanted);
         self.add_empty(&mut parts, wanted);
         let snapshot = EncodedSnapshot::default();

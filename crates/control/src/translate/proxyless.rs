@@ -5,6 +5,8 @@
 //! What gRPC demands beyond Envoy is in gRFC A27 and A28: the listener has exactly the name that is dialled, its filters
 //! end in the router, and localities have a name and a weight.
 
+use std::collections::BTreeSet;
+
 use ripstop_model::http_filter::{FilterOverride, HttpFilter};
 use ripstop_model::http_manager::RouteSource;
 use ripstop_model::{
@@ -14,7 +16,7 @@ use ripstop_model::{
 use ripstop_yaml::Problem;
 
 use super::{Traffic, endpoints, names, virtual_hosts};
-use crate::resource::{Labels, Metadata, ObjectKey, Resolution, Workload};
+use crate::resource::{Labels, Metadata, ObjectKey, Resolution, Subset, Workload};
 use crate::world::{Callee, LOOPBACK, Scope, World};
 
 /// The listeners of a library and their routes.
@@ -26,6 +28,21 @@ pub(super) fn traffic(scope: &Scope<'_>) -> Traffic {
         }
     }
     traffic
+}
+
+/// The clusters that a library may name beside those that its routes lead to: the subsets of what it can dial. It goes on naming
+/// one for as long as calls are on their way there, whatever its routes say by then, and takes one that is missing from an
+/// answer for one that does not exist.
+pub(super) fn subsets(scope: &Scope<'_>) -> BTreeSet<Name> {
+    let mut subsets = BTreeSet::new();
+    for callee in scope.callees().filter(|callee| can_be_dialled(callee)) {
+        let Some(rule) = scope.destination_rule(callee) else { continue };
+        for port in callee.ports.iter().filter(|port| port.protocol.is_http()) {
+            let name = |subset: &Subset| names::outbound_cluster(port.port, Some(&subset.name), &callee.host);
+            subsets.extend(rule.subsets.iter().map(name));
+        }
+    }
+    subsets
 }
 
 /// A cluster as a library can use it, with its endpoints, and a warning if that is not at all.
@@ -173,6 +190,26 @@ mod tests {
         let elsewhere = ProxyRef::library("other", "client", Labels::new());
         let (snapshot, _) = crate::translate::translate(&world("STRICT"), &elsewhere).unwrap();
         assert!(!snapshot.api_listeners.contains_key("echo:50051"));
+    }
+
+    #[test]
+    fn a_subset_can_be_named_before_and_after_routes_lead_to_it() {
+        let text = "apiVersion: ripstop.io/v1\nkind: Service\nmetadata: {name: echo}\n\
+             spec: {ports: [{name: grpc, port: 50051, protocol: GRPC}, {name: raw, port: 50052, protocol: TCP}]}\n---\n\
+             apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: echo}\n\
+             spec: {host: echo, subsets: [{name: v1, labels: {version: v1}}]}\n";
+        let (resources, problems) = decode(&Source::new("mesh.yaml", text));
+        assert!(problems.is_empty(), "{problems:?}");
+        let world = World::build(resources).unwrap().0;
+        let (snapshot, _) =
+            crate::translate::translate(&world, &ProxyRef::library("default", "client", Labels::new()))
+                .unwrap();
+        let clusters: Vec<&str> = snapshot.clusters.keys().map(|name| &**name).collect();
+        let expected = [
+            "outbound|50051|v1|echo.default.svc.cluster.local",
+            "outbound|50051||echo.default.svc.cluster.local",
+        ];
+        assert_eq!(clusters, expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ripstop_model::tls::CertificateSource;
 use tokio::sync::{mpsc, watch};
@@ -26,6 +26,9 @@ use crate::{EncodedSnapshot, ResourceType, pb};
 const MAX_REQUEST_BYTES: usize = 16 << 20;
 /// Largest response in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
+
+/// How long a library that comes back may take to answer for its routes before it is told of its clusters.
+const ROUTES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The gRPC service `envoy.service.discovery.v3.AggregatedDiscoveryService`, to be added to a tonic server.
 #[derive(Clone)]
@@ -131,12 +134,16 @@ async fn run<S: Session>(
     let snapshot = Arc::clone(&snapshots.borrow_and_update());
     let mut session = S::new(snapshot, Arc::clone(&status));
     receive(&mut session, &mut secrets, first)?;
+    let mut patience = None;
     loop {
         flush(&mut session, &mut secrets, &mut snapshots, responses).await?;
         if let Some((snapshot, refused)) = session.answered() {
             status.set_answered(snapshot, refused, Instant::now());
         }
+        let now = tokio::time::Instant::now();
+        patience = session.waits_for_routes().then(|| patience.unwrap_or(now + ROUTES_PATIENCE));
         tokio::select! {
+            () = until(patience) => session.wait_no_longer(),
             request = requests.next() => match request {
                 Some(Ok(request)) => receive(&mut session, &mut secrets, request)?,
                 // A proxy that is stopped resets its stream; that is no failure of ours.
@@ -151,6 +158,14 @@ async fn run<S: Session>(
             () = secrets.changed() => {}
             () = responses.closed() => return Ok(()),
         }
+    }
+}
+
+/// Returns at that time; without one, never.
+async fn until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

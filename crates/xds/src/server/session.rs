@@ -6,6 +6,9 @@
 //! they refer to has been answered, because a proxy holds back its answer while it warms. Endpoints never
 //! wait for the answer to clusters: warming clusters wait for them.
 //!
+//! A library of gRPC that comes back is an exception. It names its clusters, and holds one that is missing from the answer for
+//! gone at once, while its old routes still lead there. If one is missing, it gets routes first.
+//!
 //! There is never more than one snapshot waiting: every response is made from the newest.
 
 pub(crate) mod delta;
@@ -63,6 +66,14 @@ pub(crate) trait Session: Send + 'static {
 
     /// Takes a newer snapshot.
     fn push(&mut self, snapshot: Arc<EncodedSnapshot>);
+
+    /// The answer for clusters waits for routes to be answered, which may never be: whoever keeps the time gives up for it.
+    fn waits_for_routes(&self) -> bool {
+        false
+    }
+
+    /// The answer for clusters waits no longer.
+    fn wait_no_longer(&mut self) {}
 
     /// The next response that may go out. `None` until something comes in.
     fn next(&mut self) -> Option<Self::Response>;
@@ -130,6 +141,8 @@ pub(super) struct Flows {
     flows: [Flow; ResourceType::COUNT],
     nonces: u64,
     held_back: u32,
+    /// Clusters are answered for after routes, not before them.
+    clusters_last: bool,
 }
 
 /// What may be sent now.
@@ -153,7 +166,11 @@ impl Flows {
         let referred = is_settled(ResourceType::Cluster) && is_settled(ResourceType::Endpoint);
         for kind in ResourceType::ALL {
             let flow = &self.flows[kind.index()];
-            let waits = matches!(kind, ResourceType::Listener | ResourceType::Route) && !referred;
+            let waits = match kind {
+                ResourceType::Cluster => self.clusters_last,
+                ResourceType::Listener | ResourceType::Route => !referred && !self.clusters_last,
+                _ => false,
+            };
             if flow.additions && flow.in_flight.is_none() && !waits {
                 return Some(Step::Additions(kind));
             }
@@ -170,6 +187,12 @@ impl Flows {
             .filter(|kind| !keep || matches!(kind, ResourceType::Listener | ResourceType::Route))
             .find(|kind| self.flows[kind.index()].removals)
             .map(Step::Removals)
+    }
+
+    /// Whether routes were sent on this stream, and answered.
+    fn has_routes(&self) -> bool {
+        let routes = &self.flows[ResourceType::Route.index()];
+        !routes.nonce.is_empty() && routes.in_flight.is_none()
     }
 
     /// Whether newer snapshots have to wait for the listeners and routes of this one.

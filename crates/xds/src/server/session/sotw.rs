@@ -93,14 +93,22 @@ impl Subscription {
         Some(whole.into_values().collect())
     }
 
-    /// The same without what is no longer there. Only clusters and listeners are removed by being left out.
+    /// Whether it is named one by one and something is not there.
+    fn misses_any(&self, snapshot: &EncodedSnapshot, kind: ResourceType) -> bool {
+        !self.wildcard && self.names.iter().any(|name| snapshot.get(kind, name).is_none())
+    }
+
+    /// The same without what is no longer there. Only clusters and listeners are removed by being left out. A cluster that is
+    /// asked for by name stays for as long as it is: whoever does so still has calls that are on their way to it.
     fn without_removed(
         &mut self,
         snapshot: &EncodedSnapshot,
         kind: ResourceType,
     ) -> Option<Vec<Arc<EncodedResource>>> {
         let before = self.sent.len();
-        self.sent.retain(|name, _| snapshot.get(kind, name).is_some());
+        let is_named =
+            |name: &Name| kind == ResourceType::Cluster && !self.wildcard && self.names.contains(name);
+        self.sent.retain(|name, _| snapshot.get(kind, name).is_some() || is_named(name));
         (kind.has_wildcard() && self.sent.len() < before).then(|| self.sent.values().cloned().collect())
     }
 }
@@ -139,6 +147,7 @@ impl Session for SotwSession {
             return Err(InvalidRequest::TooManyNames(request.resource_names.len()));
         }
         let subscription = &mut self.subscriptions[kind.index()];
+        let comes_back = !subscription.started && !request.version_info.is_empty();
         if subscription.started {
             let error = request.error_detail.as_ref();
             let answer = self.flows.of(kind).answered(&request.response_nonce, error.is_some());
@@ -149,6 +158,11 @@ impl Session for SotwSession {
         }
         if subscription.update(kind, request.resource_names) {
             self.flows.of(kind).touch();
+        }
+        if self.flows.has_routes() {
+            self.flows.clusters_last = false;
+        } else if kind == ResourceType::Cluster && comes_back {
+            self.flows.clusters_last = subscription.misses_any(&self.snapshot, kind);
         }
         Ok(())
     }
@@ -161,6 +175,14 @@ impl Session for SotwSession {
         self.newer = None;
         self.flows.touch_changed(&self.snapshot, &snapshot);
         self.snapshot = snapshot;
+    }
+
+    fn waits_for_routes(&self) -> bool {
+        self.flows.clusters_last
+    }
+
+    fn wait_no_longer(&mut self) {
+        self.flows.clusters_last = false;
     }
 
     fn next(&mut self) -> Option<pb::DiscoveryResponse> {

@@ -444,6 +444,62 @@ fn sotw_holds_the_answer_for_names_that_nobody_knows() {
 }
 
 #[test]
+fn sotw_tells_who_comes_back_of_routes_before_clusters_that_are_gone() {
+    let mut proxy = Sotw::new(snapshot("c:a e:a l:x r:r=1"));
+    proxy.send(CDS, &["a", "gone"], "", "7");
+    assert_eq!(proxy.got(), [""; 0]);
+    proxy.send(EDS, &["a", "gone"], "", "7");
+    proxy.send(LDS, &["x"], "", "7");
+    assert_eq!(proxy.got(), ["EDS 1", "LDS 1"], "what is not there is not told before its routes are gone");
+    proxy.ack(EDS, &["a", "gone"]);
+    proxy.ack(LDS, &["x"]);
+    proxy.send(RDS, &["r"], "", "7");
+    assert_eq!(proxy.got(), ["RDS 1"]);
+    assert!(proxy.session.waits_for_routes());
+    proxy.ack(RDS, &["r"]);
+    assert!(!proxy.session.waits_for_routes());
+    assert_eq!(proxy.got(), ["CDS 1"]);
+    proxy.ack(CDS, &["a"]);
+    proxy.session.push(snapshot("c:a=1 e:a l:x r:r=2"));
+    assert_eq!(proxy.got(), ["CDS 1"], "from then on the order is as ever");
+}
+
+#[test]
+fn sotw_does_not_wait_for_routes_without_need() {
+    // Nothing is missing; it has no routes to take back; it asks for everything; it has waited long enough.
+    for (list, version) in [(&["a"][..], "7"), (&["a", "gone"], ""), (&["*", "gone"], "7"), (&[], "7")] {
+        let mut proxy = Sotw::new(snapshot("c:a r:r"));
+        proxy.send(CDS, list, "", version);
+        assert_eq!(proxy.got(), ["CDS 1"], "{list:?} {version:?}");
+    }
+    let mut proxy = Sotw::new(snapshot("c:a r:r"));
+    proxy.send(CDS, &["a", "gone"], "", "7");
+    assert_eq!(proxy.got(), [""; 0]);
+    proxy.session.wait_no_longer();
+    assert_eq!(proxy.got(), ["CDS 1"]);
+}
+
+#[test]
+fn sotw_keeps_a_cluster_for_as_long_as_it_is_asked_for_by_name() {
+    let mut proxy = Sotw::new(snapshot("c:a c:b r:r=1"));
+    proxy.send(CDS, &["a", "b"], "", "");
+    proxy.send(RDS, &["r"], "", "");
+    assert_eq!(proxy.got(), ["CDS 2"]);
+    proxy.ack(CDS, &["a", "b"]);
+    assert_eq!(proxy.got(), ["RDS 1"]);
+    proxy.ack(RDS, &["r"]);
+    proxy.session.push(snapshot("c:a c:c r:r=2"));
+    assert_eq!(proxy.got(), ["RDS 1"]);
+    proxy.ack(RDS, &["r"]);
+    assert_eq!(proxy.got(), [""; 0]);
+    // It takes the routes when it has their clusters, and lets go of the old one after that.
+    proxy.ack(CDS, &["a", "b", "c"]);
+    assert_eq!(proxy.got(), ["CDS 3"]);
+    proxy.ack(CDS, &["a", "c"]);
+    assert_eq!(proxy.got(), [""; 0]);
+}
+
+#[test]
 fn sotw_answers_the_empty_wildcard_and_ignores_stale_requests() {
     let mut proxy = Sotw::new(snapshot(""));
     proxy.send(LDS, &[], "", "");
