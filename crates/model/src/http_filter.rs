@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::Name;
 use crate::cors::CorsPolicy;
 use crate::fault::HttpFault;
+use crate::session::StatefulSession;
 
 /// One filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub enum HttpFilterKind {
     Cors,
     /// Makes up faults.
     Fault(Box<HttpFault>),
+    /// Keeps sessions with their endpoints.
+    Session(Box<StatefulSession>),
 }
 
 /// What a route, or what it is in, says to filters, by their names.
@@ -57,4 +60,6 @@ pub enum FilterOverride {
     Cors(Box<CorsPolicy>),
     /// For one for faults, in the place of what it says itself.
     Fault(Box<HttpFault>),
+    /// For one for sessions, in the place of what it says itself.
+    Session(Box<StatefulSession>),
 }

@@ -50,6 +50,7 @@ pub mod route;
 pub mod route_times;
 pub mod router;
 pub mod runtime;
+pub mod session;
 pub mod snapshot;
 pub mod spiffe;
 pub mod tls;

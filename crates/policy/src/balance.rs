@@ -70,9 +70,12 @@ pub enum NoHost {
     /// No endpoint has the labels that the request asks for, and nothing may take their place.
     #[error("no endpoint of the cluster is in the subset that the request asks for")]
     NoSubset,
+    /// The session belongs to an endpoint that is not there, and to no other.
+    #[error("the endpoint of the session is not there")]
+    SessionHostGone,
     /// The session belongs to an endpoint that does not take requests, and to no other.
     #[error("the endpoint of the session does not take requests")]
-    SessionHostGone,
+    SessionHostIll,
     /// Every host that could be picked was tried before. Picking again without exclusions takes one of these.
     #[error("every endpoint that takes requests was tried")]
     AllTried,
@@ -194,7 +197,13 @@ impl Balancer {
         if let Some(session) = context.session {
             match self.session_host(session, context.tried) {
                 Some(entry) => return Pick::Host { entry, panic: false },
-                None if session.strict => return Pick::None(NoHost::SessionHostGone),
+                None if session.strict => {
+                    let is_there = self.hosts.get(session.address).is_some();
+                    return Pick::None(match is_there {
+                        true => NoHost::SessionHostIll,
+                        false => NoHost::SessionHostGone,
+                    });
+                }
                 None => {}
             }
         }

@@ -104,23 +104,28 @@ impl Issuer<'_> {
     fn issue(&mut self, source: &Source) -> Option<u64> {
         let Source::Cookie { issue: Some(cookie), .. } = source else { return None };
         let value = format!("{:016x}", xx(self.connection.as_bytes()));
-        let mut line = format!("{}=\"{value}\"", cookie.name);
-        if let Some(seconds) = cookie.ttl.map(|ttl| ttl.as_secs()).filter(|seconds| *seconds > 0) {
-            line.push_str(&format!("; Max-Age={seconds}"));
-        }
-        if !cookie.path.is_empty() {
-            line.push_str(&format!("; Path={}", cookie.path));
-        }
-        for (name, value) in &cookie.attributes {
-            line.push_str(&format!("; {name}"));
-            if !value.is_empty() {
-                line.push_str(&format!("={value}"));
-            }
-        }
-        line.push_str("; HttpOnly");
-        self.cookies.push(line);
+        self.cookies.push(set_cookie(cookie, &value));
         Some(xx(value.as_bytes()))
     }
+}
+
+/// The value of `set-cookie` for a client that is given this cookie.
+pub fn set_cookie(cookie: &HashCookie, value: &str) -> String {
+    let mut line = format!("{}=\"{value}\"", cookie.name);
+    if let Some(seconds) = cookie.ttl.map(|ttl| ttl.as_secs()).filter(|seconds| *seconds > 0) {
+        line.push_str(&format!("; Max-Age={seconds}"));
+    }
+    if !cookie.path.is_empty() {
+        line.push_str(&format!("; Path={}", cookie.path));
+    }
+    for (name, value) in &cookie.attributes {
+        line.push_str(&format!("; {name}"));
+        if !value.is_empty() {
+            line.push_str(&format!("={value}"));
+        }
+    }
+    line.push_str("; HttpOnly");
+    line
 }
 
 impl Source {

@@ -35,6 +35,9 @@ pub enum ProxyError {
     NoCluster,
     /// The cluster has no endpoint that takes requests.
     NoHealthyUpstream,
+    /// The endpoint that the session of the request belongs to is not there any more; the rules of the session say what the
+    /// client gets.
+    SessionHostGone,
     /// A circuit limit is reached.
     Overflow,
     /// A circuit breaker leaves the upstream alone.
@@ -145,7 +148,7 @@ impl ProxyError {
             }
             ProxyError::NoRoute => (Local, 404, Flag::NoRouteFound, "route_not_found", ""),
             ProxyError::NoCluster => (Local, 503, Flag::NoClusterFound, "cluster_not_found", ""),
-            ProxyError::NoHealthyUpstream => {
+            ProxyError::NoHealthyUpstream | ProxyError::SessionHostGone => {
                 (Upstream, 503, Flag::NoHealthyUpstream, "no_healthy_upstream", "no healthy upstream")
             }
             ProxyError::Overflow => (

@@ -39,6 +39,7 @@ pub mod request_id;
 pub mod response_body;
 pub mod rewrite;
 pub mod sanitise;
+pub mod session;
 pub mod slowed;
 pub mod stream;
 pub mod target;

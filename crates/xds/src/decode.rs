@@ -38,6 +38,7 @@ mod route;
 mod route_times;
 mod runtime;
 pub(crate) mod runtime_layer;
+mod session;
 mod subsets;
 mod support;
 mod tls;

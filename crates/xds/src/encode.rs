@@ -33,6 +33,7 @@ mod rbac;
 mod retry;
 mod route;
 mod runtime;
+mod session;
 mod tls;
 mod upgrade;
 mod upstream_connection;

@@ -22,6 +22,7 @@ pub mod resource_type;
 mod schema;
 pub mod secret_file;
 pub mod server;
+pub mod session_cookie;
 pub mod validate;
 mod wire;
 

@@ -74,6 +74,14 @@ pub(crate) use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{
     FaultAbort, HttpFault, fault_abort,
 };
 pub(crate) use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+pub(crate) use envoy_types::pb::envoy::extensions::filters::http::stateful_session::v3::{
+    StatefulSession, StatefulSessionPerRoute, stateful_session_per_route,
+};
+pub(crate) use envoy_types::pb::envoy::extensions::http::stateful_session::cookie::v3::CookieBasedSessionState;
+pub(crate) use envoy_types::pb::envoy::extensions::http::stateful_session::header::v3::HeaderBasedSessionState;
+pub(crate) use envoy_types::pb::envoy::r#type::http::v3::{
+    Cookie as SessionCookie, CookieAttribute as SessionCookieAttribute,
+};
 pub(crate) use envoy_types::pb::envoy::config::core::v3::BackoffStrategy;
 pub(crate) use envoy_types::pb::envoy::config::rbac::v3::{
     Permission, Policy as RbacPolicy, Principal, Rbac, permission, principal, rbac::Action as RbacAction,

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::answer::Answer;
-use crate::template::Names;
+use crate::template::{self, Names};
 
 static PORT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(127\.0\.0\.1|\[::1\]):\d{4,5}\b").unwrap());
 static UUID: LazyLock<Regex> = LazyLock::new(|| {
@@ -44,13 +44,17 @@ impl Normal {
         let ports = kinds.iter().flat_map(|(kind, ports)| {
             ports.iter().map(move |(name, port)| (*port, format!("{{{{{kind}:{name}}}}}")))
         });
-        Normal {
-            paths: vec![
-                (names.directory.display().to_string(), "{{dir}}".to_owned()),
-                (names.certificates.display().to_string(), "{{certs}}".to_owned()),
-            ],
-            ports: ports.collect(),
-        }
+        let sessions = names.upstreams.iter().chain(&names.closed).flat_map(|(name, port)| {
+            [
+                (template::cookie(*port), format!("{{{{cookie:{name}}}}}")),
+                (template::session(*port), format!("{{{{session:{name}}}}}")),
+            ]
+        });
+        let places = [
+            (names.directory.display().to_string(), "{{dir}}".to_owned()),
+            (names.certificates.display().to_string(), "{{certs}}".to_owned()),
+        ];
+        Normal { paths: places.into_iter().chain(sessions).collect(), ports: ports.collect() }
     }
 
     /// Every field of an answer.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use ripstop_e2e::ports;
+use ripstop_xds::session_cookie;
 
 /// What the placeholders stand for on one side. A port is given out when it is first named.
 pub struct Names {
@@ -55,8 +57,16 @@ impl Names {
                 let endpoints = self.endpoints(name)?;
                 Ok(format!("{{name: {name}, connect_timeout: 1s, load_assignment: {endpoints}}}"))
             }
+            "session" => self.upstream_or_closed(name).map(session),
+            "cookie" => self.upstream_or_closed(name).map(cookie),
             _ => Err(format!("`{{{{{word}}}}}` stands for nothing")),
         }
+    }
+
+    fn upstream_or_closed(&mut self, name: &str) -> Result<u16, String> {
+        let closed =
+            |closed: &mut BTreeMap<String, u16>| *closed.entry(name.to_owned()).or_insert_with(ports::free);
+        Ok(self.upstreams.get(name).copied().unwrap_or_else(|| closed(&mut self.closed)))
     }
 
     fn upstream(&self, name: &str) -> Result<u16, String> {
@@ -74,6 +84,16 @@ impl Names {
         let name = names.split(',').next().unwrap_or_default();
         Ok(format!("{{cluster_name: {name}, endpoints: [{{lb_endpoints: [{}]}}]}}", endpoints.join(", ")))
     }
+}
+
+/// How a header names the endpoint of a session.
+pub fn session(port: u16) -> String {
+    session_cookie::write_header(&format!("127.0.0.1:{port}"))
+}
+
+/// How a cookie without end names the endpoint of a session.
+pub fn cookie(port: u16) -> String {
+    session_cookie::write(&format!("127.0.0.1:{port}"), None, UNIX_EPOCH)
 }
 
 /// The names of the upstreams that a text speaks of.

@@ -204,6 +204,7 @@ fn route(out: &mut String, one: &Route, indent: &str) {
 pub fn filter(said: &FilterOverride) -> String {
     match said {
         FilterOverride::Disabled => "off".to_owned(),
+        FilterOverride::Session(session) => format!("{session:?}"),
         FilterOverride::Cors(policy) => {
             let origins =
                 list(policy.allow_origins.iter().map(|rule| format!("{:?}", rule.pattern)), "nobody");

@@ -187,8 +187,8 @@ fn a_session_stays_with_its_host_while_that_takes_requests() {
     for _ in 0..10 {
         assert!(matches!(pick(2, true), Pick::Host { entry, .. } if entry.index == 1));
     }
-    for gone in [3, 77] {
-        assert!(matches!(pick(gone, true), Pick::None(NoHost::SessionHostGone)));
+    for (gone, why) in [(3, NoHost::SessionHostIll), (77, NoHost::SessionHostGone)] {
+        assert!(matches!(pick(gone, true), Pick::None(found) if found == why));
         assert!(matches!(pick(gone, false), Pick::Host { .. }), "another one takes over");
     }
 }

@@ -11,6 +11,8 @@ use ripstop_policy::fault::FaultRules;
 use ripstop_policy::route::text::RegexError;
 use ripstop_policy::runtime::Runtime;
 
+use crate::http::session::SessionRules;
+
 /// A compiled [`HttpFilter`].
 pub struct ActiveHttpFilter {
     /// What routes call it.
@@ -27,6 +29,8 @@ pub enum ActiveHttpFilterKind {
     Cors,
     /// Makes up faults.
     Fault(Arc<FaultRules>),
+    /// Keeps sessions with their endpoints; `None`: unless a route says how, it does not.
+    Session(Option<Arc<SessionRules>>),
 }
 
 impl ActiveHttpFilter {
@@ -35,6 +39,7 @@ impl ActiveHttpFilter {
         match &self.kind {
             ActiveHttpFilterKind::Cors => false,
             ActiveHttpFilterKind::Fault(rules) => !self.disabled && rules.does_something(),
+            ActiveHttpFilterKind::Session(rules) => !self.disabled && rules.is_some(),
         }
     }
 
@@ -45,6 +50,9 @@ impl ActiveHttpFilter {
                 HttpFilterKind::Cors => ActiveHttpFilterKind::Cors,
                 HttpFilterKind::Fault(fault) => {
                     ActiveHttpFilterKind::Fault(Arc::new(FaultRules::compile(fault, runtime)?))
+                }
+                HttpFilterKind::Session(session) => {
+                    ActiveHttpFilterKind::Session(SessionRules::compile(session).map(Arc::new))
                 }
             };
             Ok(ActiveHttpFilter { name: filter.name.clone(), disabled: filter.disabled, kind })
@@ -69,6 +77,8 @@ pub struct Said {
     cors: Option<Arc<CorsRules>>,
     /// The fault in the place of the filter's own.
     pub fault: Option<Arc<FaultRules>>,
+    /// The sessions in the place of the filter's own; `None` in it: none.
+    pub session: Option<Option<Arc<SessionRules>>>,
 }
 
 /// All that is said to filters where a route is.
@@ -156,17 +166,22 @@ impl Said {
             .iter()
             .filter_map(|said| match said {
                 FilterOverride::Cors(policy) => Some(&**policy),
-                FilterOverride::Disabled | FilterOverride::Fault(_) => None,
+                FilterOverride::Disabled | FilterOverride::Fault(_) | FilterOverride::Session(_) => None,
             })
             .collect();
         let fault = all.iter().find_map(|said| match said {
             FilterOverride::Fault(fault) => Some(&**fault),
-            FilterOverride::Disabled | FilterOverride::Cors(_) => None,
+            FilterOverride::Disabled | FilterOverride::Cors(_) | FilterOverride::Session(_) => None,
+        });
+        let session = all.iter().find_map(|said| match said {
+            FilterOverride::Session(session) => Some(SessionRules::compile(session).map(Arc::new)),
+            FilterOverride::Disabled | FilterOverride::Cors(_) | FilterOverride::Fault(_) => None,
         });
         Ok(Said {
             disabled,
             cors: CorsRules::compile(&policies, runtime)?.map(Arc::new),
             fault: fault.map(|fault| FaultRules::compile(fault, runtime)).transpose()?.map(Arc::new),
+            session,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What the HTTP filters before the router do with a request, in their order: whether it goes on, and how long it waits before.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -54,6 +54,16 @@ impl Clean {
                 // As in Envoy, what is answered here is for everybody.
                 ActiveHttpFilterKind::Cors if forward.is_none() => None,
                 ActiveHttpFilterKind::Cors => said.and_then(|said| self.cors(said.cors(to)?)),
+                ActiveHttpFilterKind::Session(own) => {
+                    let rules = to.and_then(|to| to.session.as_ref()).unwrap_or(own);
+                    let (head, now) = (self.head(), SystemTime::now());
+                    let session =
+                        rules.as_ref().and_then(|rules| rules.of_request(head.headers, head.path, now));
+                    if session.is_some() {
+                        self.stream.filtered().session = session;
+                    }
+                    None
+                }
                 ActiveHttpFilterKind::Fault(own) => {
                     let rules = to.and_then(|to| to.fault.as_ref()).unwrap_or(own);
                     let idle = forward.and_then(|forward| forward.times.idle_timeout);

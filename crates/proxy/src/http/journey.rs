@@ -14,6 +14,9 @@ impl ActiveStream {
     pub fn goes_to(&mut self, entry: &HostEntry) {
         self.mark_sent();
         self.facts.upstream_failure = None;
+        if let Some(session) = self.session_mut() {
+            session.went_to = Some(entry.host.address().clone());
+        }
         if !self.is_logged() {
             return;
         }

@@ -71,7 +71,10 @@ pub fn takes_post(route: &CompiledForward) -> bool {
 impl Forwarding<'_> {
     /// Connects the body of the request to an endpoint.
     pub async fn tunnel_post(mut self, body: Incoming) -> Response<ResponseBody> {
-        let Some(entry) = self.pick_any() else { return self.fail(ProxyError::NoHealthyUpstream) };
+        let entry = match self.pick_any() {
+            Ok(entry) => entry,
+            Err(error) => return self.fail(error),
+        };
         self.stream.facts.attempts = 1;
         self.stream.goes_to(&entry);
         let client = self.stream.client_ends();

@@ -38,7 +38,9 @@ pub fn error(mut stream: ActiveStream, manager: &ActiveManager, error: ProxyErro
     };
     let overloaded = is_overflow.then_some((X_ENVOY_OVERLOADED, HeaderValue::from_static("true")));
     let closes = error.is_of_what_was_said() && !manager.config.keeps_connection_of_invalid;
-    let reply = Reply { status: consequence.status, body };
+    let gone = stream.session().filter(|_| error == ProxyError::SessionHostGone);
+    let gone = gone.and_then(|session| StatusCode::from_u16(session.rules.gone_status).ok());
+    let reply = Reply { status: gone.unwrap_or(consequence.status), body };
     answer(stream, manager, reply, Besides { extra: overloaded, grpc: error.grpc_status(), closes })
 }
 

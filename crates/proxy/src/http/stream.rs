@@ -21,6 +21,7 @@ use super::calls::{Call, counted_as};
 use super::deadline::Progress;
 use super::filtered::Filtered;
 use super::mutation::Levels;
+use super::session::Session;
 use crate::error::ProxyError;
 use crate::format::Wanted;
 use crate::format::context::Context;
@@ -175,6 +176,16 @@ impl ActiveStream {
     /// The same, for a filter that does something.
     pub fn filtered(&mut self) -> &mut Filtered {
         self.filtered.get_or_insert_default()
+    }
+
+    /// The session that it belongs to, if filters have found one.
+    pub fn session(&self) -> Option<&Session> {
+        self.filtered.as_ref()?.session.as_ref()
+    }
+
+    /// The same, to note where it goes.
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        self.filtered.as_mut()?.session.as_mut()
     }
 
     /// Counts it among those that are under a fault.

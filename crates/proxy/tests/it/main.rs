@@ -27,6 +27,7 @@ mod requests;
 mod resilience;
 mod retries;
 mod sanitise;
+mod sessions;
 mod shields;
 mod silence;
 mod sources;

@@ -7,8 +7,9 @@ use ripstop_model::fault::{
 };
 use ripstop_model::http_filter::{FilterOverride, FilterOverrides, HttpFilter, HttpFilterKind};
 use ripstop_model::runtime::RuntimeFraction;
+use ripstop_model::session::{SessionCarrier, StatefulSession};
 
-use super::route::{header_match, string_match};
+use super::route::{hash_cookie, header_match, lower_case, string_match};
 use super::{list, name, option, percent, positive};
 
 /// Filters of a connection manager.
@@ -16,9 +17,10 @@ pub(super) fn filters(rng: &mut Rng) -> Vec<HttpFilter> {
     list(rng, 3, |rng| HttpFilter {
         name: name(rng),
         disabled: rng.bool(),
-        kind: match rng.bool() {
-            true => HttpFilterKind::Cors,
-            false => HttpFilterKind::Fault(Box::new(fault(rng))),
+        kind: match rng.u8(0..3) {
+            0 => HttpFilterKind::Cors,
+            1 => HttpFilterKind::Session(Box::new(session(rng))),
+            _ => HttpFilterKind::Fault(Box::new(fault(rng))),
         },
     })
 }
@@ -26,14 +28,23 @@ pub(super) fn filters(rng: &mut Rng) -> Vec<HttpFilter> {
 /// What is said to at most so many filters.
 pub(super) fn overrides(rng: &mut Rng, most: usize) -> FilterOverrides {
     let said = list(rng, most, |rng| {
-        let said = match rng.u8(0..3) {
+        let said = match rng.u8(0..4) {
             0 => FilterOverride::Disabled,
+            2 => FilterOverride::Session(Box::new(session(rng))),
             1 => FilterOverride::Cors(Box::new(cors(rng))),
             _ => FilterOverride::Fault(Box::new(fault(rng))),
         };
         (name(rng), said)
     });
     said.into_iter().collect()
+}
+
+fn session(rng: &mut Rng) -> StatefulSession {
+    let carrier = |rng: &mut Rng| match rng.bool() {
+        true => SessionCarrier::Cookie(hash_cookie(rng)),
+        false => SessionCarrier::Header(lower_case(rng)),
+    };
+    StatefulSession { carrier: option(rng, carrier), strict: rng.bool(), gone_status: rng.u16(200..600) }
 }
 
 pub(super) fn cors(rng: &mut Rng) -> CorsPolicy {

@@ -15,6 +15,7 @@ use ripstop_model::route::{
 use ripstop_model::runtime::RuntimeFraction;
 use ripstop_model::{Route, RouteConfiguration, VirtualHost};
 
+pub(super) use self::forward::{hash_cookie, lower_case};
 pub(super) use self::mutation::addition as header_addition;
 use super::http_filter::{cors, overrides};
 use super::metadata::metadata;

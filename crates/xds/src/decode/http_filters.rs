@@ -10,6 +10,7 @@ use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
 use super::common::{Context, is, type_name, unpack};
 use super::fault::fault;
+use super::session::session;
 use crate::pb;
 use crate::pb::http_filter::ConfigType;
 
@@ -74,6 +75,13 @@ pub(super) fn http_filters(cx: &mut Context, filters: &[pb::HttpFilter]) -> Filt
                 Some(ConfigType::TypedConfig(any)) if is::<pb::HttpFault>(any) => {
                     if let Some(fault) = cx.at("typed_config", |cx| fault(cx, any)) {
                         let kind = HttpFilterKind::Fault(Box::new(fault));
+                        read.filters.push(http_filter(filter, kind));
+                    }
+                    return;
+                }
+                Some(ConfigType::TypedConfig(any)) if is::<pb::StatefulSession>(any) => {
+                    if let Some(session) = cx.at("typed_config", |cx| session(cx, any)) {
+                        let kind = HttpFilterKind::Session(Box::new(session));
                         read.filters.push(http_filter(filter, kind));
                     }
                     return;

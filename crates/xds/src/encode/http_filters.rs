@@ -9,6 +9,7 @@ use super::adaptive_concurrency::adaptive_concurrency;
 use super::admission_control::admission_control;
 use super::common::{any, bool_value};
 use super::fault::fault;
+use super::session::session;
 use crate::pb;
 
 fn grpc_stats(stats: &GrpcStats) -> pb::HttpFilter {
@@ -48,6 +49,7 @@ fn http_filter(of: &HttpFilter) -> pb::HttpFilter {
     let config = match &of.kind {
         HttpFilterKind::Cors => any(&pb::Cors {}),
         HttpFilterKind::Fault(of) => any(&fault(of)),
+        HttpFilterKind::Session(of) => any(&session(of)),
     };
     pb::HttpFilter { disabled: of.disabled, ..filter(&of.name, config) }
 }

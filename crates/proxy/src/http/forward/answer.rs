@@ -65,7 +65,10 @@ impl Forwarding<'_> {
 
     /// Connects a tunnel that ends here to an endpoint.
     pub async fn terminate(mut self, tunnel: TunnelRequest) -> Response<ResponseBody> {
-        let Some(entry) = self.pick_any() else { return self.fail(ProxyError::NoHealthyUpstream) };
+        let entry = match self.pick_any() {
+            Ok(entry) => entry,
+            Err(error) => return self.fail(error),
+        };
         self.stream.facts.attempts = 1;
         self.stream.goes_to(&entry);
         let client = self.stream.client_ends();

@@ -28,7 +28,7 @@ impl Forwarding<'_> {
     pub(super) fn choose(&self, tries: &Tries) -> Result<Chosen, ProxyError> {
         let mut closed_to: Vec<Arc<Host>> = Vec::new();
         loop {
-            let entry = self.pick(tries, &closed_to).ok_or(ProxyError::NoHealthyUpstream)?;
+            let entry = self.pick(tries, &closed_to)?;
             // Where every endpoint is left out, one of these comes again.
             let again = closed_to.iter().any(|host| Arc::ptr_eq(host, &entry.host));
             if !again {

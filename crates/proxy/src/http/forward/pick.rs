@@ -9,43 +9,46 @@ use ripstop_policy::host::{Host, HostEntry};
 
 use super::Forwarding;
 use super::tries::Tries;
+use crate::error::ProxyError;
 
 impl Forwarding<'_> {
     /// An endpoint; for a retry one that the policy wants, if there is one.
     /// Those `closed_to` requests are left out as long as there are others.
-    pub(super) fn pick(&self, tries: &Tries, closed_to: &[Arc<Host>]) -> Option<Arc<HostEntry>> {
+    pub(super) fn pick(&self, tries: &Tries, closed_to: &[Arc<Host>]) -> Result<Arc<HostEntry>, ProxyError> {
         let policy = tries.retry.rules().map(|rules| rules.policy());
         let Some(policy) = policy.filter(|_| !tries.tried.is_empty()) else {
-            return self.pick_avoiding(closed_to);
+            // As in Envoy, a retry is not bound to the endpoint of its session.
+            return self.pick_avoiding(closed_to, tries.tried.is_empty());
         };
         let mut avoid = closed_to.to_vec();
         if policy.avoid_previous_hosts {
             avoid.extend(tries.tried.iter().map(|entry| entry.host.clone()));
         }
-        let entry = self.pick_avoiding(&avoid)?;
+        let entry = self.pick_avoiding(&avoid, false)?;
         if !is_unwanted(policy, &entry, tries) {
-            return Some(entry);
+            return Ok(entry);
         }
         // As in Envoy, what is unwanted is taken when looking for something else took too often.
         let mut last = entry;
         for _ in 0..policy.host_selection_attempts {
             avoid.push(last.host.clone());
-            let Some(entry) = self.pick_avoiding(&avoid) else { break };
+            let Ok(entry) = self.pick_avoiding(&avoid, false) else { break };
             let wanted = !is_unwanted(policy, &entry, tries);
             last = entry;
             if wanted {
                 break;
             }
         }
-        Some(last)
+        Ok(last)
     }
 
     /// Any endpoint.
-    pub(in crate::http) fn pick_any(&self) -> Option<Arc<HostEntry>> {
-        self.pick_avoiding(&[])
+    pub(in crate::http) fn pick_any(&self) -> Result<Arc<HostEntry>, ProxyError> {
+        self.pick_avoiding(&[], true)
     }
 
-    fn pick_avoiding(&self, avoid: &[Arc<Host>]) -> Option<Arc<HostEntry>> {
+    /// `in_session`: the one that the session of the request belongs to, if it does to any.
+    fn pick_avoiding(&self, avoid: &[Arc<Host>], in_session: bool) -> Result<Arc<HostEntry>, ProxyError> {
         let mut balancer = self.cluster.balancer.borrow_mut();
         let stats = self.cluster.active.lasting.stats.of(self.worker.id);
         let now = Instant::now();
@@ -53,8 +56,9 @@ impl Forwarding<'_> {
         let lasting = &self.cluster.active.lasting;
         let under_way = [&lasting.limits, &lasting.high_limits].map(|limits| limits.under_way().requests);
         let active = Some(under_way[0].saturating_add(under_way[1]));
+        let session = self.stream.session().filter(|_| in_session).and_then(|session| session.host());
         let mut pick = |tried: &[Arc<Host>]| {
-            let context = PickContext { hash, labels, active, ..PickContext::avoiding(tried, now) };
+            let context = PickContext { hash, labels, active, session, ..PickContext::avoiding(tried, now) };
             self.worker.dice(|rng| balancer.pick(&context, rng))
         };
         let picked = match pick(avoid) {
@@ -66,11 +70,14 @@ impl Forwarding<'_> {
                 if panic {
                     stats.lb_healthy_panic.inc();
                 }
-                Some(entry)
+                Ok(entry)
             }
-            Pick::None(_) => {
+            Pick::None(why) => {
                 stats.cx_none_healthy.inc();
-                None
+                Err(match why {
+                    NoHost::SessionHostGone => ProxyError::SessionHostGone,
+                    _ => ProxyError::NoHealthyUpstream,
+                })
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{mirror, retry_policy};
 use crate::arbitrary::http_filter::{cors, overrides};
 use crate::arbitrary::{duration, list, name, option, upgrade};
 
-fn lower_case(rng: &mut Rng) -> Name {
+pub(in crate::arbitrary) fn lower_case(rng: &mut Rng) -> Name {
     name(rng).to_ascii_lowercase().into()
 }
 
@@ -49,15 +49,19 @@ fn subset(rng: &mut Rng) -> Labels {
     list(rng, 1, |rng| (name(rng), name(rng))).into_iter().collect()
 }
 
+pub(in crate::arbitrary) fn hash_cookie(rng: &mut Rng) -> HashCookie {
+    HashCookie {
+        name: name(rng),
+        ttl: option(rng, duration),
+        path: if rng.bool() { name(rng) } else { "".into() },
+        attributes: list(rng, 2, |rng| (name(rng), if rng.bool() { name(rng) } else { "".into() })),
+    }
+}
+
 fn hash_policy(rng: &mut Rng) -> HashPolicy {
     let source = match rng.u8(0..4) {
         0 => HashSource::Header { name: lower_case(rng), rewrite: option(rng, substitution) },
-        1 => HashSource::Cookie(HashCookie {
-            name: name(rng),
-            ttl: option(rng, duration),
-            path: if rng.bool() { name(rng) } else { "".into() },
-            attributes: list(rng, 2, |rng| (name(rng), if rng.bool() { name(rng) } else { "".into() })),
-        }),
+        1 => HashSource::Cookie(hash_cookie(rng)),
         2 => HashSource::SourceIp,
         _ => HashSource::QueryParameter(name(rng)),
     };

@@ -7,6 +7,7 @@ use ripstop_model::http_filter::{FilterOverride, FilterOverrides};
 use crate::decode::common::{Context, is, type_name, unpack};
 use crate::decode::cors::cors_policy;
 use crate::decode::fault::fault;
+use crate::decode::session::session_of_route;
 use crate::pb;
 
 /// Types that Envoy's own filters take from a route. The filters themselves are reported where they are asked for.
@@ -51,6 +52,8 @@ fn one(cx: &mut Context, name: &str, any: &pb::Any) -> Option<FilterOverride> {
         cors_policy(cx, &policy).map(|policy| FilterOverride::Cors(Box::new(policy)))
     } else if is::<pb::HttpFault>(config) {
         fault(cx, config).map(|fault| FilterOverride::Fault(Box::new(fault)))
+    } else if is::<pb::StatefulSessionPerRoute>(config) {
+        session_of_route(cx, config)
     } else if known || wrapper.is_optional {
         cx.warn(format!("the HTTP filter '{name}' is not supported and this has no effect"));
         None

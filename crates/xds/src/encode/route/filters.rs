@@ -7,6 +7,7 @@ use crate::encode::common::any;
 use crate::encode::cors::cors_policy;
 use crate::encode::fault::fault;
 use crate::encode::format::put;
+use crate::encode::session::session_of_route;
 use crate::pb;
 
 /// Key and value of the entries of a map.
@@ -28,5 +29,6 @@ pub(super) fn config(said: &FilterOverride) -> pb::Any {
         FilterOverride::Disabled => any(&pb::FilterConfig { disabled: true, ..Default::default() }),
         FilterOverride::Cors(policy) => any(&cors_policy(policy)),
         FilterOverride::Fault(said) => any(&fault(said)),
+        FilterOverride::Session(said) => any(&session_of_route(said)),
     }
 }

@@ -64,6 +64,26 @@ pub(super) const HTTP_MANAGER: &[Support] = &[
     },
     Support { message: "envoy.extensions.filters.http.cors.v3.Cors", read: "", harmless: "" },
     Support {
+        message: "envoy.extensions.filters.http.stateful_session.v3.StatefulSession",
+        read: "session_state strict status_on_strict_destination_not_found",
+        harmless: "stat_prefix",
+    },
+    Support {
+        message: "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute",
+        read: "disabled stateful_session",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState",
+        read: "cookie",
+        harmless: "",
+    },
+    Support {
+        message: "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState",
+        read: "name",
+        harmless: "",
+    },
+    Support {
         message: "envoy.extensions.filters.http.cors.v3.CorsPolicy",
         read: "allow_origin_string_match allow_methods allow_headers expose_headers max_age \
             allow_credentials filter_enabled shadow_enabled allow_private_network_access \
