@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use crate::health_check::EndpointHealthCheck;
 use crate::{Address, Name};
@@ -30,7 +31,7 @@ impl ClusterLoadAssignment {
                 locality: Locality::default(),
                 priority: 0,
                 weight: NonZeroU32::new(1),
-                endpoints,
+                endpoints: endpoints.into_iter().map(Arc::new).collect(),
             }],
             overprovisioning_percent: Self::DEFAULT_OVERPROVISIONING_PERCENT,
         }
@@ -40,7 +41,7 @@ impl ClusterLoadAssignment {
 impl<A> ClusterLoadAssignment<A> {
     /// Every endpoint, whatever its locality.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint<A>> {
-        self.localities.iter().flat_map(|l| l.endpoints.iter())
+        self.localities.iter().flat_map(|l| l.endpoints.iter()).map(|endpoint| &**endpoint)
     }
 }
 
@@ -64,37 +65,64 @@ pub struct LocalityEndpoints<A = Address> {
     pub priority: u32,
     /// Share of the locality among those of its priority; `None` when localities are not weighted.
     pub weight: Option<NonZeroU32>,
-    /// The instances.
-    pub endpoints: Vec<Endpoint<A>>,
+    /// The instances, each shared with whatever balances over it.
+    pub endpoints: Vec<Arc<Endpoint<A>>>,
 }
 
-/// One instance.
+/// One instance. Small, because meshes have very many: what few of them have is in [`EndpointExtra`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint<A = Address> {
     /// Where it is reached.
     pub address: A,
-    /// Where it is reached as well, for instance over the other version of IP.
-    pub additional_addresses: Vec<Address>,
     /// Host name for `host_rewrite: auto` and for people; may be empty.
     pub hostname: Name,
     /// What the source of the endpoint knows of its health.
     pub health: HealthStatus,
     /// Share among the endpoints of its locality.
     pub weight: NonZeroU32,
+    /// It runs a version on trial (`canary` in `filter_metadata["envoy.lb"]`).
+    pub canary: bool,
+    /// `None` where it has nothing of it; see [`EndpointExtra::boxed`].
+    pub extra: Option<Box<EndpointExtra>>,
+}
+
+/// What few endpoints have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointExtra {
+    /// Where it is reached as well, for instance over the other version of IP.
+    pub additional_addresses: Vec<Address>,
     /// Labels of the load balancer (`filter_metadata["envoy.lb"]`), text values only.
     pub labels: BTreeMap<Name, Name>,
     /// What chooses how it is reached (`filter_metadata["envoy.transport_socket_match"]`), text values only.
     pub transport_labels: BTreeMap<Name, Name>,
     /// How it is checked, where it differs from the others.
     pub check: Option<Box<EndpointHealthCheck>>,
-    /// It runs a version on trial (`canary` in `filter_metadata["envoy.lb"]`).
-    pub canary: bool,
+}
+
+impl EndpointExtra {
+    /// Nothing.
+    const NONE: &EndpointExtra = &EndpointExtra {
+        additional_addresses: Vec::new(),
+        labels: BTreeMap::new(),
+        transport_labels: BTreeMap::new(),
+        check: None,
+    };
+
+    /// What [`Endpoint::extra`] is to be: equal endpoints are equal there, too.
+    pub fn boxed(self) -> Option<Box<EndpointExtra>> {
+        (self != *EndpointExtra::NONE).then(|| Box::new(self))
+    }
 }
 
 impl<A> Endpoint<A> {
+    /// What few endpoints have; empty where it has nothing of it.
+    pub fn extra(&self) -> &EndpointExtra {
+        self.extra.as_deref().unwrap_or(EndpointExtra::NONE)
+    }
+
     /// Whether active health checks leave it alone.
     pub fn is_unchecked(&self) -> bool {
-        self.check.as_ref().is_some_and(|check| check.disabled)
+        self.extra().check.as_ref().is_some_and(|check| check.disabled)
     }
 }
 
@@ -103,14 +131,11 @@ impl Endpoint {
     pub fn new(address: impl Into<Address>) -> Endpoint {
         Endpoint {
             address: address.into(),
-            additional_addresses: Vec::new(),
             hostname: "".into(),
             health: HealthStatus::Unknown,
             weight: NonZeroU32::MIN,
-            labels: BTreeMap::new(),
-            transport_labels: BTreeMap::new(),
-            check: None,
             canary: false,
+            extra: None,
         }
     }
 }

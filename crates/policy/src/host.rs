@@ -5,18 +5,22 @@
 //! [`HostEntry`] of each generation. Which host takes a request is decided in [`crate::balance`], which is put aside in
 //! [`crate::outlier`], which does not answer checks in [`crate::health`].
 
-pub mod load;
+mod load;
+mod record;
 mod set;
 
-use load::HostLoad;
+pub(crate) use record::{HostRecord, SuccessCount};
+pub use record::{HostTotals, RateCell};
 pub use set::{HostEntry, HostSet};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use ripstop_model::Address;
+use ripstop_model::load_balancing::ClientWeighted;
+use ripstop_model::load_report::LoadReport;
+use ripstop_model::{Address, Name};
 
 use crate::balance::response_time::PeakAverage;
 use crate::health::flags::{HealthFlag, HealthFlags};
@@ -26,61 +30,18 @@ use crate::outlier::{EjectionReason, Outcome};
 #[derive(Debug)]
 pub struct Host {
     address: Address,
-    /// Monotonic counts for `/clusters` and metrics.
-    pub totals: HostTotals,
     /// What active checks have found.
     pub health: HealthFlags,
-    /// What it says of its load.
-    pub load: HostLoad,
+    ejected: AtomicBool,
     active_requests: AtomicU32,
     active_connections: AtomicU32,
-    pub(crate) consecutive_5xx: AtomicU32,
-    pub(crate) consecutive_gateway_failure: AtomicU32,
-    pub(crate) consecutive_local_origin_failure: AtomicU32,
-    /// Of the running interval.
-    pub(crate) external: SuccessCount,
-    /// Of the running interval, what happened on this side.
-    pub(crate) local_origin: SuccessCount,
-    ejected: AtomicBool,
-    ejections: Mutex<EjectionHistory>,
-    /// Since when it is known.
-    since: Instant,
-    /// Kept where the balancer goes by it.
-    response_time: Mutex<Option<PeakAverage>>,
-    /// Microseconds, plus one; 0: it never answered.
-    latency_us: AtomicU32,
     /// Requests that wait for a connection.
     pending_requests: AtomicU32,
-    /// Of the last interval of outlier detection: of what it answered, and of what happened on this side.
-    pub success_rates: [RateCell; 2],
-}
-
-/// Counts that only grow.
-#[derive(Debug, Default)]
-pub struct HostTotals {
-    /// Requests sent.
-    pub rq_total: AtomicU64,
-    /// Requests answered with 1xx to 4xx.
-    pub rq_success: AtomicU64,
-    /// Requests answered with 5xx, or not at all.
-    pub rq_error: AtomicU64,
-    /// Requests not answered in time.
-    pub rq_timeout: AtomicU64,
-    /// Connections attempted.
-    pub cx_total: AtomicU64,
-    /// Connections that could not be made.
-    pub cx_connect_fail: AtomicU64,
-}
-
-/// What outlier detection remembers of a host. Changed under the detector's lock, rarely.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct EjectionHistory {
-    /// Ejected now: since when, until when, why.
-    pub(crate) current: Option<EjectionState>,
-    /// Ejections ever.
-    pub(crate) count: u32,
-    /// What the next ejection time grows from; decays while the host is well.
-    pub(crate) multiplier: u32,
+    /// Microseconds, plus one; 0: it never answered.
+    latency_us: AtomicU32,
+    /// Since when it is known.
+    since: Instant,
+    record: OnceLock<Box<HostRecord>>,
 }
 
 /// That a host is ejected.
@@ -106,24 +67,49 @@ impl Host {
     pub fn new(address: Address, now: Instant) -> Host {
         Host {
             address,
-            totals: HostTotals::default(),
             health: HealthFlags::default(),
-            load: HostLoad::default(),
+            ejected: AtomicBool::new(false),
             active_requests: AtomicU32::new(0),
             active_connections: AtomicU32::new(0),
-            consecutive_5xx: AtomicU32::new(0),
-            consecutive_gateway_failure: AtomicU32::new(0),
-            consecutive_local_origin_failure: AtomicU32::new(0),
-            external: SuccessCount::default(),
-            local_origin: SuccessCount::default(),
-            ejected: AtomicBool::new(false),
-            ejections: Mutex::new(EjectionHistory::default()),
-            since: now,
-            response_time: Mutex::new(None),
-            latency_us: AtomicU32::new(0),
             pending_requests: AtomicU32::new(0),
-            success_rates: Default::default(),
+            latency_us: AtomicU32::new(0),
+            since: now,
+            record: OnceLock::new(),
         }
+    }
+
+    /// What is known of it because it was used; made now if it was not, so for who adds something.
+    pub(crate) fn record(&self) -> &HostRecord {
+        self.record.get_or_init(|| Box::new(HostRecord::new()))
+    }
+
+    /// The same for who only reads; `None`: it was never used.
+    pub(crate) fn used(&self) -> Option<&HostRecord> {
+        self.record.get().map(|record| &**record)
+    }
+
+    fn read(&self) -> &HostRecord {
+        self.used().unwrap_or(&record::UNUSED)
+    }
+
+    /// Monotonic counts for `/clusters` and metrics.
+    pub fn totals(&self) -> &HostTotals {
+        &self.read().totals
+    }
+
+    /// Of the last interval of outlier detection: of what it answered, and of what happened on this side.
+    pub fn success_rates(&self) -> &[RateCell; 2] {
+        &self.read().success_rates
+    }
+
+    /// Takes note of what it says of its load at `now`.
+    pub fn record_load(&self, report: &LoadReport, policy: &ClientWeighted, metrics: &[Name], now: Instant) {
+        self.record().load.record(report, policy, metrics, self.since, now);
+    }
+
+    /// The weight that follows from what it has said of its load, if it is one to go by at `now`.
+    pub fn load_weight(&self, policy: &ClientWeighted, now: Instant) -> Option<f32> {
+        self.used()?.load.weight(policy, self.since, now)
     }
 
     /// Since when it is known.
@@ -133,12 +119,12 @@ impl Host {
 
     /// How long it takes to answer, where that is kept.
     pub fn response_time(&self) -> Option<PeakAverage> {
-        *self.response_time.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.used()?.response_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers how long it took to answer.
     pub fn record_response_time(&self, took: Duration, decay: Duration, now: Instant) {
-        let mut average = self.response_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut average = self.record().response_time.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *average {
             Some(average) => average.add(took, now, decay),
             None => *average = Some(PeakAverage::new(took, now)),
@@ -181,14 +167,14 @@ impl Host {
 
     /// Counts a request as under way until the guard is dropped.
     pub fn begin_request(self: &Arc<Self>) -> ActiveRequest {
-        self.totals.rq_total.fetch_add(1, Ordering::Relaxed);
+        self.record().totals.rq_total.fetch_add(1, Ordering::Relaxed);
         self.active_requests.fetch_add(1, Ordering::Relaxed);
         ActiveRequest { host: Arc::clone(self) }
     }
 
     /// Counts a connection as open until the guard is dropped.
     pub fn begin_connection(self: &Arc<Self>) -> ActiveConnection {
-        self.totals.cx_total.fetch_add(1, Ordering::Relaxed);
+        self.record().totals.cx_total.fetch_add(1, Ordering::Relaxed);
         self.active_connections.fetch_add(1, Ordering::Relaxed);
         ActiveConnection { host: Arc::clone(self) }
     }
@@ -206,7 +192,7 @@ impl Host {
 
     /// Counts what became of a request in [`Host::totals`]. Says nothing to outlier detection.
     pub fn count_outcome(&self, outcome: Outcome) {
-        let totals = &self.totals;
+        let totals = &self.record().totals;
         let success = outcome.as_status() < 500;
         let counter = if success { &totals.rq_success } else { &totals.rq_error };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +203,7 @@ impl Host {
 
     /// Counts a connection that could not be made in [`Host::totals`].
     pub fn count_connect_failure(&self) {
-        self.totals.cx_connect_fail.fetch_add(1, Ordering::Relaxed);
+        self.record().totals.cx_connect_fail.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether outlier detection has put it aside.
@@ -232,73 +218,16 @@ impl Host {
 
     /// Why it is put aside and until when. Takes a lock: for explanations, not for requests.
     pub fn ejection(&self) -> Option<EjectionState> {
-        self.history().current
+        self.used()?.history().current
     }
 
     /// How often it was put aside in its life. Takes a lock: for explanations, not for requests.
     pub fn ejection_count(&self) -> u32 {
-        self.history().count
-    }
-
-    /// The history, to be changed by the detector alone. The data are valid whenever the lock is free, so a panic of
-    /// another holder does no harm.
-    pub(crate) fn history(&self) -> MutexGuard<'_, EjectionHistory> {
-        self.ejections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.used().map_or(0, |record| record.history().count)
     }
 
     pub(crate) fn set_ejected(&self, ejected: bool) {
         self.ejected.store(ejected, Ordering::Release);
-    }
-
-    pub(crate) fn reset_consecutive(&self) {
-        self.consecutive_5xx.store(0, Ordering::Relaxed);
-        self.consecutive_gateway_failure.store(0, Ordering::Relaxed);
-        self.consecutive_local_origin_failure.store(0, Ordering::Relaxed);
-    }
-}
-
-/// How many requests there were and how many of them went well.
-#[derive(Debug, Default)]
-pub(crate) struct SuccessCount {
-    total: AtomicU32,
-    success: AtomicU32,
-}
-
-impl SuccessCount {
-    pub(crate) fn add(&self, success: bool) {
-        self.total.fetch_add(1, Ordering::Relaxed);
-        if success {
-            self.success.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// All, and those that went well; counting begins anew.
-    pub(crate) fn take(&self) -> (u32, u32) {
-        let success = self.success.swap(0, Ordering::Relaxed);
-        // A request that is counted in between may have been counted as a success only.
-        (self.total.swap(0, Ordering::Relaxed).max(success), success)
-    }
-}
-
-/// The share of requests that went well in an interval, in percent, where there were enough of them.
-#[derive(Debug)]
-pub struct RateCell(AtomicU64);
-
-impl Default for RateCell {
-    fn default() -> RateCell {
-        RateCell(AtomicU64::new(f64::NAN.to_bits()))
-    }
-}
-
-impl RateCell {
-    /// 0 to 100; `None`: too few requests, or nobody looks.
-    pub fn get(&self) -> Option<f64> {
-        let percent = f64::from_bits(self.0.load(Ordering::Relaxed));
-        (!percent.is_nan()).then_some(percent)
-    }
-
-    pub(crate) fn set(&self, percent: Option<f64>) {
-        self.0.store(percent.unwrap_or(f64::NAN).to_bits(), Ordering::Relaxed);
     }
 }
 

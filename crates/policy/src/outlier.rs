@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use ripstop_model::Percent;
 use ripstop_model::outlier::{OneEndpoint, OutlierDetection, Streak};
 
-use crate::host::{EjectionState, Host, HostEntry, HostSet, SuccessCount};
+use crate::host::{EjectionState, Host, HostEntry, HostRecord, HostSet, SuccessCount};
 
 mod rates;
 mod totals;
@@ -206,8 +206,9 @@ impl OutlierDetector {
             return None;
         }
         let mut ejected = self.lock();
-        let ejection = host.history().current.take()?;
-        host.reset_consecutive();
+        let record = host.used()?;
+        let ejection = record.history().current.take()?;
+        record.reset_consecutive();
         host.set_ejected(false);
         *ejected = ejected.map(|count| count.saturating_sub(1));
         drop(ejected);
@@ -220,12 +221,13 @@ impl OutlierDetector {
         let mut still_ejected = 0;
         let mut returned = Vec::new();
         for entry in set.entries() {
-            let mut history = entry.host.history();
+            let Some(record) = entry.host.used() else { continue };
+            let mut history = record.history();
             match history.current {
                 None => history.multiplier = history.multiplier.saturating_sub(1),
                 Some(ejection) if ejection.until <= now => {
                     history.current = None;
-                    entry.host.reset_consecutive();
+                    record.reset_consecutive();
                     entry.host.set_ejected(false);
                     returned.push(Return { host: Arc::clone(&entry.host), ejection });
                 }
@@ -244,32 +246,33 @@ impl OutlierDetector {
         if host.is_ejected() {
             return [None, None];
         }
+        let record = host.record();
         if !self.config.split_local_origin {
-            return self.count_external(host, outcome.as_status());
+            return self.count_external(record, outcome.as_status());
         }
-        let local = &host.consecutive_local_origin_failure;
+        let local = &record.consecutive_local_origin_failure;
         match outcome {
             Outcome::Status(status) => {
-                self.count_rate(&host.local_origin, true);
+                self.count_rate(&record.local_origin, true);
                 if local.load(Ordering::Relaxed) != 0 {
                     local.store(0, Ordering::Relaxed);
                 }
-                self.count_external(host, status)
+                self.count_external(record, status)
             }
             Outcome::ConnectFailure | Outcome::Reset | Outcome::Timeout => {
-                self.count_rate(&host.local_origin, false);
+                self.count_rate(&record.local_origin, false);
                 let enforcing = reached(local, self.config.consecutive_local_origin_failure);
                 [enforcing.map(|enforcing| (EjectionReason::ConsecutiveLocalOriginFailure, enforcing)), None]
             }
         }
     }
 
-    fn count_external(&self, host: &Host, status: u16) -> Complaints {
+    fn count_external(&self, record: &HostRecord, status: u16) -> Complaints {
         let failed = (500..600).contains(&status);
-        self.count_rate(&host.external, !failed);
+        self.count_rate(&record.external, !failed);
         if !failed {
             // A load is cheaper than a store to a line that all workers share, and zero is what nearly all see.
-            let (server, gateway) = (&host.consecutive_5xx, &host.consecutive_gateway_failure);
+            let (server, gateway) = (&record.consecutive_5xx, &record.consecutive_gateway_failure);
             if server.load(Ordering::Relaxed) != 0 || gateway.load(Ordering::Relaxed) != 0 {
                 server.store(0, Ordering::Relaxed);
                 gateway.store(0, Ordering::Relaxed);
@@ -277,13 +280,15 @@ impl OutlierDetector {
             return [None, None];
         }
         let gateway = match status {
-            502..=504 => reached(&host.consecutive_gateway_failure, self.config.consecutive_gateway_failure),
+            502..=504 => {
+                reached(&record.consecutive_gateway_failure, self.config.consecutive_gateway_failure)
+            }
             _ => {
-                host.consecutive_gateway_failure.store(0, Ordering::Relaxed);
+                record.consecutive_gateway_failure.store(0, Ordering::Relaxed);
                 None
             }
         };
-        let server = reached(&host.consecutive_5xx, self.config.consecutive_5xx);
+        let server = reached(&record.consecutive_5xx, self.config.consecutive_5xx);
         [
             gateway.map(|enforcing| (EjectionReason::ConsecutiveGatewayFailure, enforcing)),
             server.map(|enforcing| (EjectionReason::Consecutive5xx, enforcing)),
@@ -308,7 +313,8 @@ impl OutlierDetector {
     ) -> Option<Ejection> {
         let mut ejected = self.lock();
         let already = *ejected.get_or_insert_with(|| count_ejected(set.entries()));
-        let mut history = host.history();
+        let record = host.record();
+        let mut history = record.history();
         if history.current.is_some() {
             return None;
         }
@@ -334,7 +340,7 @@ impl OutlierDetector {
         history.current = Some(EjectionState { reason, since: now, until });
         let times = history.count;
         drop(history);
-        host.reset_consecutive();
+        record.reset_consecutive();
         host.set_ejected(true);
         *ejected = Some(already + 1);
         drop(ejected);
@@ -366,13 +372,14 @@ impl OutlierDetector {
 
 /// Lets every host return at once, for a cluster that has no outlier detection any more.
 pub fn forgive_all(set: &HostSet) {
-    for entry in set.entries().iter().filter(|entry| entry.host.is_ejected()) {
-        entry.host.history().current = None;
-        entry.host.reset_consecutive();
-        entry.host.set_ejected(false);
-    }
-    for entry in set.entries() {
-        entry.host.success_rates.iter().for_each(|rate| rate.set(None));
+    for host in set.entries().iter().map(|entry| &entry.host) {
+        let Some(record) = host.used() else { continue };
+        if host.is_ejected() {
+            record.history().current = None;
+            record.reset_consecutive();
+            host.set_ejected(false);
+        }
+        record.success_rates.iter().for_each(|rate| rate.set(None));
     }
     set.health_changed();
 }

@@ -1,9 +1,10 @@
 //! Members as endpoints: of a list, or of names that DNS is asked for. Which go before others is [`super::locality`].
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use ripstop_model::address::HostPort;
-use ripstop_model::endpoint::LocalityEndpoints;
+use ripstop_model::endpoint::{EndpointExtra, LocalityEndpoints};
 use ripstop_model::{Address, ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
 use super::locality::Group;
@@ -39,17 +40,14 @@ fn of<A>(
     address: impl Fn(&MemberAddress) -> Option<A>,
 ) -> ClusterLoadAssignment<A> {
     let endpoint = |member: &Member<'_>| {
-        Some(Endpoint {
+        Some(Arc::new(Endpoint {
             address: address(&member.address)?,
-            additional_addresses: Vec::new(),
             hostname: member.name.clone(),
             health: HealthStatus::Unknown,
-            check: None,
             weight: NonZeroU32::new(member.weight).unwrap_or(NonZeroU32::MIN),
-            labels: member.labels.clone(),
-            transport_labels: Default::default(),
             canary: false,
-        })
+            extra: EndpointExtra { labels: member.labels.clone(), ..EndpointExtra::default() }.boxed(),
+        }))
     };
     let localities = groups.into_iter().map(|group| LocalityEndpoints {
         locality: group.locality,

@@ -341,7 +341,8 @@ fn endpoints<A: Display>(out: &mut String, assignment: &ClusterLoadAssignment<A>
                 .unwrap();
         }
         for one in &group.endpoints {
-            let labels = list(one.labels.iter().map(|(key, value)| format!("{key}={value}")), "no labels");
+            let labels =
+                list(one.extra().labels.iter().map(|(key, value)| format!("{key}={value}")), "no labels");
             let weight =
                 if one.weight.get() == 1 { String::new() } else { format!(" weight {}", one.weight) };
             writeln!(out, "  {} {} [{labels}]{weight}", one.address, one.hostname).unwrap();

@@ -57,7 +57,7 @@ fn weights(
     slow_start: Option<SlowStart>,
     now: Instant,
 ) -> Vec<f64> {
-    let own = |entry: &Arc<HostEntry>| entry.host.load.weight(policy, entry.host.since(), now).map(f64::from);
+    let own = |entry: &Arc<HostEntry>| entry.host.load_weight(policy, now).map(f64::from);
     let own: Vec<Option<f64>> = entries.iter().map(own).collect();
     let known = own.iter().flatten().count();
     let average = if known == 0 { 1.0 } else { own.iter().flatten().sum::<f64>() / known as f64 };

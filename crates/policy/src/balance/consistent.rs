@@ -90,7 +90,7 @@ const HASH_KEY: &str = "hash_key";
 
 fn keys(entries: &[Arc<HostEntry>], hashing: ConsistentHashing) -> Vec<String> {
     let key = |entry: &Arc<HostEntry>| {
-        if let Some(key) = entry.endpoint.labels.get(HASH_KEY).filter(|key| !key.is_empty()) {
+        if let Some(key) = entry.endpoint.extra().labels.get(HASH_KEY).filter(|key| !key.is_empty()) {
             return key.to_string();
         }
         match &*entry.endpoint.hostname {

@@ -53,7 +53,7 @@ fn fall_back(subsets: &Subsets, fallback: SubsetFallback) -> Chosen {
 /// Every combination of labels that a selector can find hosts by.
 pub(super) fn present(subsets: &Subsets, entries: &[Arc<HostEntry>]) -> HashSet<Labels> {
     let of = |selector: &SubsetSelector, entry: &Arc<HostEntry>| -> Option<Labels> {
-        let labels = &entry.endpoint.labels;
+        let labels = &entry.endpoint.extra().labels;
         selector.keys.iter().map(|key| Some((key.clone(), labels.get(key)?.clone()))).collect()
     };
     let of_selector = |selector| entries.iter().filter_map(move |entry| of(selector, entry));
@@ -62,7 +62,7 @@ pub(super) fn present(subsets: &Subsets, entries: &[Arc<HostEntry>]) -> HashSet<
 
 /// Whether a host has all of the labels.
 pub(super) fn has(entry: &Arc<HostEntry>, labels: &Labels) -> bool {
-    labels.iter().all(|(name, value)| entry.endpoint.labels.get(name) == Some(value))
+    labels.iter().all(|(name, value)| entry.endpoint.extra().labels.get(name) == Some(value))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn hosts(levels: &[&[(HealthStatus, u32)]]) -> Arc<HostSet> {
         let endpoints = level.iter().map(|&(health, weight)| {
             port += 1;
             let weight = NonZeroU32::new(weight).unwrap();
-            Endpoint { health, weight, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) }
+            Arc::new(Endpoint { health, weight, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) })
         });
         assignment.localities.push(LocalityEndpoints {
             locality: Default::default(),
@@ -246,7 +246,7 @@ fn weights_follow_what_hosts_say_of_their_load() {
     // The last says nothing, and gets the average of the others.
     for (entry, cpu) in set.entries().iter().zip([0.1, 0.2, 0.2]) {
         let report = LoadReport { cpu_utilization: cpu, requests_per_second: 10.0, ..LoadReport::default() };
-        entry.host.load.record(&report, &policy, &[], since, at(1));
+        entry.host.record_load(&report, &policy, &[], at(1));
     }
     even(shares(at(5)), [250; 4]);
     even(shares(at(20)), [375, 187, 187, 250]);

@@ -8,8 +8,8 @@ use ripstop_model::load_balancing::ClientWeighted;
 use ripstop_model::load_report::LoadReport;
 
 /// The last report of a host. Workers write it one after the other; a report lost between two does not matter.
-#[derive(Debug, Default)]
-pub struct HostLoad {
+#[derive(Debug)]
+pub(crate) struct HostLoad {
     /// Bits of an `f32`.
     weight: AtomicU32,
     /// Milliseconds since the host is known, plus one; 0: never.
@@ -18,6 +18,11 @@ pub struct HostLoad {
 }
 
 impl HostLoad {
+    /// Nothing was reported.
+    pub(super) const fn new() -> HostLoad {
+        HostLoad { weight: AtomicU32::new(0), first: AtomicU64::new(0), last: AtomicU64::new(0) }
+    }
+
     /// Takes note of a report at `now`; `since`: when the host was first known. A report that says nothing of use changes
     /// nothing.
     pub fn record(
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_weight_counts_after_the_blackout_and_until_it_expires() {
-        let (load, policy, since) = (HostLoad::default(), ClientWeighted::default(), Instant::now());
+        let (load, policy, since) = (HostLoad::new(), ClientWeighted::default(), Instant::now());
         let at = |seconds| since + Duration::from_secs(seconds);
         let record = |seconds| load.record(&report(100.0, 0.5, 0.0), &policy, &[], since, at(seconds));
         let weight = |seconds| load.weight(&policy, since, at(seconds));

@@ -22,7 +22,7 @@ pub struct HostEntry {
     /// Its position in [`HostSet::entries`].
     pub index: usize,
     /// What configuration says of it: weight, health, host name, labels.
-    pub endpoint: Endpoint,
+    pub endpoint: Arc<Endpoint>,
     /// 0 is the highest.
     pub priority: u32,
     /// Where it is, shared by all hosts of the locality.
@@ -142,7 +142,7 @@ impl HostSet {
                 set.entries.push(Arc::new(HostEntry {
                     host,
                     index: set.entries.len(),
-                    endpoint: endpoint.clone(),
+                    endpoint: Arc::clone(endpoint),
                     priority: group.priority,
                     locality: Arc::clone(&locality),
                     locality_weight: group.weight,

@@ -37,7 +37,7 @@ fn a_host_survives_a_change_of_its_weight_and_health() {
     assert_eq!((second.len(), second.available()), (2, 1));
     drop(request);
     assert_eq!(after.host.active_requests(), 0);
-    assert_eq!(after.host.totals.rq_total.load(Ordering::Relaxed), 1);
+    assert_eq!(after.host.totals().rq_total.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn outcomes_are_counted_by_kind() {
         host.count_outcome(outcome);
     }
     host.count_connect_failure();
-    let totals = &host.totals;
+    let totals = host.totals();
     let counts = [&totals.rq_success, &totals.rq_error, &totals.rq_timeout, &totals.cx_connect_fail];
     assert_eq!(counts.map(|count| count.load(Ordering::Relaxed)), [1, 3, 1, 1]);
 }
@@ -94,9 +94,11 @@ fn checked() -> ripstop_model::health_check::HealthRules {
 
 #[test]
 fn a_host_that_is_checked_begins_as_unhealthy() {
+    use ripstop_model::endpoint::EndpointExtra;
     use ripstop_model::health_check::{EndpointHealthCheck, HealthRules};
     let disabled = EndpointHealthCheck { disabled: true, ..EndpointHealthCheck::default() };
-    let unchecked = Endpoint { check: Some(Box::new(disabled)), ..endpoint(2) };
+    let extra = EndpointExtra { check: Some(Box::new(disabled)), ..EndpointExtra::default() };
+    let unchecked = Endpoint { extra: extra.boxed(), ..endpoint(2) };
     let assignment = ClusterLoadAssignment::flat("c", vec![endpoint(1), unchecked]);
     let rules = HealthRules { ignore_until_first_check: true, ..checked() };
     let set = HostSet::checked(None, &assignment, &rules, Instant::now());
@@ -147,4 +149,25 @@ fn latency_follows_the_last_answers() {
     host.record_latency(Duration::MAX);
     host.record_latency(Duration::ZERO);
     assert!(host.latency().is_some_and(|latency| latency > ms(1)));
+}
+
+#[test]
+fn a_host_that_is_never_used_costs_little() {
+    let set = HostSet::update(
+        None,
+        &ClusterLoadAssignment::flat("c", vec![endpoint(1), endpoint(2)]),
+        Instant::now(),
+    );
+    let [used, unused] = [0, 1].map(|index| set.entries()[index].host.clone());
+    drop(used.begin_request());
+    assert!(used.used().is_some() && unused.used().is_none());
+    assert_eq!(
+        (used.totals().rq_total.load(Ordering::Relaxed), unused.totals().rq_total.load(Ordering::Relaxed)),
+        (1, 0)
+    );
+    assert_eq!((unused.ejection(), unused.ejection_count(), unused.latency()), (None, 0, None));
+    // Two counts of references go with each.
+    let bytes = |of: usize| of + 2 * size_of::<usize>();
+    let each = bytes(size_of::<Host>()) + bytes(size_of::<HostEntry>()) + bytes(size_of::<Endpoint>());
+    assert!(each <= 272, "{each} bytes");
 }

@@ -6,7 +6,7 @@ use ripstop_model::Percent;
 use ripstop_model::outlier::{FailurePercentage, OutlierDetection, SuccessRate};
 
 use super::EjectionReason;
-use crate::host::{Host, HostSet};
+use crate::host::{Host, HostRecord, HostSet};
 
 /// A host that is to be put aside.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ pub(super) fn outliers(config: &OutlierDetection, set: &HostSet) -> (Vec<Outlier
     if config.success_rate.is_none() && config.failure_percentage.is_none() {
         return (outliers, Default::default());
     }
-    let external = take(config, set, 0, |host| host.external.take());
+    let external = take(config, set, 0, |record| record.external.take());
     let local = match config.split_local_origin {
-        true => take(config, set, 1, |host| host.local_origin.take()),
+        true => take(config, set, 1, |record| record.local_origin.take()),
         false => Vec::new(),
     };
     let mut rates = [SuccessRates::default(); 2];
@@ -67,7 +67,12 @@ pub(super) fn outliers(config: &OutlierDetection, set: &HostSet) -> (Vec<Outlier
 
 /// How the hosts did that take requests. Shows it in each host where it had enough of them, as Envoy does; `kind`: which of
 /// [`Host::success_rates`].
-fn take(config: &OutlierDetection, set: &HostSet, kind: usize, count: fn(&Host) -> (u32, u32)) -> Vec<Done> {
+fn take(
+    config: &OutlierDetection,
+    set: &HostSet,
+    kind: usize,
+    count: fn(&HostRecord) -> (u32, u32),
+) -> Vec<Done> {
     let rate = config.success_rate.map(|rate| (rate.minimum_hosts, rate.request_volume));
     let percentage = config.failure_percentage.map(|most| (most.minimum_hosts, most.request_volume));
     let (hosts, requests): (Vec<u32>, Vec<u32>) = rate.into_iter().chain(percentage).unzip();
@@ -75,11 +80,12 @@ fn take(config: &OutlierDetection, set: &HostSet, kind: usize, count: fn(&Host) 
     let enough = requests.into_iter().min().unwrap_or(u32::MAX);
     let mut all = Vec::new();
     for entry in set.entries() {
-        let (total, success) = count(&entry.host);
+        let Some(record) = entry.host.used() else { continue };
+        let (total, success) = count(record);
         let success_percent = f64::from(success) * 100.0 / f64::from(total.max(1));
         let counts = total > 0 && !entry.host.is_ejected();
         let shown = (counts && enough_hosts && total >= enough).then_some(success_percent);
-        entry.host.success_rates[kind].set(shown);
+        record.success_rates[kind].set(shown);
         if counts {
             all.push(Done { host: Arc::clone(&entry.host), total, success_percent });
         }

@@ -201,7 +201,7 @@ fn rates_of_the_last_interval_are_shown_where_there_were_enough_requests() {
             }
         }
         detector.sweep(&set, now, &mut dice());
-        let shown: Vec<_> = set.entries().iter().map(|entry| entry.host.success_rates[0].get()).collect();
+        let shown: Vec<_> = set.entries().iter().map(|entry| entry.host.success_rates()[0].get()).collect();
         (shown, detector.rates()[0])
     };
     let (shown, rates) = run(&[0, 0, 0, 0, 100]);

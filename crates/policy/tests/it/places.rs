@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::endpoint::{EndpointExtra, Locality, LocalityEndpoints};
 use ripstop_model::load_balancing::{
     ConsistentHashing, Labels, LocalityBalancing, SlowStart, SubsetFallback, SubsetSelector, Subsets,
 };
@@ -26,7 +26,7 @@ fn zones(zones: &[(&str, u32, u16, u16)]) -> Arc<HostSet> {
     let mut assignment = ClusterLoadAssignment::flat("c", Vec::new());
     let mut endpoint = |health| {
         port += 1;
-        Endpoint { health, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) }
+        Arc::new(Endpoint { health, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) })
     };
     let localities = zones.iter().map(|&(name, weight, well, ill)| LocalityEndpoints {
         locality: zone(name),
@@ -119,7 +119,7 @@ fn labels(text: &str) -> Labels {
 #[test]
 fn subsets_keep_requests_apart() {
     let endpoint = |port, text, health| Endpoint {
-        labels: labels(text),
+        extra: EndpointExtra { labels: labels(text), ..EndpointExtra::default() }.boxed(),
         health,
         ..Endpoint::new(Address::socket([10, 0, 0, 1], port))
     };

@@ -210,7 +210,7 @@ fn random_assignment(rng: &mut fastrand::Rng) -> ClusterLoadAssignment {
                     _ => HealthStatus::Unknown,
                 };
                 let weight = NonZeroU32::MIN.saturating_add(rng.u32(0..3));
-                Endpoint { health, weight, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) }
+                Arc::new(Endpoint { health, weight, ..Endpoint::new(Address::socket([10, 0, 0, 1], port)) })
             })
             .collect(),
     });

@@ -68,14 +68,14 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         let address = host.address().to_string();
         let mut line = |what: &str, value: &dyn std::fmt::Display| line(&format!("{address}::{what}"), value);
         line("cx_active", &host.active_connections());
-        line("cx_connect_fail", &host.totals.cx_connect_fail.load(Ordering::Relaxed));
-        line("cx_total", &host.totals.cx_total.load(Ordering::Relaxed));
+        line("cx_connect_fail", &host.totals().cx_connect_fail.load(Ordering::Relaxed));
+        line("cx_total", &host.totals().cx_total.load(Ordering::Relaxed));
         line("rq_active", &host.active_requests());
-        line("rq_error", &host.totals.rq_error.load(Ordering::Relaxed));
+        line("rq_error", &host.totals().rq_error.load(Ordering::Relaxed));
         line("rq_pending_active", &host.pending_requests());
-        line("rq_success", &host.totals.rq_success.load(Ordering::Relaxed));
-        line("rq_timeout", &host.totals.rq_timeout.load(Ordering::Relaxed));
-        line("rq_total", &host.totals.rq_total.load(Ordering::Relaxed));
+        line("rq_success", &host.totals().rq_success.load(Ordering::Relaxed));
+        line("rq_timeout", &host.totals().rq_timeout.load(Ordering::Relaxed));
+        line("rq_total", &host.totals().rq_total.load(Ordering::Relaxed));
         line("hostname", &entry.endpoint.hostname);
         line("health_flags", &entry.health_flags());
         if let Some(ejection) = ejection(entry) {
@@ -99,7 +99,7 @@ fn as_text(cluster: &ActiveCluster, out: &mut String) {
         line("sub_zone", &entry.locality.sub_zone);
         line("canary", &entry.endpoint.canary);
         line("priority", &entry.priority);
-        for (of, cell) in ["", "local_origin_"].iter().zip(&host.success_rates) {
+        for (of, cell) in ["", "local_origin_"].iter().zip(host.success_rates()) {
             line(&format!("{of}success_rate"), &rate(cell.get()));
         }
     }
@@ -140,7 +140,7 @@ fn learnt(cluster: &ActiveCluster, entry: &HostEntry) -> Vec<(&'static str, Stri
             average.map(|ms| ("response_time_ms", format!("{ms:.3}"))).into_iter().collect()
         }
         LbPolicy::ClientWeighted(policy) => {
-            let weight = host.load.weight(&policy, host.since(), now);
+            let weight = host.load_weight(&policy, now);
             weight.map(|weight| ("reported_weight", weight.to_string())).into_iter().collect()
         }
         _ => Vec::new(),
@@ -185,7 +185,7 @@ fn as_json(cluster: &ActiveCluster) -> Value {
 
 fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
     let (host, endpoint, locality) = (&entry.host, &entry.endpoint, &entry.locality);
-    let totals = &host.totals;
+    let totals = host.totals();
     // As protobuf has it: numbers of 64 bits are texts, and nothing is left out.
     let counter = |name: &str, value: u64| match value {
         0 => json!({ "name": name }),
@@ -238,7 +238,7 @@ fn host_json(cluster: &ActiveCluster, entry: &HostEntry) -> Value {
     for (name, value) in learnt(cluster, entry) {
         status[name] = value.into();
     }
-    for (name, cell) in ["success_rate", "local_origin_success_rate"].iter().zip(&host.success_rates) {
+    for (name, cell) in ["success_rate", "local_origin_success_rate"].iter().zip(host.success_rates()) {
         if let Some(percent) = cell.get() {
             status[*name] = json!({ "value": percent });
         }

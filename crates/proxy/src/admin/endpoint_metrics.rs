@@ -19,12 +19,12 @@ type OfEndpoint = fn(&HostEntry) -> Value;
 
 /// By the last part of the name. Envoy has the first ten.
 const OF_ENDPOINTS: &[(&str, OfEndpoint)] = &[
-    ("cx_connect_fail", |entry| counter(&entry.host.totals.cx_connect_fail)),
-    ("cx_total", |entry| counter(&entry.host.totals.cx_total)),
-    ("rq_error", |entry| counter(&entry.host.totals.rq_error)),
-    ("rq_success", |entry| counter(&entry.host.totals.rq_success)),
-    ("rq_timeout", |entry| counter(&entry.host.totals.rq_timeout)),
-    ("rq_total", |entry| counter(&entry.host.totals.rq_total)),
+    ("cx_connect_fail", |entry| counter(&entry.host.totals().cx_connect_fail)),
+    ("cx_total", |entry| counter(&entry.host.totals().cx_total)),
+    ("rq_error", |entry| counter(&entry.host.totals().rq_error)),
+    ("rq_success", |entry| counter(&entry.host.totals().rq_success)),
+    ("rq_timeout", |entry| counter(&entry.host.totals().rq_timeout)),
+    ("rq_total", |entry| counter(&entry.host.totals().rq_total)),
     ("cx_active", |entry| Value::Gauge(entry.host.active_connections().into())),
     ("rq_active", |entry| Value::Gauge(entry.host.active_requests().into())),
     ("rq_pending_active", |entry| Value::Gauge(entry.host.pending_requests().into())),

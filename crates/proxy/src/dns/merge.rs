@@ -82,20 +82,19 @@ fn assignment<'a>(
                     DnsKind::Strict => ips.sort_unstable(),
                     DnsKind::Logical => ips.truncate(1),
                 }
-                ips.into_iter().map(move |ip| Endpoint {
-                    address: Address::socket(ip, target.port),
-                    additional_addresses: endpoint.additional_addresses.clone(),
-                    hostname: if endpoint.hostname.is_empty() {
-                        target.host.clone()
-                    } else {
-                        endpoint.hostname.clone()
-                    },
-                    health: endpoint.health,
-                    weight: endpoint.weight,
-                    labels: endpoint.labels.clone(),
-                    transport_labels: endpoint.transport_labels.clone(),
-                    check: endpoint.check.clone(),
-                    canary: endpoint.canary,
+                ips.into_iter().map(move |ip| {
+                    Arc::new(Endpoint {
+                        address: Address::socket(ip, target.port),
+                        hostname: if endpoint.hostname.is_empty() {
+                            target.host.clone()
+                        } else {
+                            endpoint.hostname.clone()
+                        },
+                        health: endpoint.health,
+                        weight: endpoint.weight,
+                        canary: endpoint.canary,
+                        extra: endpoint.extra.clone(),
+                    })
                 })
             })
             .collect(),
@@ -111,21 +110,18 @@ fn assignment<'a>(
 mod tests {
     use super::*;
     use ripstop_model::address::HostPort;
-    use std::collections::BTreeMap;
     use std::num::NonZeroU32;
 
     fn snapshot(kind: DnsKind, hosts: &[&str]) -> Arc<Snapshot> {
-        let endpoints = hosts.iter().map(|host| Endpoint {
+        let endpoint = |host: &&str| Endpoint {
             address: HostPort { host: (*host).into(), port: 80 },
-            additional_addresses: Vec::new(),
             hostname: "".into(),
             health: Default::default(),
             weight: NonZeroU32::MIN,
-            labels: BTreeMap::new(),
-            transport_labels: BTreeMap::new(),
-            check: None,
             canary: false,
-        });
+            extra: None,
+        };
+        let endpoints = hosts.iter().map(|host| Arc::new(endpoint(host)));
         let hosts = ClusterLoadAssignment {
             cluster_name: "other".into(),
             localities: vec![LocalityEndpoints {

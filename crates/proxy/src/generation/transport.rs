@@ -94,7 +94,8 @@ impl Transports {
             return ways;
         }
         for endpoint in assignment.iter().flat_map(|assignment| assignment.endpoints()) {
-            let has = |(key, value): (&Name, &Name)| endpoint.transport_labels.get(key) == Some(value);
+            let has =
+                |(key, value): (&Name, &Name)| endpoint.extra().transport_labels.get(key) == Some(value);
             let fits = config.transport_matches.iter().position(|matched| matched.labels.iter().all(has));
             if let Some(index) = fits {
                 ways.chosen.insert(endpoint.address.clone(), index);

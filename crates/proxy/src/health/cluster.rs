@@ -77,7 +77,7 @@ impl ClusterCheck {
         check: &HealthCheck,
         entry: &HostEntry,
     ) -> &ActiveTransport {
-        let labels = check.transport_labels.as_ref().unwrap_or(&entry.endpoint.transport_labels);
+        let labels = check.transport_labels.as_ref().unwrap_or(&entry.endpoint.extra().transport_labels);
         self.transports.for_labels(config, labels)
     }
 }
@@ -114,7 +114,7 @@ impl ClusterHealth {
 
 /// Where an endpoint is asked.
 pub(super) fn address(entry: &HostEntry) -> Address {
-    let check = entry.endpoint.check.as_deref();
+    let check = entry.endpoint.extra().check.as_deref();
     let place = check.and_then(|check| check.address.as_ref()).unwrap_or(&entry.endpoint.address);
     match (check.and_then(|check| check.port), place.as_socket()) {
         (Some(port), Some(socket)) => Address::socket(socket.ip(), port.get()),
@@ -124,7 +124,7 @@ pub(super) fn address(entry: &HostEntry) -> Address {
 
 /// The host that is asked for: that of the endpoint, that of the check, or the name of the cluster.
 pub(super) fn authority(config: &Cluster, wanted: &str, entry: &HostEntry) -> String {
-    let own = entry.endpoint.check.as_deref().map_or("", |check| &check.hostname);
+    let own = entry.endpoint.extra().check.as_deref().map_or("", |check| &check.hostname);
     let named = [own, wanted].into_iter().find(|name| !name.is_empty());
     named.unwrap_or(&config.name).to_owned()
 }

@@ -87,8 +87,8 @@ fn line(
 
 /// The labels of an endpoint; `None` where it has none.
 fn metadata(endpoint: &Endpoint) -> Option<String> {
-    let namespaces =
-        [("envoy.lb", &endpoint.labels), ("envoy.transport_socket_match", &endpoint.transport_labels)];
+    let extra = endpoint.extra();
+    let namespaces = [("envoy.lb", &extra.labels), ("envoy.transport_socket_match", &extra.transport_labels)];
     let labels = namespaces.into_iter().filter(|(_, labels)| !labels.is_empty()).map(|(name, labels)| {
         let texts = labels.iter().map(|(key, value)| (key.to_string(), Value::from(&**value)));
         (name.to_owned(), Value::Object(texts.collect()))
@@ -117,6 +117,7 @@ fn host(address: &Address) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use ripstop_model::ClusterLoadAssignment;
+    use ripstop_model::endpoint::EndpointExtra;
     use ripstop_policy::health::FailureKind;
     use ripstop_policy::host::HostSet;
 
@@ -125,7 +126,8 @@ mod tests {
     #[test]
     fn a_line_is_envoys() {
         let mut endpoint = Endpoint::new(Address::socket([127, 0, 0, 1], 80));
-        endpoint.labels.insert("v".into(), "\"1\"".into());
+        let labels = [("v".into(), "\"1\"".into())].into();
+        endpoint.extra = EndpointExtra { labels, ..EndpointExtra::default() }.boxed();
         let assignment = ClusterLoadAssignment::flat("c", vec![endpoint]);
         let set = HostSet::update(None, &assignment, std::time::Instant::now());
         let event = HealthEvent::Failure { kind: FailureKind::NetworkTimeout, first_check: true };

@@ -20,8 +20,7 @@ pub fn look_at(cluster: &ActiveCluster, entry: &HostEntry, headers: &HeaderMap) 
     let lb = &cluster.config.lb;
     let LbPolicy::ClientWeighted(policy) = &lb.policy else { return };
     let Some(report) = read(headers) else { return };
-    let (since, now) = (entry.host.since(), Instant::now());
-    entry.host.load.record(&report, policy, &lb.utilization_metrics, since, now);
+    entry.host.record_load(&report, policy, &lb.utilization_metrics, Instant::now());
 }
 
 fn read(headers: &HeaderMap) -> Option<LoadReport> {

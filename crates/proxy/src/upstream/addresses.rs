@@ -20,7 +20,7 @@ pub const MAX_ADDRESSES: usize = 8;
 pub(super) async fn connect(cluster: &ActiveCluster, host: &Host) -> io::Result<Stream> {
     let options = &cluster.config.connection;
     let entry = cluster.hosts.get(host.address());
-    let more = entry.map_or(&[][..], |entry| entry.endpoint.additional_addresses.as_slice());
+    let more = entry.map_or(&[][..], |entry| entry.endpoint.extra().additional_addresses.as_slice());
     if more.is_empty() {
         return one(host.address(), options).await;
     }

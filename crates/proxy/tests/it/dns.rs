@@ -51,11 +51,8 @@ fn named(port: u16, server: SocketAddr, refresh: Duration) -> Cluster {
         hostname: plain.hostname,
         health: plain.health,
         weight: plain.weight,
-        labels: plain.labels,
-        transport_labels: plain.transport_labels,
-        check: None,
-        additional_addresses: Vec::new(),
         canary: plain.canary,
+        extra: plain.extra,
     };
     let hosts = ClusterLoadAssignment {
         cluster_name: "c".into(),
@@ -63,7 +60,7 @@ fn named(port: u16, server: SocketAddr, refresh: Duration) -> Cluster {
             locality: Default::default(),
             priority: 0,
             weight: None,
-            endpoints: vec![endpoint],
+            endpoints: vec![Arc::new(endpoint)],
         }],
         overprovisioning_percent: 140,
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ripstop_model::cluster::{Cluster, Discovery, UpstreamProtocol};
+use ripstop_model::endpoint::EndpointExtra;
 use ripstop_model::route::{Forward, RoutePriority};
 use ripstop_model::upstream_connection::{TcpKeepalive, UpstreamConnection};
 use ripstop_model::{Address, Percent};
@@ -81,8 +82,9 @@ async fn an_endpoint_is_reached_by_another_of_its_addresses() {
     for first in [nobody(), SocketAddr::from(([192, 0, 2, 1], 80))] {
         let mut config = cluster(&[first]);
         if let Discovery::Static(assignment) = &mut config.discovery {
-            assignment.localities[0].endpoints[0].additional_addresses =
-                vec![Address::from(upstream.address)];
+            let additional_addresses = vec![Address::from(upstream.address)];
+            let extra = EndpointExtra { additional_addresses, ..EndpointExtra::default() }.boxed();
+            Arc::make_mut(&mut assignment.localities[0].endpoints[0]).extra = extra;
         }
         let keepalive = TcpKeepalive { time: Some(Duration::from_secs(60)), probes: Some(3), interval: None };
         config.connection.keepalive = Some(keepalive);

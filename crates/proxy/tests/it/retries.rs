@@ -225,13 +225,13 @@ async fn a_linear_wait_without_jitter_is_as_long_as_it_says() {
 
 #[tokio::test]
 async fn a_retry_leaves_canaries_and_tried_priorities_alone() {
-    use ripstop_model::{ClusterLoadAssignment, Discovery, Endpoint};
+    use ripstop_model::{ClusterLoadAssignment, Discovery};
     let (canary, canaries) = upstream(|_, _| async { Ok(text(503, "")) });
     let (broken, _) = upstream(|_, _| async { Ok(text(503, "")) });
     let (well, _) = upstream(|_, _| async { Ok(text(200, "well")) });
     let mut config = cluster(&[broken.address, canary.address, canary.address, well.address]);
     if let Discovery::Static(ClusterLoadAssignment { localities, .. }) = &mut config.discovery {
-        localities[0].endpoints[1] = Endpoint { canary: true, ..localities[0].endpoints[1].clone() };
+        Arc::make_mut(&mut localities[0].endpoints[1]).canary = true;
         let lower = localities[0].endpoints.split_off(3);
         localities.push(ripstop_model::endpoint::LocalityEndpoints {
             priority: 1,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::Method;
 use ripstop_model::admission_control::AdmissionControl;
 use ripstop_model::cluster::{Cluster, Discovery, UpstreamProtocol};
+use ripstop_model::endpoint::EndpointExtra;
 use ripstop_model::health_check::{
     EndpointHealthCheck, HealthCheck, HealthLog, HealthRules, HttpProbe, Intervals, Probe,
 };
@@ -179,8 +180,10 @@ async fn connections_end_when_their_endpoint_falls_ill_where_the_cluster_wants_t
         };
         if let Discovery::Static(assignment) = &mut config.discovery {
             let place = Some(Address::from(checked.address));
-            assignment.localities[0].endpoints[0].check =
+            let check =
                 Some(Box::new(EndpointHealthCheck { address: place, ..EndpointHealthCheck::default() }));
+            let extra = EndpointExtra { check, ..EndpointExtra::default() }.boxed();
+            Arc::make_mut(&mut assignment.localities[0].endpoints[0]).extra = extra;
         }
         let chain = FilterChain::new(NetworkFilter::Tcp(TcpProxy::new("tcp", "c")));
         let listener = Listener::new("l", Address::socket([127, 0, 0, 1], 0), vec![chain]);

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ripstop_identity::context::facts::CertificateDetails;
 use ripstop_model::cluster::UpstreamProtocol;
+use ripstop_model::endpoint::EndpointExtra;
 use ripstop_model::http_manager::ForwardClientCert;
 use ripstop_model::matcher::StringMatch;
 use ripstop_model::tls::validation::{SanKind, SanMatch};
@@ -343,8 +344,9 @@ async fn endpoints_are_reached_as_their_labels_say() {
     let plain = Upstream::start(|_| async { Ok(text(200, "plain")) });
     let mut cluster = cluster(&[secure.address(), plain.address]);
     let Discovery::Static(assignment) = &mut cluster.discovery else { panic!("not static") };
-    let labels = [("tls".into(), "yes".into())].into();
-    assignment.localities[0].endpoints[0].transport_labels = labels;
+    let transport_labels = [("tls".into(), "yes".into())].into();
+    let extra = EndpointExtra { transport_labels, ..EndpointExtra::default() }.boxed();
+    Arc::make_mut(&mut assignment.localities[0].endpoints[0]).extra = extra;
     cluster.transport_matches = vec![TransportSocketMatch {
         name: "secure".into(),
         labels: [("tls".into(), "yes".into())].into(),

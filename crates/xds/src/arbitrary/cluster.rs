@@ -1,5 +1,6 @@
 //! Clusters, at random.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -110,7 +111,7 @@ pub(super) fn dns(rng: &mut Rng) -> DnsDiscovery {
                 locality: Locality::default(),
                 priority: 0,
                 weight: option(rng, count),
-                endpoints: vec![endpoint(rng, host_port)],
+                endpoints: vec![Arc::new(endpoint(rng, host_port))],
             }],
             overprovisioning_percent: ClusterLoadAssignment::DEFAULT_OVERPROVISIONING_PERCENT,
         },

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use ripstop_model::address::HostPort;
-use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::endpoint::{EndpointExtra, Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
 use super::common::{Context, address, check_metadata_keys, metadata_mark, metadata_value, named_address};
@@ -64,7 +65,8 @@ fn locality<A>(
         },
         priority: wire.priority,
         weight: weight.filter(|_| !unweighted),
-        endpoints: cx.items("lb_endpoints", &wire.lb_endpoints, |cx, wire| endpoint(cx, wire, address)),
+        endpoints: cx
+            .items("lb_endpoints", &wire.lb_endpoints, |cx, wire| endpoint(cx, wire, address).map(Arc::new)),
     })
 }
 
@@ -86,19 +88,22 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
             cx.at("address", |cx| super::common::address(cx, wire.address.as_ref()))
         })
     });
-    Some(Endpoint {
-        address,
+    let extra = EndpointExtra {
         additional_addresses,
-        hostname: target.hostname.as_str().into(),
-        health: health(cx, wire.health_status),
-        weight,
         labels: labels(cx, wire.metadata.as_ref(), ENVOY_LB),
         transport_labels: labels(cx, wire.metadata.as_ref(), TRANSPORT_SOCKET_MATCH),
         check: check?,
+    };
+    Some(Endpoint {
+        address,
+        hostname: target.hostname.as_str().into(),
+        health: health(cx, wire.health_status),
+        weight,
         canary: matches!(
             metadata_value(wire.metadata.as_ref(), ENVOY_LB, CANARY),
             Some(pb::value::Kind::BoolValue(true))
         ),
+        extra: extra.boxed(),
     })
 }
 

@@ -97,19 +97,20 @@ fn locality<A>(endpoints: &LocalityEndpoints<A>, address: fn(&A) -> pb::Address)
 }
 
 fn endpoint<A>(endpoint: &Endpoint<A>, address: fn(&A) -> pb::Address) -> OrderedEndpoint {
+    let extra = endpoint.extra();
     let canary = endpoint.canary.then(|| (CANARY.to_owned(), pb::value::Kind::BoolValue(true)));
     OrderedEndpoint {
         endpoint: Some(pb::Endpoint {
             address: Some(address(&endpoint.address)),
             hostname: endpoint.hostname.to_string(),
-            additional_addresses: endpoint.additional_addresses.iter().map(additional_address).collect(),
-            health_check_config: endpoint.check.as_deref().map(health_check::of_endpoint),
+            additional_addresses: extra.additional_addresses.iter().map(additional_address).collect(),
+            health_check_config: extra.check.as_deref().map(health_check::of_endpoint),
             ..Default::default()
         }),
         health_status: health_status(endpoint.health),
         metadata: both(
-            metadata(ENVOY_LB, texts(&endpoint.labels).chain(canary)),
-            metadata(TRANSPORT_SOCKET_MATCH, texts(&endpoint.transport_labels)),
+            metadata(ENVOY_LB, texts(&extra.labels).chain(canary)),
+            metadata(TRANSPORT_SOCKET_MATCH, texts(&extra.transport_labels)),
         ),
         load_balancing_weight: Some(u32_value(endpoint.weight.get())),
     }

@@ -60,7 +60,7 @@ fn assert_same_value(found: &Value<'_>, wanted: &Described) {
 
 #[test]
 fn messages_whole_and_damaged_are_read_as_by_descriptors() {
-    let (mut whole, mut damaged) = (0, 0);
+    let (mut whole, mut damaged, mut stricter) = (0, 0, 0);
     for seed in 0..300 {
         let rng = &mut Rng::with_seed(seed);
         for (name, mut bytes) in [
@@ -74,12 +74,16 @@ fn messages_whole_and_damaged_are_read_as_by_descriptors() {
                 let input = if round % 3 == 2 { &bytes_twice } else { &bytes };
                 let described = DynamicMessage::decode(descriptor::message(name).unwrap(), input.as_slice());
                 let verified = verify(schema, input);
-                assert_eq!(
-                    verified.is_ok(),
-                    described.is_ok(),
-                    "{name} {verified:?} {described:?} {input:x?}"
+                // What was read is not shown: its descriptors know of each other, and their text has no end.
+                let (ours, theirs) = (verified.as_ref().err(), described.as_ref().err());
+                // The library reads an entry of a map whatever the type of its field on the wire; we do not.
+                let only_theirs = theirs.is_none() && matches!(ours, Some(WireError::Type(_)));
+                assert!(
+                    only_theirs || ours.is_none() == theirs.is_none(),
+                    "{name} {ours:?} {theirs:?} {input:x?}"
                 );
                 match described {
+                    Ok(_) if only_theirs => stricter += 1,
                     Ok(described) => assert_same(schema, input, &described),
                     Err(_) => damaged += 1,
                 }
@@ -89,7 +93,7 @@ fn messages_whole_and_damaged_are_read_as_by_descriptors() {
             }
         }
     }
-    assert!(whole > 1_000 && damaged > 1_000, "{whole} {damaged}");
+    assert!(whole > 1_000 && damaged > 1_000 && stricter < 100, "{whole} {damaged} {stricter}");
 }
 
 #[test]

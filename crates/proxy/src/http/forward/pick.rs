@@ -85,7 +85,7 @@ impl Forwarding<'_> {
 
 /// Whether a retry leaves the endpoint alone, besides those that were tried.
 fn is_unwanted(policy: &RetryPolicy, entry: &HostEntry, tries: &Tries) -> bool {
-    let labels = &entry.endpoint.labels;
+    let labels = &entry.endpoint.extra().labels;
     (policy.omit_canary_hosts && entry.endpoint.canary)
         || policy
             .omit_host_labels
