@@ -228,6 +228,8 @@ pub enum UpstreamProtocol {
 pub struct CircuitLimits {
     /// Connections.
     pub max_connections: u32,
+    /// Connections to each endpoint; `None`: no limit (Envoy's `per_host_thresholds`).
+    pub max_connections_per_host: Option<u32>,
     /// Requests that wait for a connection.
     pub max_pending_requests: u32,
     /// Requests that have been sent and not yet answered.
@@ -245,6 +247,7 @@ impl Default for CircuitLimits {
     fn default() -> CircuitLimits {
         CircuitLimits {
             max_connections: 1024,
+            max_connections_per_host: None,
             max_pending_requests: 1024,
             max_requests: 1024,
             max_retries: 3,

@@ -172,11 +172,12 @@ impl Host {
         ActiveRequest { host: Arc::clone(self) }
     }
 
-    /// Counts a connection as open until the guard is dropped.
-    pub fn begin_connection(self: &Arc<Self>) -> ActiveConnection {
+    /// Counts a connection as open until the guard is dropped; `None`: as many as `limit` are.
+    pub fn try_begin_connection(self: &Arc<Self>, limit: u32) -> Option<ActiveConnection> {
+        let raised = |now: u32| (now < limit).then_some(now.saturating_add(1));
+        self.active_connections.fetch_update(Ordering::AcqRel, Ordering::Relaxed, raised).ok()?;
         self.record().totals.cx_total.fetch_add(1, Ordering::Relaxed);
-        self.active_connections.fetch_add(1, Ordering::Relaxed);
-        ActiveConnection { host: Arc::clone(self) }
+        Some(ActiveConnection { host: Arc::clone(self) })
     }
 
     /// Requests that wait for a connection, all workers together.

@@ -10,6 +10,7 @@ use ripstop_model::Percent;
 use ripstop_model::cluster::{BudgetBase, CircuitLimits};
 
 use crate::flags::ResponseFlag;
+use crate::host::{ActiveConnection, Host};
 
 /// Stands in [`ClusterLimits::budget_per_million`] for "no budget"; no share of a whole is that large.
 const NO_BUDGET: u32 = u32::MAX;
@@ -19,6 +20,8 @@ const NO_BUDGET: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct ClusterLimits {
     connections: Gauge,
+    /// `u32::MAX`: no limit.
+    connections_per_host: AtomicU32,
     pending: Gauge,
     requests: Gauge,
     retries: Gauge,
@@ -92,6 +95,14 @@ impl Drop for Permit {
     }
 }
 
+/// The right to have one more connection, which counts as open from the beginning; given back when dropped.
+#[derive(Debug)]
+#[must_use = "the permit is given back when it is dropped"]
+pub struct ConnectionPermit {
+    _of_cluster: Permit,
+    _of_host: ActiveConnection,
+}
+
 /// What is under way, for `/clusters` and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnderWay {
@@ -110,6 +121,7 @@ impl ClusterLimits {
     pub fn new(limits: &CircuitLimits) -> Arc<ClusterLimits> {
         let made = ClusterLimits {
             connections: Gauge::new(limits.max_connections),
+            connections_per_host: AtomicU32::new(u32::MAX),
             pending: Gauge::new(limits.max_pending_requests),
             requests: Gauge::new(limits.max_requests),
             retries: Gauge::new(limits.max_retries),
@@ -126,6 +138,8 @@ impl ClusterLimits {
         let budget = limits.retry_budget.map_or(NO_BUDGET, |budget| budget.budget.as_per_million());
         let min_concurrency = limits.retry_budget.map_or(0, |budget| budget.min_concurrency);
         self.connections.limit.store(limits.max_connections, Ordering::Relaxed);
+        let per_host = limits.max_connections_per_host.unwrap_or(u32::MAX);
+        self.connections_per_host.store(per_host, Ordering::Relaxed);
         self.pending.limit.store(limits.max_pending_requests, Ordering::Relaxed);
         self.requests.limit.store(limits.max_requests, Ordering::Relaxed);
         self.retries.limit.store(limits.max_retries, Ordering::Relaxed);
@@ -135,9 +149,12 @@ impl ClusterLimits {
         self.budget_per_million.store(budget, Ordering::Relaxed);
     }
 
-    /// One more connection.
-    pub fn try_connection(self: &Arc<Self>) -> Result<Permit, Overflow> {
-        self.acquire(Overflow::Connections, self.connections.limit())
+    /// One more connection to this host, if the limits of the cluster and of each host allow it.
+    pub fn try_connection(self: &Arc<Self>, host: &Arc<Host>) -> Result<ConnectionPermit, Overflow> {
+        let of_cluster = self.acquire(Overflow::Connections, self.connections.limit())?;
+        let per_host = self.connections_per_host.load(Ordering::Relaxed);
+        let of_host = host.try_begin_connection(per_host).ok_or(Overflow::Connections)?;
+        Ok(ConnectionPermit { _of_cluster: of_cluster, _of_host: of_host })
     }
 
     /// One more request that waits for a connection.
@@ -222,6 +239,10 @@ mod tests {
     use super::*;
     use ripstop_model::cluster::RetryBudget;
 
+    fn host(port: u16) -> Arc<Host> {
+        Arc::new(Host::new(ripstop_model::Address::socket([10, 0, 0, 1], port), std::time::Instant::now()))
+    }
+
     fn limits(max_requests: u32) -> CircuitLimits {
         CircuitLimits { max_requests, ..CircuitLimits::default() }
     }
@@ -230,14 +251,15 @@ mod tests {
     fn each_kind_has_its_own_limit_and_permits_give_back() {
         let limits = ClusterLimits::new(&CircuitLimits {
             max_connections: 1,
+            max_connections_per_host: None,
             max_pending_requests: 0,
             max_requests: 2,
             max_retries: 1,
             retry_budget: None,
             track_remaining: false,
         });
-        let connection = limits.try_connection().unwrap();
-        assert_eq!(limits.try_connection().unwrap_err(), Overflow::Connections);
+        let connection = limits.try_connection(&host(1)).unwrap();
+        assert_eq!(limits.try_connection(&host(1)).unwrap_err(), Overflow::Connections);
         assert_eq!(limits.try_pending().unwrap_err(), Overflow::Pending);
         let _requests = (limits.try_request().unwrap(), limits.try_request().unwrap());
         assert_eq!(limits.try_request().unwrap_err(), Overflow::Requests);
@@ -246,7 +268,28 @@ mod tests {
         assert_eq!(limits.under_way(), UnderWay { connections: 1, pending: 0, requests: 2, retries: 1 });
         assert_eq!(limits.remaining(), UnderWay::default());
         drop(connection);
-        assert!(limits.try_connection().is_ok());
+        assert!(limits.try_connection(&host(1)).is_ok());
+    }
+
+    #[test]
+    fn each_host_has_its_own_number_of_connections() {
+        let config = CircuitLimits { max_connections_per_host: Some(2), max_connections: 3, ..limits(1) };
+        let limits = ClusterLimits::new(&config);
+        let (one, other) = (host(1), host(2));
+        let held = [limits.try_connection(&one).unwrap(), limits.try_connection(&one).unwrap()];
+        assert_eq!(limits.try_connection(&one).unwrap_err(), Overflow::Connections);
+        assert_eq!(
+            (one.active_connections(), limits.under_way().connections),
+            (2, 2),
+            "nothing is left behind"
+        );
+        let _third = limits.try_connection(&other).unwrap();
+        assert!(limits.try_connection(&other).is_err(), "the limit of the cluster");
+        assert_eq!(other.active_connections(), 1);
+        drop(held);
+        assert!(limits.try_connection(&one).is_ok());
+        limits.replace(&CircuitLimits { max_connections_per_host: None, ..config });
+        let _many: Vec<_> = (0..2).map(|_| limits.try_connection(&one).unwrap()).collect();
     }
 
     #[test]

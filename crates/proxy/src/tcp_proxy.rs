@@ -169,13 +169,12 @@ async fn connect(
                 }
             }
             None => {
-                let Ok(permit) = cluster.active.lasting.limits.try_connection() else {
+                let Ok(permit) = cluster.active.lasting.limits.try_connection(&entry.host) else {
                     stats.cx_overflow.inc();
                     facts.flags.insert(ResponseFlag::UpstreamOverflow);
                     return None;
                 };
-                let host = entry.host.begin_connection();
-                let open = OpenConnection::begin(&cluster.active, worker.id, permit, host);
+                let open = OpenConnection::begin(&cluster.active, worker.id, permit);
                 match direct(cluster, &entry, &purpose).await {
                     Ok(transport) => {
                         open.connected();

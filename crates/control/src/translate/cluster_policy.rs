@@ -19,6 +19,7 @@ pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What Istio sets where nobody says: no limit on anything.
 pub(super) const NO_LIMITS: CircuitLimits = CircuitLimits {
     max_connections: u32::MAX,
+    max_connections_per_host: None,
     max_pending_requests: u32::MAX,
     max_requests: u32::MAX,
     max_retries: u32::MAX,
@@ -110,6 +111,7 @@ pub(super) fn connection(pool: &ConnectionPool) -> UpstreamConnection {
 pub(super) fn limits(pool: &ConnectionPool, budget: Option<RetryBudget>) -> CircuitLimits {
     CircuitLimits {
         max_connections: pool.max_connections.unwrap_or(NO_LIMITS.max_connections),
+        max_connections_per_host: None,
         max_pending_requests: pool.max_pending_requests.unwrap_or(NO_LIMITS.max_pending_requests),
         max_requests: pool.max_requests.unwrap_or(NO_LIMITS.max_requests),
         max_retries: pool.max_retries.unwrap_or(NO_LIMITS.max_retries),

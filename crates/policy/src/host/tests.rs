@@ -48,7 +48,7 @@ fn an_address_that_stands_twice_counts_once() {
         Instant::now(),
     );
     assert_eq!(set.len(), 1);
-    let connection = set.entries()[0].host.begin_connection();
+    let connection = set.entries()[0].host.try_begin_connection(u32::MAX);
     assert_eq!(set.entries()[0].host.active_connections(), 1);
     drop(connection);
     assert_eq!(set.entries()[0].host.active_connections(), 0);

@@ -6,13 +6,14 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::Percent;
 use ripstop_model::adaptive_concurrency::{AdaptiveConcurrency, MinRtt};
 use ripstop_model::cluster::{BudgetBase, CircuitLimits, RetryBudget};
 use ripstop_model::route::{RetryOn, RetryPolicy};
 use ripstop_model::runtime::RuntimeFeature;
+use ripstop_model::{Address, Percent};
 use ripstop_policy::adaptive::{Admitted, Gradient};
-use ripstop_policy::limits::{ClusterLimits, Permit};
+use ripstop_policy::host::Host;
+use ripstop_policy::limits::{ClusterLimits, ConnectionPermit, Permit};
 use ripstop_policy::retry::rules::RetryRules;
 use ripstop_policy::retry::{Attempt, AttemptOutcome, RequestFacts, RetryDecision, RetryState};
 
@@ -104,10 +105,18 @@ fn budgets_hold_in_an_hour_with_an_outage_and_let_through_what_is_needed_otherwi
     }
 }
 
+/// What is given back when it is dropped.
+#[expect(dead_code, reason = "it is there to be dropped")]
+enum Held {
+    Connection(ConnectionPermit),
+    Other(Permit),
+}
+
 #[test]
 fn limits_of_a_cluster_are_never_exceeded_in_an_hour_of_bursts() {
     let config = CircuitLimits {
         max_connections: 30,
+        max_connections_per_host: Some(20),
         max_pending_requests: 10,
         max_requests: 50,
         max_retries: 5,
@@ -115,9 +124,11 @@ fn limits_of_a_cluster_are_never_exceeded_in_an_hour_of_bursts() {
         track_remaining: true,
     };
     let limits = ClusterLimits::new(&config);
+    let host = |port| Arc::new(Host::new(Address::socket([10, 0, 0, 1], port), Instant::now()));
+    let hosts = [host(1), host(2)];
     let mut rng = fastrand::Rng::with_seed(13);
     let mut held: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
-    let mut permits: Vec<Option<Permit>> = Vec::new();
+    let mut permits: Vec<Option<Held>> = Vec::new();
     let (mut granted, mut refused) = ([0_u32; 4], [0_u32; 4]);
     for now in (0..HOUR_MS).step_by(5) {
         while let Some(Reverse((end, place))) = held.peek().copied()
@@ -131,10 +142,11 @@ fn limits_of_a_cluster_are_never_exceeded_in_an_hour_of_bursts() {
         for _ in 0..asks {
             let kind = rng.usize(0..4);
             let permit = match kind {
-                0 => limits.try_connection(),
-                1 => limits.try_pending(),
-                2 => limits.try_request(),
-                _ => limits.try_retry(),
+                // Three of four to the first.
+                0 => limits.try_connection(&hosts[rng.usize(0..4) / 3]).map(Held::Connection),
+                1 => limits.try_pending().map(Held::Other),
+                2 => limits.try_request().map(Held::Other),
+                _ => limits.try_retry().map(Held::Other),
             };
             match permit {
                 Ok(permit) => {
@@ -147,6 +159,9 @@ fn limits_of_a_cluster_are_never_exceeded_in_an_hour_of_bursts() {
         }
         let (under_way, left) = (limits.under_way(), limits.remaining());
         assert_eq!(under_way.connections + left.connections, config.max_connections);
+        let of_hosts = [&hosts[0], &hosts[1]].map(|host| host.active_connections());
+        assert!(of_hosts.iter().all(|open| *open <= 20), "{of_hosts:?}");
+        assert_eq!(of_hosts.iter().sum::<u32>(), under_way.connections);
         assert_eq!(under_way.pending + left.pending, config.max_pending_requests);
         assert_eq!(under_way.requests + left.requests, config.max_requests);
         assert_eq!(under_way.retries + left.retries, config.max_retries);

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ripstop_model::endpoint::{Locality, LocalityEndpoints};
+use ripstop_model::endpoint::{EndpointExtra, Locality, LocalityEndpoints};
 use ripstop_model::load_balancing::{
     ClientWeighted, Labels, LocalityBalancing, SlowStart, SubsetFallback, SubsetSelector, Subsets,
 };
@@ -36,10 +36,10 @@ fn assignment(groups: &[Group<'_>]) -> ClusterLoadAssignment {
                 .iter()
                 .map(|&weight| {
                     port += 1;
-                    Endpoint {
+                    Arc::new(Endpoint {
                         weight: NonZeroU32::new(weight).unwrap(),
                         ..Endpoint::new(Address::socket([10, 0, 0, 1], port))
-                    }
+                    })
                 })
                 .collect(),
         })
@@ -226,7 +226,11 @@ fn localities_and_hosts_in_them_share_by_weight() {
 fn subsets_stay_apart_for_an_hour_of_illness() {
     let labels = |text: &str| -> Labels { [("version".into(), text.into())].into() };
     let endpoints = (1..=6).map(|port| Endpoint {
-        labels: labels(if port <= 3 { "1" } else { "2" }),
+        extra: EndpointExtra {
+            labels: labels(if port <= 3 { "1" } else { "2" }),
+            ..EndpointExtra::default()
+        }
+        .boxed(),
         ..Endpoint::new(Address::socket([10, 0, 0, 1], port))
     });
     let set = ClusterLoadAssignment::flat("c", endpoints.collect());
@@ -264,7 +268,7 @@ fn subsets_stay_apart_for_an_hour_of_illness() {
             match balancer.pick(&context, &mut rng) {
                 Pick::Host { entry, .. } => {
                     assert!(!entry.host.is_ill(), "{fallback:?}");
-                    assert!(kind == 2 || entry.endpoint.labels == wanted, "{fallback:?}");
+                    assert!(kind == 2 || entry.endpoint.extra().labels == wanted, "{fallback:?}");
                 }
                 Pick::None(why) => {
                     let expected = if kind == 2 { NoHost::NoSubset } else { NoHost::NoneAvailable };

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ripstop_model::Name;
-use ripstop_policy::host::{ActiveConnection, Host, HostEntry};
-use ripstop_policy::limits::Permit;
+use ripstop_policy::host::{Host, HostEntry};
+use ripstop_policy::limits::ConnectionPermit;
 use ripstop_policy::outlier::Outcome;
 
 use super::attempt::record;
@@ -20,8 +20,7 @@ pub struct RawConnection {
     transport: Option<Transport>,
     cluster: Rc<WorkerCluster>,
     worker: usize,
-    _permit: Permit,
-    _host: ActiveConnection,
+    _permit: ConnectionPermit,
 }
 
 impl RawConnection {
@@ -35,7 +34,7 @@ impl RawConnection {
         let active = &cluster.active;
         let purpose = Purpose::default().for_client(client.filter(|_| active.tells_clients()));
         let stats = active.lasting.stats.of(worker);
-        let Ok(permit) = active.lasting.limits.try_connection() else {
+        let Ok(permit) = active.lasting.limits.try_connection(&entry.host) else {
             stats.cx_overflow.inc();
             return Err((ProxyError::Overflow, None));
         };
@@ -49,7 +48,6 @@ impl RawConnection {
                     cluster: cluster.clone(),
                     worker,
                     _permit: permit,
-                    _host: entry.host.begin_connection(),
                 });
             }
             Ok(Err(error)) => (error.proxy_error(), error.reason()),

@@ -17,8 +17,8 @@ use ripstop_model::cluster::UpstreamProtocol;
 use ripstop_model::http1::HeaderNames;
 use ripstop_model::http2::Http2Options;
 use ripstop_model::upstream_http::AnswerLimits;
-use ripstop_policy::host::{ActiveConnection, Host};
-use ripstop_policy::limits::Permit;
+use ripstop_policy::host::Host;
+use ripstop_policy::limits::ConnectionPermit;
 use ripstop_policy::proxy_header;
 use ripstop_runtime::stream::Stream;
 use rustls::pki_types::ServerName;
@@ -142,28 +142,16 @@ pub struct OpenConnection {
     cluster: Arc<ActiveCluster>,
     worker: usize,
     begun: Instant,
-    _permit: Permit,
-    _host: ActiveConnection,
+    _permit: ConnectionPermit,
 }
 
 impl OpenConnection {
     /// A connection that is begun to be made.
-    pub fn begin(
-        cluster: &Arc<ActiveCluster>,
-        worker: usize,
-        permit: Permit,
-        host: ActiveConnection,
-    ) -> OpenConnection {
+    pub fn begin(cluster: &Arc<ActiveCluster>, worker: usize, permit: ConnectionPermit) -> OpenConnection {
         let stats = cluster.lasting.stats.of(worker);
         stats.cx_total.inc();
         stats.cx_active.inc();
-        OpenConnection {
-            cluster: cluster.clone(),
-            worker,
-            begun: Instant::now(),
-            _permit: permit,
-            _host: host,
-        }
+        OpenConnection { cluster: cluster.clone(), worker, begun: Instant::now(), _permit: permit }
     }
 
     /// It is made.
@@ -192,10 +180,10 @@ pub async fn connect(
     cluster: &Arc<ActiveCluster>,
     host: &Arc<Host>,
     purpose: &Purpose,
-    permit: Permit,
+    permit: ConnectionPermit,
 ) -> Result<(Connected, Rc<UpstreamInfo>), ConnectError> {
     let stats = cluster.lasting.stats.of(worker);
-    let open = OpenConnection::begin(cluster, worker, permit, host.begin_connection());
+    let open = OpenConnection::begin(cluster, worker, permit);
     let connected = tokio::time::timeout(cluster.config.connect_timeout, async {
         let transport = open_transport(cluster, host, purpose, |context| &context.http).await?;
         let info = transport.describe(cluster, host, purpose);

@@ -155,7 +155,7 @@ impl Pools {
                     Err(_) => true,
                 }
             } else {
-                match limits.try_connection() {
+                match limits.try_connection(host) {
                     Ok(permit) => {
                         let (connected, info) =
                             connect(worker.id, cluster, host, &to.purpose, permit).await?;
@@ -212,7 +212,7 @@ impl Pools {
         if let Some(connecting) = &pool.connecting {
             return Ok(connecting.clone());
         }
-        let permit = limits.try_connection()?;
+        let permit = limits.try_connection(host)?;
         let connecting = Rc::new(SharedConnect::default());
         pool.connecting = Some(connecting.clone());
         let (pools, cluster, host, to, attempt) =

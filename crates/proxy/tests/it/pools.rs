@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ripstop_model::cluster::{Cluster, Discovery, UpstreamProtocol};
+use ripstop_model::cluster::{CircuitLimits, Cluster, Discovery, UpstreamProtocol};
 use ripstop_model::endpoint::EndpointExtra;
 use ripstop_model::route::{Forward, RoutePriority};
 use ripstop_model::upstream_connection::{TcpKeepalive, UpstreamConnection};
@@ -73,6 +74,44 @@ async fn what_a_burst_leaves_behind_is_closed_but_for_some() {
     })
     .await;
     assert!(proxy.cluster_metric("upstream_cx_active") >= SPARE, "the others stay");
+}
+
+#[tokio::test]
+async fn an_endpoint_never_has_more_connections_than_it_may_over_all_workers() {
+    const AT_ONCE: usize = 40;
+    let (busy, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let upstreams: Vec<Upstream> = (0..2)
+        .map(|_| {
+            let (busy, most) = (busy.clone(), most.clone());
+            Upstream::start(move |_| {
+                let (busy, most) = (busy.clone(), most.clone());
+                async move {
+                    most.fetch_max(busy.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    busy.fetch_sub(1, Ordering::SeqCst);
+                    Ok(text(200, ""))
+                }
+            })
+        })
+        .collect();
+    let limits = CircuitLimits { max_connections_per_host: Some(2), ..CircuitLimits::default() };
+    let addresses: Vec<SocketAddr> = upstreams.iter().map(|upstream| upstream.address).collect();
+    let proxy = proxy(to_c(), Cluster { limits, ..cluster(&addresses) }).await;
+    let hosts = proxy.applied.borrow().generation.all_clusters().next().unwrap().hosts.clone();
+    let address = proxy.address();
+    let requests = (0..AT_ONCE).map(|_| {
+        let hosts = hosts.clone();
+        tokio::spawn(async move {
+            let status = get(address, "/").await.status;
+            (status, hosts.entries().iter().map(|entry| entry.host.active_connections()).max().unwrap())
+        })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        let (status, open) = request.await.unwrap();
+        assert_eq!(status, 200, "who has to wait waits");
+        assert!(open <= 2, "{open}");
+    }
+    assert!(most.load(Ordering::SeqCst) <= 4, "{most:?}");
 }
 
 #[tokio::test]

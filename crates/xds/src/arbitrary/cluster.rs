@@ -88,6 +88,7 @@ fn load_shedding(rng: &mut Rng) -> LoadShedding {
 fn circuit_limits(rng: &mut Rng, of: BudgetBase) -> CircuitLimits {
     CircuitLimits {
         max_connections: rng.u32(..),
+        max_connections_per_host: option(rng, |rng| rng.u32(..)),
         max_pending_requests: rng.u32(..),
         max_requests: rng.u32(..),
         max_retries: rng.u32(..),

@@ -146,8 +146,9 @@ fn circuit_limits(
     let defaults = CircuitLimits::default();
     let thresholds = wire.map_or(&[][..], |wire| wire.thresholds.as_slice());
     let mut thresholds = thresholds.iter().enumerate();
+    let max_connections_per_host = per_host(cx, wire, priority);
     let Some((index, limits)) = thresholds.find(|(_, limits)| limits.priority() == priority) else {
-        return defaults;
+        return CircuitLimits { max_connections_per_host, ..defaults };
     };
     let or = |wire: Option<&pb::UInt32Value>, default| wire.map_or(default, |limit| limit.value);
     let retry_budget = match &limits.retry_budget {
@@ -168,10 +169,33 @@ fn circuit_limits(
     };
     CircuitLimits {
         max_connections: or(limits.max_connections.as_ref(), defaults.max_connections),
+        max_connections_per_host,
         max_pending_requests: or(limits.max_pending_requests.as_ref(), defaults.max_pending_requests),
         max_requests: or(limits.max_requests.as_ref(), defaults.max_requests),
         max_retries: or(limits.max_retries.as_ref(), defaults.max_retries),
         retry_budget,
         track_remaining: limits.track_remaining,
     }
+}
+
+/// The limit of each endpoint. As in Envoy, there is none but that of connections.
+fn per_host(
+    cx: &mut Context,
+    wire: Option<&pb::CircuitBreakers>,
+    priority: pb::RoutingPriority,
+) -> Option<u32> {
+    let all = wire.map_or(&[][..], |wire| wire.per_host_thresholds.as_slice());
+    let (index, limits) = all.iter().enumerate().find(|(_, limits)| limits.priority() == priority)?;
+    let others = limits.max_pending_requests.is_some()
+        || limits.max_requests.is_some()
+        || limits.max_retries.is_some()
+        || limits.max_connection_pools.is_some()
+        || limits.retry_budget.is_some()
+        || limits.track_remaining;
+    if others {
+        cx.item("per_host_thresholds", index, |cx| {
+            cx.reject("of one endpoint only max_connections can be limited")
+        });
+    }
+    limits.max_connections.as_ref().map(|limit| limit.value)
 }

@@ -164,7 +164,18 @@ fn circuit_breakers(cluster: &Cluster) -> pb::CircuitBreakers {
     if cluster.high_limits != CircuitLimits::default() {
         thresholds.push(self::thresholds(&cluster.high_limits, pb::RoutingPriority::High));
     }
-    pb::CircuitBreakers { thresholds, ..Default::default() }
+    let per_host = [
+        (cluster.limits.max_connections_per_host, pb::RoutingPriority::Default),
+        (cluster.high_limits.max_connections_per_host, pb::RoutingPriority::High),
+    ];
+    let per_host = per_host.into_iter().filter_map(|(limit, priority)| {
+        Some(pb::circuit_breakers::Thresholds {
+            priority: priority.into(),
+            max_connections: Some(u32_value(limit?)),
+            ..Default::default()
+        })
+    });
+    pb::CircuitBreakers { thresholds, per_host_thresholds: per_host.collect() }
 }
 
 fn thresholds(limits: &CircuitLimits, priority: pb::RoutingPriority) -> pb::circuit_breakers::Thresholds {

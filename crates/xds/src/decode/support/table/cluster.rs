@@ -100,8 +100,8 @@ pub(super) const CLUSTER: &[Support] = &[
     },
     Support {
         message: "envoy.config.cluster.v3.CircuitBreakers",
-        read: "thresholds",
-        harmless: "per_host_thresholds",
+        read: "thresholds per_host_thresholds",
+        harmless: "",
     },
     Support {
         message: "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
