@@ -131,7 +131,7 @@ impl Endpoint {
     pub fn new(address: impl Into<Address>) -> Endpoint {
         Endpoint {
             address: address.into(),
-            hostname: "".into(),
+            hostname: Name::default(),
             health: HealthStatus::Unknown,
             weight: NonZeroU32::MIN,
             canary: false,

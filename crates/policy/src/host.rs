@@ -35,10 +35,6 @@ pub struct Host {
     ejected: AtomicBool,
     active_requests: AtomicU32,
     active_connections: AtomicU32,
-    /// Requests that wait for a connection.
-    pending_requests: AtomicU32,
-    /// Microseconds, plus one; 0: it never answered.
-    latency_us: AtomicU32,
     /// Since when it is known.
     since: Instant,
     record: OnceLock<Box<HostRecord>>,
@@ -71,8 +67,6 @@ impl Host {
             ejected: AtomicBool::new(false),
             active_requests: AtomicU32::new(0),
             active_connections: AtomicU32::new(0),
-            pending_requests: AtomicU32::new(0),
-            latency_us: AtomicU32::new(0),
             since: now,
             record: OnceLock::new(),
         }
@@ -134,20 +128,21 @@ impl Host {
     /// How long its last answers took, the latest an eighth of it; `None`: it never answered. For those who look at it, not for
     /// balancing.
     pub fn latency(&self) -> Option<Duration> {
-        let us = self.latency_us.load(Ordering::Relaxed).checked_sub(1)?;
+        let us = self.used()?.latency_us.load(Ordering::Relaxed).checked_sub(1)?;
         Some(Duration::from_micros(us.into()))
     }
 
     /// Takes note of how long an answer took. Of two workers that do so at once, one may be lost.
     pub fn record_latency(&self, took: Duration) {
         let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX - 1).min(u32::MAX - 1);
-        let average = match self.latency_us.load(Ordering::Relaxed).checked_sub(1) {
+        let latency_us = &self.record().latency_us;
+        let average = match latency_us.load(Ordering::Relaxed).checked_sub(1) {
             // Rounded towards the latest, so that it gets there.
             Some(before) if took < before => before - (before - took).div_ceil(8),
             Some(before) => before + (took - before).div_ceil(8),
             None => took,
         };
-        self.latency_us.store(average + 1, Ordering::Relaxed);
+        latency_us.store(average + 1, Ordering::Relaxed);
     }
 
     /// Where it is; what it is known by across generations.
@@ -182,13 +177,14 @@ impl Host {
 
     /// Requests that wait for a connection, all workers together.
     pub fn pending_requests(&self) -> u32 {
-        self.pending_requests.load(Ordering::Relaxed)
+        self.read().pending_requests.load(Ordering::Relaxed)
     }
 
     /// Counts a request as waiting for a connection until the guard is dropped.
     pub fn begin_pending(&self) -> PendingRequest<'_> {
-        self.pending_requests.fetch_add(1, Ordering::Relaxed);
-        PendingRequest { host: self }
+        let pending = &self.record().pending_requests;
+        pending.fetch_add(1, Ordering::Relaxed);
+        PendingRequest { pending }
     }
 
     /// Counts what became of a request in [`Host::totals`]. Says nothing to outlier detection.
@@ -236,12 +232,12 @@ impl Host {
 #[derive(Debug)]
 #[must_use = "the request waits no more when this is dropped"]
 pub struct PendingRequest<'h> {
-    host: &'h Host,
+    pending: &'h AtomicU32,
 }
 
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        self.host.pending_requests.fetch_sub(1, Ordering::Relaxed);
+        self.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

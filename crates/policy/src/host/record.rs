@@ -14,6 +14,10 @@ use crate::balance::response_time::PeakAverage;
 pub(crate) struct HostRecord {
     pub(crate) totals: HostTotals,
     pub(crate) load: HostLoad,
+    /// Requests that wait for a connection.
+    pub(super) pending_requests: AtomicU32,
+    /// Microseconds, plus one; 0: it never answered.
+    pub(super) latency_us: AtomicU32,
     pub(crate) consecutive_5xx: AtomicU32,
     pub(crate) consecutive_gateway_failure: AtomicU32,
     pub(crate) consecutive_local_origin_failure: AtomicU32,
@@ -36,6 +40,8 @@ impl HostRecord {
         HostRecord {
             totals: HostTotals::new(),
             load: HostLoad::new(),
+            pending_requests: AtomicU32::new(0),
+            latency_us: AtomicU32::new(0),
             consecutive_5xx: AtomicU32::new(0),
             consecutive_gateway_failure: AtomicU32::new(0),
             consecutive_local_origin_failure: AtomicU32::new(0),

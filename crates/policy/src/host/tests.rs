@@ -169,5 +169,5 @@ fn a_host_that_is_never_used_costs_little() {
     // Two counts of references go with each.
     let bytes = |of: usize| of + 2 * size_of::<usize>();
     let each = bytes(size_of::<Host>()) + bytes(size_of::<HostEntry>()) + bytes(size_of::<Endpoint>());
-    assert!(each <= 272, "{each} bytes");
+    assert!(each <= 240, "{each} bytes");
 }

@@ -20,6 +20,11 @@ const MAX_REPORTED: usize = 100;
 /// Longest path of a Unix socket; the kernel wants a NUL behind it (or, in the abstract namespace, before it).
 const MAX_PIPE_PATH_BYTES: usize = 107;
 
+/// A name that is empty more often than not: all that are empty share one allocation.
+pub(super) fn often_empty(text: &str) -> Name {
+    if text.is_empty() { Name::default() } else { text.into() }
+}
+
 /// The place that is being read, and what was found wrong so far.
 #[derive(Default)]
 pub(super) struct Context {

@@ -8,7 +8,9 @@ use ripstop_model::address::HostPort;
 use ripstop_model::endpoint::{EndpointExtra, Locality, LocalityEndpoints};
 use ripstop_model::{ClusterLoadAssignment, Endpoint, HealthStatus, Name};
 
-use super::common::{Context, address, check_metadata_keys, metadata_mark, metadata_value, named_address};
+use super::common::{
+    Context, address, check_metadata_keys, metadata_mark, metadata_value, named_address, often_empty,
+};
 use super::health_check;
 use crate::metadata::{CANARY, ENVOY_LB, TRANSPORT_SOCKET_MATCH, UNWEIGHTED};
 use crate::pb;
@@ -55,7 +57,7 @@ fn locality<A>(
     let weight = wire.load_balancing_weight.as_ref().and_then(|weight| NonZeroU32::new(weight.value));
     let place = wire.locality.as_ref();
     let text = |pick: fn(&pb::Locality) -> &String| {
-        place.map_or_else(|| Name::from(""), |place| Name::from(pick(place).as_str()))
+        place.map_or_else(Name::default, |place| often_empty(pick(place)))
     };
     Some(LocalityEndpoints {
         locality: Locality {
@@ -96,7 +98,7 @@ fn endpoint<A>(cx: &mut Context, wire: &pb::LbEndpoint, address: ReadAddress<A>)
     };
     Some(Endpoint {
         address,
-        hostname: target.hostname.as_str().into(),
+        hostname: often_empty(&target.hostname),
         health: health(cx, wire.health_status),
         weight,
         canary: matches!(

@@ -15,7 +15,7 @@ use ripstop_model::{Name, Route, RouteConfiguration, VirtualHost};
 
 use self::action::Inherited;
 pub(super) use self::mutation::addition as header_addition;
-use super::common::{Context, check_metadata_keys};
+use super::common::{Context, check_metadata_keys, often_empty};
 use super::cors::cors_of_route;
 use super::metadata::metadata;
 use super::mirror::mirrors;
@@ -130,7 +130,7 @@ fn route(cx: &mut Context, wire: &pb::Route, inherited: Inherited) -> Option<Rou
     let action = action::action(cx, wire, matches.as_ref(), extras, inherited);
     let headers = mutation::mutations(cx, &mutation::level!(wire));
     let metadata = metadata(cx, wire.metadata.as_ref());
-    let name = wire.name.as_str().into();
+    let name = often_empty(&wire.name);
     Some(Route { name, matches: matches?, action: action?, headers, metadata, filters })
 }
 
