@@ -3,6 +3,8 @@
     grpc_echo.py serve NAME            prints its port, then answers every call with NAME
     grpc_echo.py call TARGET           reads numbers from standard input; for each makes that many calls
                                        and prints a JSON object of how often whom answered
+    grpc_echo.py clients ADDRESS WORD… asks the control plane there who follows it (CSDS): once, and twice on a
+                                       stream; prints a JSON object of how many of the answers hold which word
 
 The client follows the mesh by itself if TARGET begins with xds:/// and GRPC_XDS_BOOTSTRAP names its file.
 """
@@ -53,5 +55,15 @@ def call(target):
             print(json.dumps(answers), flush=True)
 
 
+def clients(address, *words):
+    """The messages are neither written nor read here: an empty request asks for everybody."""
+    service = "/envoy.service.status.v3.ClientStatusDiscoveryService/"
+    with grpc.insecure_channel(address) as channel:
+        fetch = channel.unary_unary(service + "FetchClientStatus")
+        stream = channel.stream_stream(service + "StreamClientStatus")
+        answers = [fetch(b"", timeout=5), *stream(iter([b"", b""]), timeout=5)]
+    print(json.dumps({word: sum(word.encode() in answer for answer in answers) for word in words}), flush=True)
+
+
 if __name__ == "__main__":
-    {"serve": serve, "call": call}[sys.argv[1]](sys.argv[2])
+    {"serve": serve, "call": call, "clients": clients}[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,7 @@
 //! Python's gRPC as a peer: services, and clients that follow the mesh without a proxy. Fetching it is the work of `.ci/grpc`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,6 +30,15 @@ pub struct Service {
 
 /// A gRPC client with one channel. Dropping it ends it.
 pub struct Client(Script);
+
+/// Asks the control plane at `address` by CSDS who follows it, once and twice more on a stream. Says how many of the three answers
+/// hold each of `words`.
+pub async fn clients(address: SocketAddr, words: &[&str]) -> BTreeMap<String, u64> {
+    let address = address.to_string();
+    let arguments = [&["clients", &address], words].concat();
+    let line = Script::start(&arguments, None).line().await;
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+}
 
 impl Service {
     /// A service on a free port.

@@ -5,6 +5,7 @@
 //! place. Entries go when their last stream ends, so there are never more than workloads and [`MAX_LIBRARIES`].
 
 mod admit;
+mod clients;
 mod entry;
 mod readers;
 mod report;

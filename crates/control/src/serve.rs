@@ -235,6 +235,7 @@ impl Control {
         let clock = certificates.clock().clone();
         let (issuing, trust) = certificates.services();
         let routes = Routes::new(ripstop_xds::server::ads_server(Arc::new(hub.clone())))
+            .add_service(ripstop_xds::server::client_status_server(Arc::new(hub.clone())))
             .add_service(issuing)
             .add_service(trust)
             .prepare();
@@ -246,6 +247,7 @@ impl Control {
         }
         tasks.spawn(certificates.keep());
         tasks.spawn(pushing);
+        tasks.spawn(follow::give_memory_back(hub.clone()));
 
         let (xds_listener, xds_file) = xds_socket.into_parts();
         let (unix, unix_file) = unix.map(PrivateSocket::into_parts).unzip();

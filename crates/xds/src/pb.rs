@@ -168,12 +168,23 @@ pub(crate) mod lb_policies {
     pub(crate) use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 }
 
-/// The server and client halves of the ADS service.
+/// The client half of the ADS service.
 pub(crate) mod ads {
     pub(crate) use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient as Client;
-    pub(crate) use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::{
-        AggregatedDiscoveryService as Service, AggregatedDiscoveryServiceServer as Server,
+}
+
+/// The server half of the CSDS service.
+pub(crate) mod csds {
+    pub(crate) use envoy_types::pb::envoy::admin::v3::UpdateFailureState;
+    pub(crate) use envoy_types::pb::envoy::service::status::v3::client_status_discovery_service_server::{
+        ClientStatusDiscoveryService as Service, ClientStatusDiscoveryServiceServer as Server,
     };
+    pub(crate) use envoy_types::pb::envoy::service::status::v3::{
+        ClientConfig, ClientStatusRequest, ClientStatusResponse, ConfigStatus, client_config,
+    };
+    #[cfg(test)]
+    pub(crate) use envoy_types::pb::envoy::r#type::matcher::v3::NodeMatcher;
+    pub(crate) use envoy_types::pb::google::protobuf::Timestamp;
 }
 
 /// The server half of the SDS service.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use ripstop_e2e::control::Control;
-use ripstop_e2e::grpc_python::{Client, Service};
+use ripstop_e2e::grpc_python::{self, Client, Service};
 use ripstop_testkit::wait::until;
 
 use crate::interop_page;
@@ -92,6 +92,9 @@ async fn grpc_balances_follows_weights_and_survives_its_control_plane() {
     let status = control.page("/api/v1/status").await;
     assert!(status.contains("gRPC"), "{status}");
     assert!(!status.contains("\"message\""), "nothing was refused: {status}");
+    let words = ["client-1", "gRPC", "outbound|50051|v1|echo.default.svc.cluster.local"];
+    let told = grpc_python::clients(control.xds, &words).await;
+    assert_eq!(told, words.map(|word| (word.to_owned(), 3)).into());
 }
 
 #[tokio::test]

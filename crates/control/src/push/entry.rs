@@ -34,7 +34,8 @@ impl Stream {
         Stream { node: shortened(&node.id), user_agent: shortened(&node.user_agent), status }
     }
 
-    fn has_ended(&self) -> bool {
+    /// Nobody serves it any more.
+    pub(super) fn has_ended(&self) -> bool {
         Arc::strong_count(&self.status) == 1
     }
 }

@@ -114,6 +114,12 @@ impl Hub {
         Ok(RolloutReport { revision: rollout.revision, proxies: proxies.collect() })
     }
 
+    /// Waits until something is pushed or answered, and then until nothing was for as long as `quiet`.
+    pub(crate) async fn next_rest(&self, quiet: Duration) {
+        self.0.bell.notified().await;
+        while tokio::time::timeout(quiet, self.0.bell.notified()).await.is_ok() {}
+    }
+
     /// Waits until `revision` is decided, at most `patience`. Says how things stand then.
     pub(crate) async fn await_rollout(
         &self,

@@ -209,3 +209,25 @@ async fn closing_ends_all_streams() {
     assert!(view.snapshots.changed().await.is_err());
     assert!(fixture.connect(NODE, CART).err().unwrap().to_string().contains("ending"));
 }
+
+#[tokio::test]
+async fn clients_are_seen_from_this_machine_and_by_themselves() {
+    use ripstop_xds::server::ClientSource as _;
+
+    let fixture = Fixture::new(world(8081, "1s"));
+    let shop = "spiffe://cluster.local/ns/default/sa/shop";
+    let mut views = Vec::new();
+    for (node, identity) in [(NODE, CART), (&NODE.replace("cart", "shop"), shop)] {
+        // A stream is open from its first request on.
+        let view = fixture.connect(node, identity);
+        views.push(view.unwrap_or_else(|refusal| panic!("{refusal}")));
+    }
+    let seen = |peer: &Peer| fixture.hub.clients(peer).map(|clients| clients.len());
+    let proved = |id: &str| Peer::Proved(ripstop_model::SpiffeId::new(id).unwrap());
+    assert_eq!(seen(&Peer::Local).unwrap(), 2);
+    assert_eq!(seen(&proved(CART)).unwrap(), 1);
+    assert_eq!(seen(&proved("spiffe://cluster.local/ns/other/sa/cart")).unwrap(), 0);
+    assert!(seen(&Peer::Unknown).is_err());
+    drop(views);
+    assert_eq!(seen(&Peer::Local).unwrap(), 0);
+}

@@ -1,14 +1,19 @@
-//! Brings what comes into force to the proxies, and files to what comes into force.
+//! Brings what comes into force to the proxies, and files to what comes into force. And gives back what was needed for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ripstop_runtime::memory;
 use tokio::sync::watch;
 
 use super::InForce;
 use crate::change::Changes;
 use crate::push::Hub;
 use crate::source::{self, Watch, WatchError};
+
+/// Memory goes back to the kernel when nothing was pushed and no proxy has answered for this long.
+const REST: Duration = Duration::from_secs(1);
 
 /// Takes files over whenever they change, for as long as the value lives.
 pub(super) fn files(paths: Vec<PathBuf>, changes: &Arc<Changes>) -> Result<Watch, WatchError> {
@@ -38,5 +43,14 @@ async fn push_after(mut pushed: Arc<InForce>, mut in_force: watch::Receiver<Arc<
         if let Err(error) = tokio::task::spawn_blocking(move || hub.apply(next)).await {
             tracing::error!(%error, "the new configuration was not pushed to every proxy");
         }
+    }
+}
+
+/// Gives back what pushes and answers to them have needed, whenever they have come to rest, for ever. When a thousand proxies
+/// connect, each needs its messages at once and none of them later.
+pub(super) async fn give_memory_back(hub: Hub) {
+    loop {
+        hub.next_rest(REST).await;
+        memory::give_back();
     }
 }

@@ -1,106 +1,82 @@
 //! The tonic shell around the sessions: one task for each stream.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use ripstop_model::tls::CertificateSource;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio_stream::StreamExt as _;
 use tonic::body::Body;
-use tonic::codegen::{BoxFuture, Service};
+use tonic::codegen::Service;
 use tonic::server::NamedService;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
+use super::messages::{self, Encoded};
 use super::secrets::SecretDialect;
 use super::session::delta::DeltaSession;
 use super::session::sotw::SotwSession;
 use super::session::{self, Session};
 use super::{EncodedSecrets, OpenSecrets, Peer, StreamStatus, ViewSource};
-use crate::{EncodedSnapshot, ResourceType, pb};
+use crate::{EncodedSnapshot, ResourceType};
 
-/// Largest request in bytes. A proxy that comes back names every resource that it has.
-const MAX_REQUEST_BYTES: usize = 16 << 20;
-/// Largest response in bytes.
-const MAX_RESPONSE_BYTES: usize = 64 << 20;
+/// The methods of the service.
+const STATE_OF_THE_WORLD: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+const INCREMENTAL: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
 /// How long a library that comes back may take to answer for its routes before it is told of its clusters.
 const ROUTES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The gRPC service `envoy.service.discovery.v3.AggregatedDiscoveryService`, to be added to a tonic server.
 #[derive(Clone)]
-pub struct AdsServer(pb::ads::Server<AdsService>);
+pub struct AdsServer {
+    source: Arc<dyn ViewSource>,
+}
 
 /// The service over the views of `source`.
 pub fn ads_server(source: Arc<dyn ViewSource>) -> AdsServer {
-    let service = pb::ads::Server::new(AdsService { source });
-    AdsServer(
-        service.max_decoding_message_size(MAX_REQUEST_BYTES).max_encoding_message_size(MAX_RESPONSE_BYTES),
-    )
+    AdsServer { source }
 }
 
 impl NamedService for AdsServer {
-    const NAME: &'static str = <pb::ads::Server<AdsService> as NamedService>::NAME;
+    const NAME: &'static str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
 }
 
 impl Service<http::Request<Body>> for AdsServer {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<http::Response<Body>, Infallible>;
+    type Future = Ready<Result<http::Response<Body>, Infallible>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<http::Request<Body>>::poll_ready(&mut self.0, cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        self.0.call(request)
+        ready(Ok(match request.uri().path() {
+            STATE_OF_THE_WORLD => self.open::<SotwSession>(request),
+            INCREMENTAL => self.open::<DeltaSession>(request),
+            _ => Status::unimplemented("there is no such method").into_http(),
+        }))
     }
 }
 
-/// Both methods of the service.
-struct AdsService {
-    source: Arc<dyn ViewSource>,
-}
-
-type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[tonic::async_trait]
-impl pb::ads::Service for AdsService {
-    type StreamAggregatedResourcesStream = Responses<pb::DiscoveryResponse>;
-    type DeltaAggregatedResourcesStream = Responses<pb::DeltaDiscoveryResponse>;
-
-    async fn stream_aggregated_resources(
-        &self,
-        request: Request<Streaming<pb::DiscoveryRequest>>,
-    ) -> Result<Response<Self::StreamAggregatedResourcesStream>, Status> {
-        Ok(Response::new(self.spawn::<SotwSession>(request)))
-    }
-
-    async fn delta_aggregated_resources(
-        &self,
-        request: Request<Streaming<pb::DeltaDiscoveryRequest>>,
-    ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        Ok(Response::new(self.spawn::<DeltaSession>(request)))
-    }
-}
-
-impl AdsService {
-    fn spawn<S: Session>(&self, request: Request<Streaming<S::Request>>) -> Responses<S::Response> {
+impl AdsServer {
+    fn open<S: Session>(&self, request: http::Request<Body>) -> http::Response<Body> {
         let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         // Responses are made one at a time, so a slow proxy holds no more than this one.
-        let (responses, stream) = mpsc::channel(1);
+        let (responses, queue) = mpsc::channel(1);
         let source = Arc::clone(&self.source);
         tokio::spawn(async move {
-            let requests = request.into_inner();
+            let requests = messages::requests(request.into_body());
             if let Err(status) = run::<S>(&*source, &peer, requests, &responses).await {
                 // Nobody listens any more if this fails.
                 let _ = responses.send(Err(status)).await;
             }
         });
-        Box::pin(ReceiverStream::new(stream))
+        messages::response(queue)
     }
 }
 
@@ -117,7 +93,7 @@ async fn run<S: Session>(
     source: &dyn ViewSource,
     peer: &Peer,
     mut requests: Streaming<S::Request>,
-    responses: &mpsc::Sender<Result<S::Response, Status>>,
+    responses: &mpsc::Sender<Encoded>,
 ) -> Result<(), Status> {
     let Some(first) = requests.next().await else { return Ok(()) };
     let first = first?;
@@ -232,7 +208,7 @@ async fn flush<S: Session>(
     session: &mut S,
     secrets: &mut Secrets<S>,
     snapshots: &mut watch::Receiver<Arc<EncodedSnapshot>>,
-    responses: &mpsc::Sender<Result<S::Response, Status>>,
+    responses: &mpsc::Sender<Encoded>,
 ) -> Result<(), Status> {
     loop {
         let Ok(permit) = responses.reserve().await else { return Ok(()) };
@@ -240,7 +216,7 @@ async fn flush<S: Session>(
             session.push(Arc::clone(&snapshots.borrow_and_update()));
         }
         match session.next().or_else(|| secrets.next(&snapshots.borrow())) {
-            Some(response) => permit.send(Ok(response)),
+            Some(response) => permit.send(Ok(messages::encode(&response)?)),
             None => return Ok(()),
         }
     }

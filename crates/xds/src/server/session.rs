@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use prost::Message;
 use ripstop_model::{Name, Node};
 
 use crate::encoded::EncodedSnapshot;
@@ -44,9 +45,9 @@ pub(crate) enum InvalidRequest {
 /// A dialect of ADS.
 pub(crate) trait Session: Send + 'static {
     /// What the proxy sends.
-    type Request: Send;
+    type Request: Message + Default;
     /// What it gets.
-    type Response: Send;
+    type Response: Message;
     /// How secrets are asked for in this dialect.
     type Secrets: SecretDialect<Request = Self::Request, Response = Self::Response>;
     /// Incremental rather than state-of-the-world.
