@@ -26,6 +26,11 @@ pub(super) fn check(world: &World, problems: &mut Vec<Problem>) {
         }
         shadow::check(vs, problems);
     }
+    for sidecar in world.sidecars() {
+        if let Some(to) = &sidecar.egress_proxy {
+            check_destination(world, sidecar.meta.namespace(), to, problems);
+        }
+    }
     for gateway in world.gateways() {
         let served = world.instances().any(|instance| {
             instance.workload.gateway.is_some() && instance.workload.meta.has_labels(&gateway.selector)
