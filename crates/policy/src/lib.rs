@@ -46,6 +46,7 @@ pub mod breaker;
 pub mod connection_count;
 pub mod cors;
 pub mod deadline;
+pub mod envoy_headers;
 pub mod fault;
 pub mod filter_chain;
 pub mod flags;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ripstop_model::route_times::{MaxStreamDuration, RouteTimes};
 
-use crate::grpc;
+use crate::{envoy_headers, grpc};
 
 const UPSTREAM_RQ_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-upstream-rq-timeout-ms");
 const PER_TRY_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-upstream-rq-per-try-timeout-ms");
@@ -53,12 +53,15 @@ impl RequestTimes {
             (None, _) => times.timeout = limits.timeout,
         }
         times.per_try = limits.per_try.filter(|limit| !limit.is_zero());
-        let expected = millis(headers.get(EXPECTED_RQ_TIMEOUT)).filter(|_| limits.respect_expected);
-        let asked = millis(headers.remove(UPSTREAM_RQ_TIMEOUT).as_ref());
+        let asks = envoy_headers::any(headers);
+        let respected = asks && limits.respect_expected;
+        let expected = respected.then(|| millis(headers.get(EXPECTED_RQ_TIMEOUT))).flatten();
+        let mut taken = |name| asks.then(|| headers.remove(name)).flatten();
+        let asked = millis(taken(UPSTREAM_RQ_TIMEOUT).as_ref());
         if let Some(asked) = expected.or(asked) {
             times.timeout = Some(asked).filter(|asked| !asked.is_zero());
         }
-        if let Some(asked) = millis(headers.remove(PER_TRY_TIMEOUT).as_ref()) {
+        if let Some(asked) = millis(taken(PER_TRY_TIMEOUT).as_ref()) {
             times.per_try = Some(asked).filter(|asked| !asked.is_zero());
         }
         times.per_try = times.per_try.filter(|limit| times.timeout.is_none_or(|timeout| *limit < timeout));
@@ -112,7 +115,8 @@ fn grpc_timeout(times: &RouteTimes, most: Duration, headers: &HeaderMap) -> Opti
 fn max_stream(limits: &Limits<'_>, headers: &HeaderMap) -> Option<Duration> {
     let MaxStreamDuration { max, grpc_header_max, grpc_header_offset } =
         limits.times.max_stream.unwrap_or_default();
-    let (Some(most), Some(mut limit)) = (grpc_header_max, grpc::timeout(headers)) else {
+    let told = grpc_header_max.and_then(|most| Some((most, grpc::timeout(headers)?)));
+    let Some((most, mut limit)) = told else {
         return max.or(limits.manager_max_stream).filter(|limit| !limit.is_zero());
     };
     if !most.is_zero() {

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName};
 use ripstop_model::route::RetryOn;
 
 use super::rules::RetryRules;
+use crate::envoy_headers;
 
 const RETRY_ON: HeaderName = HeaderName::from_static("x-envoy-retry-on");
 const RETRY_GRPC_ON: HeaderName = HeaderName::from_static("x-envoy-retry-grpc-on");
@@ -16,6 +17,9 @@ const HEDGE_ON_PER_TRY_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-he
 /// count. The headers are for this proxy and are removed. Conditions, statuses and names of headers add to those of the
 /// route, the number of retries takes the place of the route's; what cannot be read is left out.
 pub fn asked(rules: Option<&RetryRules>, headers: &mut HeaderMap) -> Option<RetryRules> {
+    if !envoy_headers::any(headers) {
+        return None;
+    }
     let mut text = |name: &HeaderName| headers.remove(name)?.to_str().map(str::to_owned).ok();
     let on = [text(&RETRY_ON), text(&RETRY_GRPC_ON)];
     let (max, statuses, names) = (text(&MAX_RETRIES), text(&RETRIABLE_STATUSES), text(&RETRIABLE_HEADERS));
@@ -42,6 +46,9 @@ pub fn asked(rules: Option<&RetryRules>, headers: &mut HeaderMap) -> Option<Retr
 /// Whether the request asks that a try that takes too long be raced by another; `None`: it does not say. The header is
 /// for this proxy and is removed.
 pub fn asked_to_hedge(headers: &mut HeaderMap) -> Option<bool> {
+    if !envoy_headers::any(headers) {
+        return None;
+    }
     headers.remove(&HEDGE_ON_PER_TRY_TIMEOUT).map(|value| value == "true")
 }
 

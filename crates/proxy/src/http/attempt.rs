@@ -111,6 +111,7 @@ pub struct UpstreamRequest {
     entry: Arc<HostEntry>,
     lease: Lease,
     started: Instant,
+    answered: Instant,
     reused: bool,
     leash: LeashHolder,
     _active: ActiveRequest,
@@ -219,6 +220,7 @@ pub async fn attempt(
                 entry: entry.clone(),
                 lease,
                 started,
+                answered: now,
                 reused,
                 leash: holder,
                 _active: host_request,
@@ -404,6 +406,11 @@ impl UpstreamRequest {
         self.started
     }
 
+    /// When the head of its answer had come.
+    pub fn answered(&self) -> Instant {
+        self.answered
+    }
+
     /// Whether its connection had carried requests before.
     pub fn is_reused(&self) -> bool {
         self.reused
@@ -422,15 +429,15 @@ impl UpstreamRequest {
         }
     }
 
-    /// The answer was read to its end.
-    pub fn complete(mut self) {
+    /// The answer was read to its end now.
+    pub fn complete(mut self, now: Instant) {
         self.call_ended(None);
         let stats = self.cluster.active.lasting.stats.of(self.worker);
         stats.rq_active.dec();
-        stats.rq_time.record(self.started.elapsed());
+        stats.rq_time.record(now.saturating_duration_since(self.started));
         // An answer that was over before the request was: nothing else can go over that connection.
         if !self.leash.is_read() {
-            self.lease.give_back();
+            self.lease.give_back(now);
         }
     }
 
@@ -470,7 +477,7 @@ impl UpstreamRequest {
         stats.rq_active.dec();
         // A short answer that has come whole already leaves the connection usable; anything else is not worth waiting for.
         if response.body().is_end_stream() && !self.leash.is_read() {
-            self.lease.give_back();
+            self.lease.give_back(Instant::now());
         }
     }
 }

@@ -39,7 +39,12 @@ impl Progress {
 
     /// Something moved, in whatever direction.
     pub fn touch(&self) {
-        self.moved.set(Instant::now());
+        self.touch_at(Instant::now());
+    }
+
+    /// The same for who knows the time.
+    pub fn touch_at(&self, now: Instant) {
+        self.moved.set(now);
     }
 
     /// It is a call whose messages are counted.
@@ -69,7 +74,14 @@ impl Progress {
     /// The request is whole. Only the first call counts.
     pub fn end(&self) {
         if self.ended.get().is_none() {
-            self.ended.set(Some(Instant::now()));
+            self.end_at(Instant::now());
+        }
+    }
+
+    /// The same for who knows the time.
+    pub fn end_at(&self, now: Instant) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(now));
             if let Some(waker) = self.waiting.take() {
                 waker.wake();
             }
@@ -124,12 +136,6 @@ impl Deadline {
         }
     }
 
-    /// What is left; `None` where there is no limit, or it does not count yet.
-    pub fn left(&self, now: Instant) -> Option<Duration> {
-        let at = deadline(self.begins.or(self.progress.forwarded_at())?, self.limit)?;
-        Some(at.saturating_duration_since(now))
-    }
-
     /// Ready when the time is up.
     pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_none() {
@@ -160,30 +166,6 @@ pub fn stream_idle_timeout(config: &HttpConnectionManager, route: Option<Duratio
     Some(idle).filter(|limit| !limit.is_zero())
 }
 
-/// A limit that begins anew whenever something moves.
-struct Idle {
-    limit: Option<Duration>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Idle {
-    fn due(&self, progress: &Progress) -> Option<Instant> {
-        deadline(progress.moved.get(), self.limit)
-    }
-
-    fn poll_over(&mut self, progress: &Progress, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(due) = self.due(progress) else { return Poll::Pending };
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
-            ready!(sleep.as_mut().poll(cx));
-            if due <= Instant::now() {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(due.into());
-        }
-    }
-}
-
 /// What limits a request; `None`: nothing.
 #[derive(Clone, Copy, Default)]
 pub struct ClockLimits {
@@ -204,105 +186,101 @@ pub struct ClockLimits {
 /// The limits of a request: the time that its route gives, the time in which something has to move, and the time at which
 /// its stream has to be over.
 pub struct Clock {
-    deadline: Deadline,
-    idle: Idle,
-    try_idle: Idle,
-    until: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
-    end: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
-    whole: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
+    limits: ClockLimits,
+    progress: Rc<Progress>,
     /// When the try that is under way has to be over.
-    end_of_try: Option<(Instant, Option<Pin<Box<Sleep>>>)>,
+    end_of_try: Option<Instant>,
+    /// Until the first moment at which a limit may be exceeded.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Clock {
     /// Begins to look at the time.
     pub fn new(limits: ClockLimits, progress: &Rc<Progress>) -> Clock {
-        Clock {
-            deadline: Deadline::new(limits.timeout, progress),
-            idle: Idle { limit: limits.idle, sleep: None },
-            try_idle: Idle { limit: limits.try_idle, sleep: None },
-            until: limits.until.map(|until| (until, None)),
-            end: limits.end.map(|end| (end, None)),
-            whole: limits.whole.map(|whole| (whole, None)),
-            end_of_try: None,
-        }
+        Clock { limits, progress: progress.clone(), end_of_try: None, sleep: None }
     }
 
     /// The answer has begun: how long the rest of the request takes is limited no more.
     pub fn begin_answer(&mut self) {
-        self.whole = None;
+        self.limits.whole = None;
     }
 
     /// A try begins now that may live so long; `None` or zero: for ever.
     pub fn begin_try(&mut self, limit: Option<Duration>) {
         let limit = limit.filter(|limit| !limit.is_zero());
-        let end = limit.and_then(|limit| deadline(Instant::now(), Some(limit)));
-        self.end_of_try = end.map(|end| (end, None));
+        self.end_of_try = limit.and_then(|limit| deadline(Instant::now(), Some(limit)));
     }
 
     /// What is left of the time that the route or the client gives; `None` where there is no limit, or it does not count yet.
     pub fn left(&self, now: Instant) -> Option<Duration> {
-        let until = self.until.as_ref().map(|(until, _)| until.saturating_duration_since(now));
-        self.deadline.left(now).into_iter().chain(until).min()
+        self.answer_due().map(|due| due.saturating_duration_since(now))
     }
 
-    /// Which limit was exceeded at `now`. For who cannot wait.
+    /// Which limit was exceeded at `now`.
     pub fn exceeded(&self, now: Instant) -> Option<ProxyError> {
-        if self.left(now).is_some_and(|left| left.is_zero()) {
+        let is_over = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        if is_over(self.answer_due()) {
             return Some(ProxyError::RequestTimeout);
         }
-        if self.end.as_ref().is_some_and(|(end, _)| *end <= now) {
+        if is_over(self.limits.end) {
             return Some(self.too_old());
         }
-        if self.end_of_try.as_ref().is_some_and(|(end, _)| *end <= now) {
+        if is_over(self.end_of_try) {
             return Some(ProxyError::UpstreamMaxDuration);
         }
-        let slow = self.deadline.progress.ended_at().is_none();
-        if slow && self.whole.as_ref().is_some_and(|(whole, _)| *whole <= now) {
+        if is_over(self.whole_due()) {
             return Some(ProxyError::TooSlow);
         }
-        let due = |idle: &Idle| idle.due(&self.deadline.progress).is_some_and(|due| due <= now);
-        if due(&self.try_idle) {
+        if is_over(self.idle_due(self.limits.try_idle)) {
             return Some(ProxyError::PerTryIdle);
         }
-        due(&self.idle).then(|| self.silent())
+        is_over(self.idle_due(self.limits.idle)).then(|| self.silent())
+    }
+
+    /// When the answer has to be over; `None` as well where the time of the route does not count yet.
+    fn answer_due(&self) -> Option<Instant> {
+        let route = self.progress.forwarded_at().and_then(|whole| deadline(whole, self.limits.timeout));
+        route.into_iter().chain(self.limits.until).min()
+    }
+
+    fn whole_due(&self) -> Option<Instant> {
+        self.limits.whole.filter(|_| self.progress.ended_at().is_none())
+    }
+
+    fn idle_due(&self, limit: Option<Duration>) -> Option<Instant> {
+        deadline(self.progress.moved.get(), limit)
+    }
+
+    /// The first moment at which something is exceeded, if nothing moves and the request does not end.
+    fn due(&self) -> Option<Instant> {
+        let Clock { limits, end_of_try, .. } = self;
+        let idle = [limits.try_idle, limits.idle].map(|limit| self.idle_due(limit));
+        let ends = [self.answer_due(), limits.end, *end_of_try, self.whole_due()];
+        ends.into_iter().chain(idle).flatten().min()
     }
 
     /// Ready when a limit is exceeded.
     pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<ProxyError> {
-        if self.deadline.poll_over(cx).is_ready() {
-            return Poll::Ready(ProxyError::RequestTimeout);
+        if self.limits.timeout.is_some() {
+            // Whoever waits has to look again when the time of the route begins.
+            let _ = self.progress.poll_ended(cx);
         }
-        if let Some((until, sleep)) = &mut self.until {
-            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*until).into())));
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(ProxyError::RequestTimeout);
+        loop {
+            let Some(due) = self.due() else { return Poll::Pending };
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+            // One that ends too early does no harm: then there is more to wait for.
+            if sleep.deadline() > due.into() {
+                sleep.as_mut().reset(due.into());
+            }
+            ready!(sleep.as_mut().poll(cx));
+            if let Some(error) = self.exceeded(Instant::now()) {
+                return Poll::Ready(error);
+            }
+            let due = self.due();
+            if let Some((sleep, due)) = self.sleep.as_mut().zip(due) {
+                sleep.as_mut().reset(due.into());
             }
         }
-        if let Some((end, sleep)) = &mut self.end {
-            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(self.too_old());
-            }
-        }
-        if let Some((end, sleep)) = &mut self.end_of_try {
-            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*end).into())));
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(ProxyError::UpstreamMaxDuration);
-            }
-        }
-        let slow = self.deadline.progress.ended_at().is_none();
-        if let Some((whole, sleep)) = self.whole.as_mut().filter(|_| slow) {
-            let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until((*whole).into())));
-            if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(ProxyError::TooSlow);
-            }
-        }
-        if self.try_idle.poll_over(&self.deadline.progress, cx).is_ready() {
-            return Poll::Ready(ProxyError::PerTryIdle);
-        }
-        ready!(self.idle.poll_over(&self.deadline.progress, cx));
-        Poll::Ready(self.silent())
     }
 
     /// Waits until a limit is exceeded.
@@ -311,14 +289,14 @@ impl Clock {
     }
 
     fn silent(&self) -> ProxyError {
-        match self.deadline.progress.ended_at() {
+        match self.progress.ended_at() {
             Some(_) => ProxyError::AnswerIdle,
             None => ProxyError::StreamIdle,
         }
     }
 
     fn too_old(&self) -> ProxyError {
-        match self.deadline.progress.ended_at() {
+        match self.progress.ended_at() {
             Some(_) => ProxyError::MaxDurationAnswer,
             None => ProxyError::MaxDuration,
         }
@@ -336,19 +314,19 @@ mod tests {
         let mut limit = Deadline::new(Some(Duration::from_secs(5)), &progress);
         let hour = Duration::from_secs(3600);
         assert!(tokio::time::timeout(hour, limit.over()).await.is_err(), "the request is not whole yet");
-        assert_eq!(limit.left(Instant::now()), None);
         progress.end();
-        assert!(limit.left(Instant::now()).is_some());
         assert!(tokio::time::timeout(hour, limit.over()).await.is_ok());
     }
 
     #[test]
     fn time_that_a_filter_takes_does_not_count() {
         let progress = Rc::new(Progress::begin(Instant::now()));
+        let limits = ClockLimits { timeout: Some(Duration::from_secs(5)), ..ClockLimits::default() };
+        let limit = Clock::new(limits, &progress);
+        assert_eq!(limit.left(Instant::now()), None, "the request is not whole yet");
         progress.end();
         let ended = progress.ended_at().unwrap();
         let waited = ended + Duration::from_secs(3);
-        let limit = Deadline::new(Some(Duration::from_secs(5)), &progress);
         assert_eq!(limit.left(waited), Some(Duration::from_secs(2)));
         progress.resume(waited);
         assert_eq!(limit.left(waited), Some(Duration::from_secs(5)));
@@ -384,5 +362,24 @@ mod tests {
         tokio::join!(limit.over(), end);
         let mut none = Deadline::new(None, &progress);
         assert!(tokio::time::timeout(Duration::from_secs(9), none.over()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_timer_serves_all_limits() {
+        let progress = Rc::new(Progress::begin(Instant::now()));
+        let (short, long) = (Duration::from_millis(30), Duration::from_secs(600));
+        let limits = ClockLimits { timeout: Some(short), idle: Some(long), ..ClockLimits::default() };
+        let mut clock = Clock::new(limits, &progress);
+        // It waits for the later limit until the request is whole.
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            progress.end();
+        };
+        let over = tokio::time::timeout(Duration::from_secs(30), clock.over());
+        let (over, ()) = tokio::join!(over, end);
+        assert_eq!(over.unwrap(), ProxyError::RequestTimeout);
+        clock.begin_try(Some(Duration::from_nanos(1)));
+        progress.resume(Instant::now() + long);
+        assert_eq!(clock.over().await, ProxyError::UpstreamMaxDuration);
     }
 }

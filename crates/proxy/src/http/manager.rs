@@ -88,7 +88,7 @@ impl Clean {
         stream.is_grpc = is_grpc(&parts.headers);
         // What asks for a tunnel is never whole.
         if body.is_end_stream() && tunnel.is_none() {
-            stream.progress.end();
+            stream.progress.end_at(stream.started());
         }
         let mut target = match sanitise::target::of(&mut parts, &manager.config.http1) {
             Ok(target) => target,

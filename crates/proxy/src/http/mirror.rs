@@ -189,7 +189,7 @@ impl Copy {
             }
         };
         match tokio::time::timeout_at(end, drain(response)).await {
-            Ok(Ok(())) => request.complete(),
+            Ok(Ok(())) => request.complete(Instant::now()),
             Ok(Err(_)) => request.fail(ProxyError::UpstreamClosed),
             Err(_) => request.fail(ProxyError::RequestTimeout),
         }

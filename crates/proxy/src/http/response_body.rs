@@ -134,9 +134,10 @@ impl Passing {
     /// Everything was read: counts, logs, and gives the connection back.
     fn end(&mut self) {
         if let Source::Upstream(upstream) = std::mem::replace(&mut self.source, Source::End) {
-            upstream.request.complete();
+            let now = Instant::now();
+            upstream.request.complete(now);
             if let Some(stream) = &mut self.stream {
-                stream.facts.times.response_end = Some(Instant::now());
+                stream.facts.times.response_end = Some(now);
             }
         }
         if let Some(mut stream) = self.stream.take() {

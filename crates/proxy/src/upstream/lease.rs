@@ -126,12 +126,12 @@ impl Lease {
         })
     }
 
-    /// The answer was read to its end: the connection can be used again.
-    pub fn give_back(self) {
+    /// The answer was read to its end now: the connection can be used again.
+    pub fn give_back(self, now: Instant) {
         match self {
             Lease::Http1(lease) => {
                 let pools = lease.pools.clone();
-                pools.give_back(lease);
+                pools.give_back(lease, now);
             }
             Lease::Http2(lease) => drop(lease),
         }

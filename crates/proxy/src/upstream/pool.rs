@@ -304,7 +304,7 @@ impl Pools {
     }
 
     /// A connection whose last answer was read to its end.
-    pub(super) fn give_back(&self, lease: Http1Lease) {
+    pub(super) fn give_back(&self, lease: Http1Lease, now: Instant) {
         let worn_out = lease.max_requests.is_some_and(|max| lease.requests >= max);
         if !lease.sender.is_closed() && !worn_out {
             let mut hosts = self.hosts.borrow_mut();
@@ -315,7 +315,7 @@ impl Pools {
                     open: lease.open,
                     info: lease.info,
                     requests: lease.requests,
-                    since: Instant::now(),
+                    since: now,
                     expires: lease.expires,
                 });
             }

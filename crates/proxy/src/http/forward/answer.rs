@@ -103,7 +103,8 @@ impl Forwarding<'_> {
         if let Some(whole) = self.stream.progress.forwarded_at()
             && !self.manager.config.router.suppress_envoy_headers
         {
-            let waited_ms = u64::try_from(whole.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let waited_ms = u64::try_from(request.answered().saturating_duration_since(whole).as_millis())
+                .unwrap_or(u64::MAX);
             parts.headers.insert(X_ENVOY_UPSTREAM_SERVICE_TIME, HeaderValue::from(waited_ms));
         }
         for cookie in self.affinity.cookies.drain(..) {
@@ -121,11 +122,12 @@ impl Forwarding<'_> {
         parts.version = http::Version::default();
         self.stream.keep_response(parts.status.as_u16(), &parts.headers);
         self.stream.facts.grpc_status = grpc::status(&parts.headers);
-        self.stream.progress.touch();
+        self.stream.progress.touch_at(request.answered());
         let bodiless = self.stream.is_head()
             || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let body = if bodiless {
-            request.complete();
+            let now = request.answered();
+            request.complete(now);
             ResponseBody::local(Bytes::new(), self.stream)
         } else {
             ResponseBody::upstream(self.worker, body, request, clock, self.stream)

@@ -5,9 +5,9 @@ use std::time::Instant;
 use super::Forwarding;
 
 impl Forwarding<'_> {
-    /// Keeps for the log that the head of an answer has come.
-    pub(super) fn note_answer(&mut self) {
+    /// Keeps for the log that the head of an answer has come at that moment.
+    pub(super) fn note_answer(&mut self, at: Instant) {
         self.stream.facts.details = "via_upstream";
-        self.stream.facts.times.response_begin = Some(Instant::now());
+        self.stream.facts.times.response_begin = Some(at);
     }
 }

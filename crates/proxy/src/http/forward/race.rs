@@ -57,8 +57,8 @@ impl Forwarding<'_> {
         let refused = landed.tried.as_ref().err().and_then(|failed| failed.refused.as_ref());
         self.stream.went_over(landed.sent_over, refused);
         self.mark(reason, tries);
-        if landed.tried.is_ok() {
-            self.note_answer();
+        if let Ok((_, request)) = &landed.tried {
+            self.note_answer(request.answered());
         }
         landed.tried.map_err(|failed| failed.error)
     }

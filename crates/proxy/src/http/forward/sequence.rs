@@ -56,7 +56,7 @@ impl Forwarding<'_> {
         tries.tried.push(chosen.entry);
         match tried? {
             Ok((response, request)) => {
-                self.note_answer();
+                self.note_answer(request.answered());
                 let attempt = tries.judge(&response, &request);
                 Ok(Ended { answer: Some((response, request)), attempt, error: ProxyError::UpstreamReset })
             }
