@@ -11,7 +11,10 @@ use crate::pin::{Side, pin};
 /// How long a process may take until it serves.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running process. It is killed when this is dropped.
+/// How long a process may take until it has ended. One that drains for longer is not waited for.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// A running process. It is ended when this is dropped.
 pub struct Process {
     child: Child,
     name: String,
@@ -97,7 +100,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It is gone already if this fails.
+        // Asked first: what a program that watches itself has seen is written when it ends by itself.
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            // It is gone already if this fails, here and below.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < END_LIMIT && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
