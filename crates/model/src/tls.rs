@@ -172,7 +172,8 @@ impl TlsClient {
 pub struct TransportSocketMatch {
     /// For people and metrics.
     pub name: Name,
-    /// What the labels of an endpoint must hold ([`crate::Endpoint::transport_labels`]); none: every endpoint.
+    /// What the labels of an endpoint must hold
+    /// ([`EndpointExtra::transport_labels`](crate::endpoint::EndpointExtra::transport_labels)); none: every endpoint.
     pub labels: BTreeMap<Name, Name>,
     /// How they are reached.
     pub socket: TransportSocket,
