@@ -210,10 +210,7 @@ pub async fn attempt(
                 record(cluster, entry, Outcome::Status(status), trial);
             }
             let now = Instant::now();
-            entry.host.record_latency(now.duration_since(started));
-            if let LbPolicy::LeastResponseTime { decay } = active.config.lb.policy {
-                entry.host.record_response_time(now.duration_since(started), decay, now);
-            }
+            remember_time(active, entry, now.duration_since(started), now);
             let request = UpstreamRequest {
                 cluster: cluster.clone(),
                 worker,
@@ -235,6 +232,14 @@ pub async fn attempt(
             Ok((response, request))
         }
         Err(failure) => Err(unanswered(cluster, worker, entry, failure, reused, trial)),
+    }
+}
+
+/// Takes note of how long an endpoint took to answer.
+fn remember_time(cluster: &ActiveCluster, entry: &HostEntry, took: Duration, now: Instant) {
+    entry.host.record_latency(took);
+    if let LbPolicy::LeastResponseTime { decay } = cluster.config.lb.policy {
+        entry.host.record_response_time(took, decay, now);
     }
 }
 
