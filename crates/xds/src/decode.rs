@@ -11,6 +11,7 @@ mod circuit_breaker;
 mod cluster;
 mod common;
 pub(crate) mod config_source;
+mod cookie;
 mod cors;
 mod dns;
 mod endpoint;

@@ -1,10 +1,10 @@
 //! Sessions that stay with their endpoint ← wire.
 
 use ripstop_model::http_filter::FilterOverride;
-use ripstop_model::route::HashCookie;
 use ripstop_model::session::{SessionCarrier, StatefulSession};
 
-use super::common::{Context, duration, is, type_name, unpack};
+use super::common::{Context, is, type_name, unpack};
+use super::cookie::cookie;
 use crate::pb;
 
 /// The filter.
@@ -56,15 +56,7 @@ fn carrier(cx: &mut Context, any: &pb::Any) -> Option<SessionCarrier> {
     if !is::<pb::CookieBasedSessionState>(any) {
         return cx.refuse(format!("{} is not supported (only cookies and headers are)", type_name(any)));
     }
-    let cookie = unpack::<pb::CookieBasedSessionState>(cx, any)?.cookie.unwrap_or_default();
-    Some(SessionCarrier::Cookie(HashCookie {
-        name: cookie.name.as_str().into(),
-        ttl: cx.at("cookie", |cx| duration(cx, "ttl", cookie.ttl.as_ref())),
-        path: cookie.path.as_str().into(),
-        attributes: cookie
-            .attributes
-            .iter()
-            .map(|attribute| (attribute.name.as_str().into(), attribute.value.as_str().into()))
-            .collect(),
-    }))
+    let wire = unpack::<pb::CookieBasedSessionState>(cx, any)?.cookie.unwrap_or_default();
+    let attributes = wire.attributes.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+    Some(SessionCarrier::Cookie(cookie(cx, &wire.name, wire.ttl.as_ref(), &wire.path, attributes)))
 }

@@ -4,12 +4,13 @@ use ripstop_model::Name;
 use ripstop_model::cors::CorsPolicy;
 use ripstop_model::load_balancing::Labels;
 use ripstop_model::route::{
-    ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashCookie, HashPolicy, HashSource, HostRewrite,
-    PathMatch, PathRewrite, RewriteTemplate, RouteMatch, RoutePriority, SplitBy, WeightedCluster,
+    ClusterChoice, ClusterNotFound, ClusterSplit, Forward, HashPolicy, HashSource, HostRewrite, PathMatch,
+    PathRewrite, RewriteTemplate, RouteMatch, RoutePriority, SplitBy, WeightedCluster,
 };
 
 use super::lower_case;
 use crate::decode::common::{Context, duration, is, unpack};
+use crate::decode::cookie::cookie;
 use crate::decode::cors::cors_of_route;
 use crate::decode::mirror::mirrors;
 use crate::decode::route_times::route_times;
@@ -196,16 +197,10 @@ fn hash_policy(cx: &mut Context, wire: &pb::route_action::HashPolicy) -> Option<
                 None => None,
             },
         },
-        Some(PolicySpecifier::Cookie(cookie)) => HashSource::Cookie(HashCookie {
-            name: cookie.name.as_str().into(),
-            ttl: cx.at("cookie", |cx| duration(cx, "ttl", cookie.ttl.as_ref())),
-            path: cookie.path.as_str().into(),
-            attributes: cookie
-                .attributes
-                .iter()
-                .map(|attribute| (attribute.name.as_str().into(), attribute.value.as_str().into()))
-                .collect(),
-        }),
+        Some(PolicySpecifier::Cookie(wire)) => {
+            let attributes = wire.attributes.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+            HashSource::Cookie(cookie(cx, &wire.name, wire.ttl.as_ref(), &wire.path, attributes))
+        }
         // As in Envoy, properties of which none is asked for never give a hash.
         Some(PolicySpecifier::ConnectionProperties(properties)) if !properties.source_ip => return None,
         Some(PolicySpecifier::ConnectionProperties(_)) => HashSource::SourceIp,
